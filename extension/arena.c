@@ -1,0 +1,4 @@
+/*
+ * arena.c
+ */
+#include "platform.h"

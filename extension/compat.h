@@ -1,0 +1,32 @@
+/*
+ * compat.h
+ *		Differences between PostgreSQL major versions, all of them, each with
+ *		the upstream change that made it.
+ *
+ * Written for 14 to 18; docs/versions.md says which were compiled and tested.
+ */
+#ifndef STORESYNC_COMPAT_H
+#define STORESYNC_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 140000 || PG_VERSION_NUM >= 190000
+#error "storesync supports PostgreSQL 14 to 18"
+#endif
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+/* 15 reserves prefixes and added shmem_request_hook; 14 only warns, and asks for memory in _PG_init */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* 17 replaced BackendIds by ProcNumbers and gave PGPROC's number a macro */
+#if PG_VERSION_NUM < 170000
+#define SsMyProcNumber() (MyProc->pgprocno)
+#else
+#define SsMyProcNumber() (MyProcNumber)
+#endif
+
+#endif

@@ -1,0 +1,4 @@
+/*
+ * credential.c
+ */
+#include "storesync.h"

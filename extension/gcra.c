@@ -1,0 +1,4 @@
+/*
+ * gcra.c
+ */
+#include "storesync.h"

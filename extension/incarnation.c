@@ -1,0 +1,4 @@
+/*
+ * incarnation.c
+ */
+#include "storesync.h"

@@ -1,0 +1,4 @@
+/*
+ * key.c
+ */
+#include "storesync.h"

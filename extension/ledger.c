@@ -1,0 +1,4 @@
+/*
+ * ledger.c
+ */
+#include "storesync.h"

@@ -1,0 +1,4 @@
+/*
+ * listing.c
+ */
+#include "storesync.h"

@@ -1,0 +1,4 @@
+/*
+ * order.c
+ */
+#include "storesync.h"

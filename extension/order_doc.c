@@ -1,0 +1,4 @@
+/*
+ * order_doc.c
+ */
+#include "storesync.h"

@@ -1,0 +1,4 @@
+/*
+ * outbox.c
+ */
+#include "storesync.h"

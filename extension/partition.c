@@ -1,0 +1,4 @@
+/*
+ * partition.c
+ */
+#include "storesync.h"

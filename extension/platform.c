@@ -1,0 +1,4 @@
+/*
+ * platform.c
+ */
+#include "platform.h"

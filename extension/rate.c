@@ -1,0 +1,4 @@
+/*
+ * rate.c
+ */
+#include "storesync.h"

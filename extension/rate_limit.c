@@ -1,0 +1,4 @@
+/*
+ * rate_limit.c
+ */
+#include "storesync.h"

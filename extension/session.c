@@ -1,0 +1,115 @@
+/*
+ * session.c
+ *		How a C function runs SQL: as the owner of schema storesync, with a
+ *		pinned search_path and plans kept for the life of the backend; and the
+ *		checks of arguments that several functions share.
+ */
+#include "storesync.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/syscache.h"
+
+/*
+ * schema_owner returns the owner of schema storesync; the syscache makes it
+ * cheap, and right after ALTER SCHEMA … OWNER.
+ */
+static Oid
+schema_owner(void)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+
+	tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum("storesync"));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema \"storesync\" does not exist")));
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+ss_enter(SsSession *session, const char *function, bool writes)
+{
+	if (writes)
+	{
+		PreventCommandIfReadOnly(function);
+		PreventCommandDuringRecovery(function);
+		PreventCommandIfParallelMode(function);
+	}
+	GetUserIdAndSecContext(&session->user, &session->security);
+	SetUserIdAndSecContext(schema_owner(),
+						   session->security | SECURITY_LOCAL_USERID_CHANGE);
+	session->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+void
+ss_leave(SsSession *session)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	AtEOXact_GUC(true, session->guc_level);
+	SetUserIdAndSecContext(session->user, session->security);
+}
+
+int
+ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
+		   int nargs, const Oid *types, Datum *values, const char *nulls,
+		   uint64 limit)
+{
+	int			code;
+
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	fresh = SPI_prepare(sql, nargs, (Oid *) types);
+
+		if (fresh == NULL || SPI_keepplan(fresh) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+		*plan = fresh;
+	}
+	code = SPI_execute_plan(*plan, values, nulls, false, (long) limit);
+	if (code != expect)
+		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(code));
+	return code;
+}
+
+void
+ss_check_quantity(int64 qty)
+{
+	if (qty < 1 || qty > SS_MAX_QTY)
+		ereport(ERROR,
+				(errcode(SS_ERR_BAD_QUANTITY),
+				 errmsg("quantity %lld is out of range", (long long) qty),
+				 errdetail("Quantities lie between 1 and %lld.", (long long) SS_MAX_QTY)));
+}
+
+void
+ss_check_text(const char *what, const text *value)
+{
+	Size		length = VARSIZE_ANY_EXHDR(value);
+
+	if (length == 0 || length > SS_MAX_TEXT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is empty or too long", what),
+				 errdetail("It has %zu bytes; 1 to %d are allowed.", length, SS_MAX_TEXT)));
+}
+
+void
+ss_check_not_ahead(const char *what, TimestampTz at)
+{
+	if (at > GetCurrentTimestamp() + USECS_PER_DAY)
+		ereport(ERROR,
+				(errcode(SS_ERR_TIME_AHEAD),
+				 errmsg("%s is more than a day ahead of the clock", what)));
+}

@@ -1,0 +1,4 @@
+/*
+ * shmem.c
+ */
+#include "storesync.h"

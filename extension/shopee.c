@@ -1,0 +1,4 @@
+/*
+ * shopee.c
+ */
+#include "platform.h"

@@ -1,0 +1,77 @@
+/*
+ * storesync.h
+ *		What every file of the extension shares: limits, settings, and the
+ *		way a C function runs SQL as the schema's owner.
+ */
+#ifndef STORESYNC_H
+#define STORESYNC_H
+
+#include "compat.h"
+#include "errors.h"
+
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/timestamp.h"
+
+/* Largest quantity, stock and version: sums of many stay inside int64. */
+#define SS_MAX_QTY			INT64CONST(1000000000000)
+/* Documents in one call of ingest_orders, lines in one document. */
+#define SS_MAX_PAGE			10000
+#define SS_MAX_LINES		10000
+/* Longest text taken as a code, reference, order number or line id, in bytes. */
+#define SS_MAX_TEXT			200
+
+/* Settings, defined and described in settings.c. */
+extern char *ss_databases;			/* comma-separated names */
+extern char *ss_instance_name;
+extern char *ss_secret_directory;
+extern char *ss_total_rate_limit;	/* text of a rate_limit, "" for none */
+extern int	ss_max_in_flight;		/* calls, per database */
+extern int	ss_connect_timeout;		/* ms */
+extern int	ss_request_timeout;		/* ms */
+extern int	ss_key_horizon;			/* s */
+extern int	ss_order_retention;		/* s */
+extern int	ss_log_retention;		/* s */
+extern int	ss_max_fetch_age;		/* ms */
+extern int	ss_clock_doubt;			/* ms */
+extern int	ss_max_stores;			/* slots in shared memory, all databases */
+extern int	ss_max_databases;
+
+extern void settings_define(void);
+
+/*
+ * Running SQL inside a C function that any role may call (session.c).
+ *
+ * ss_enter connects SPI, becomes the owner of schema storesync and pins
+ * search_path to pg_catalog, pg_temp; ss_leave undoes it. On error the
+ * transaction's abort undoes it. EXECUTE on the function is the gate.
+ * Raises 25006 in a read-only transaction or on a standby when `writes`.
+ */
+typedef struct SsSession
+{
+	Oid			user;
+	int			security;
+	int			guc_level;
+} SsSession;
+
+extern void ss_enter(SsSession *session, const char *function, bool writes);
+extern void ss_leave(SsSession *session);
+
+/*
+ * Prepare once per backend, keep, execute. `plan` is a static slot of the
+ * caller; nargs parameter types follow as Oids. SPI must be connected.
+ * Returns SPI's result code, which is `expect` or an error was raised.
+ */
+extern int	ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
+					   int nargs, const Oid *types, Datum *values, const char *nulls,
+					   uint64 limit);
+
+/* Raises SS_ERR_BAD_QUANTITY unless 1 <= qty <= SS_MAX_QTY. */
+extern void ss_check_quantity(int64 qty);
+/* Raises 22023 when the text is empty or longer than SS_MAX_TEXT; `what` names it. */
+extern void ss_check_text(const char *what, const text *value);
+
+/* Raises SS_ERR_TIME_AHEAD when `at` is over a day ahead of the clock. */
+extern void ss_check_not_ahead(const char *what, TimestampTz at);
+
+#endif

@@ -1,0 +1,5 @@
+-- Declared before the tables because outbox rows carry it by default.
+CREATE FUNCTION storesync.current_incarnation() RETURNS int
+	AS 'MODULE_PATHNAME', 'current_incarnation' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.current_incarnation() IS
+'Number of this database''s present life. Starts the next one when the stored system identifier and database OID are another database''s (a restored dump, a copy). Error 25006 on a standby that would have to start one. Example: SELECT storesync.current_incarnation();';

@@ -1,0 +1,413 @@
+-- Every table, in the way of the data: catalogue, stock, orders, outbox, dispatch, night.
+-- A partitioned parent bears no key, index or foreign key: these belong on its partitions, which
+-- storesync.partitioned describes and extension/partition.c makes (why: docs/partitions.md).
+
+-- What each partitioned parent's partitions look like. Rows belong to the script, not to dumps.
+CREATE TABLE storesync.partitioned (
+	parent name PRIMARY KEY,
+	step text NOT NULL CHECK (step IN ('day', 'week', 'month')),
+	key_column name NOT NULL,
+	indexes text[] NOT NULL
+);
+COMMENT ON TABLE storesync.partitioned IS
+'How the partitions of each partitioned table are cut (UTC days, ISO weeks or months of key_column) and which indexes each of them gets.';
+INSERT INTO storesync.partitioned VALUES
+	('idempotency', 'week', 'key', ARRAY['UNIQUE (key)']),
+	('ledger', 'month', 'recorded_at', ARRAY['UNIQUE (sku_id, location_id, version)']),
+	('sales_order_line', 'month', 'recorded_at', ARRAY[
+		'UNIQUE (order_id, line_id)',
+		'(listing_id, ordered_at)',
+		'(listing_id, cancelled_at) WHERE cancelled_qty > 0',
+		'(sku_id, ordered_at) WHERE short > 0',
+		'(store_id, item_id, model_id) WHERE state = ''parked''']),
+	('order_history', 'month', 'recorded_at', ARRAY['(order_id)']),
+	('outbox', 'day', 'at', ARRAY['(xid)']),
+	('task_event', 'day', 'at', ARRAY['(task_id)']),
+	('push', 'day', 'at', ARRAY['(listing_id, at)']),
+	('call_log', 'day', 'at', ARRAY[]::text[]);
+
+-- ---------------------------------------------------------------- identity of this database
+
+CREATE TABLE storesync.incarnation (
+	incarnation int PRIMARY KEY,
+	system_identifier bigint NOT NULL,
+	database_oid oid NOT NULL,
+	reason text NOT NULL CHECK (reason IN ('new', 'copy', 'confirmed')),
+	started_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE storesync.incarnation IS
+'Lives of this data: a dump restored elsewhere finds its stored pair (system identifier, database OID) different from its own and starts the next one. Transaction ids of different incarnations are never compared.';
+
+CREATE TABLE storesync.instance (
+	name text NOT NULL,
+	system_identifier bigint NOT NULL,
+	database_oid oid NOT NULL,
+	confirmed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	confirmed_by name NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE storesync.instance IS
+'The newest row names the instance that may call real platforms (confirm_instance). Never dumped: a copy waits for its operator.';
+
+-- ---------------------------------------------------------------- catalogue
+
+CREATE TABLE storesync.platform (
+	platform text PRIMARY KEY,
+	base_url text NOT NULL,
+	rate_limit storesync.rate_limit,
+	max_quantity bigint NOT NULL CHECK (max_quantity > 0),
+	returns_on_cancel boolean NOT NULL DEFAULT true,
+	order_overlap interval NOT NULL DEFAULT '5 minutes' CHECK (order_overlap >= '0')
+);
+COMMENT ON TABLE storesync.platform IS
+'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled. order_overlap: how far back each order fetch starts before the last one ended.';
+
+CREATE SEQUENCE storesync.store_id_seq AS int;
+CREATE TABLE storesync.store (
+	store_id int PRIMARY KEY DEFAULT nextval('storesync.store_id_seq'),
+	platform text NOT NULL REFERENCES storesync.platform,
+	shop_id text NOT NULL CHECK (shop_id <> ''),
+	name text NOT NULL,
+	mode text NOT NULL DEFAULT 'shadow' CHECK (mode IN ('off', 'shadow', 'lower_only', 'live')),
+	paused boolean NOT NULL DEFAULT false,
+	priority int NOT NULL DEFAULT 0,
+	rate_limit storesync.rate_limit NOT NULL,
+	poll_interval interval NOT NULL DEFAULT '10 seconds' CHECK (poll_interval >= '100 milliseconds'),
+	stock_from timestamptz NOT NULL DEFAULT '-infinity',
+	unpaid_hold interval,
+	returns text NOT NULL DEFAULT 'manual' CHECK (returns IN ('manual', 'platform')),
+	timezone text NOT NULL DEFAULT 'Asia/Taipei',
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	UNIQUE (platform, shop_id)
+);
+COMMENT ON TABLE storesync.store IS
+'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. stock_from: cut-over, orders from before it that arrive finished move no stock. unpaid_hold: NULL where the platform cancels unpaid orders by itself.';
+
+CREATE SEQUENCE storesync.location_id_seq AS int;
+CREATE TABLE storesync.location (
+	location_id int PRIMARY KEY DEFAULT nextval('storesync.location_id_seq'),
+	code text NOT NULL UNIQUE CHECK (code <> ''),
+	name text,
+	sellable boolean NOT NULL DEFAULT true,
+	priority int NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE storesync.location IS
+'A place that holds stock; only sellable ones count in available, listings and order lines. The place ''main'' is made with the first SKU.';
+
+CREATE SEQUENCE storesync.sku_id_seq;
+CREATE TABLE storesync.sku (
+	sku_id bigint PRIMARY KEY DEFAULT nextval('storesync.sku_id_seq'),
+	code text NOT NULL UNIQUE CHECK (code <> ''),
+	name text,
+	safety_stock bigint NOT NULL DEFAULT 0 CHECK (safety_stock >= 0),
+	allow_backorder boolean NOT NULL DEFAULT false,
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE storesync.sku IS
+'What is kept and sold. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero.';
+
+CREATE SEQUENCE storesync.listing_id_seq;
+CREATE TABLE storesync.listing (
+	listing_id bigint PRIMARY KEY DEFAULT nextval('storesync.listing_id_seq'),
+	store_id int NOT NULL REFERENCES storesync.store,
+	sku_id bigint NOT NULL REFERENCES storesync.sku,
+	item_id text NOT NULL CHECK (item_id <> ''),
+	model_id text NOT NULL DEFAULT '',
+	pack int NOT NULL DEFAULT 1 CHECK (pack > 0),
+	share numeric NOT NULL DEFAULT 1 CHECK (share >= 0 AND share <= 1),
+	buffer bigint NOT NULL DEFAULT 0 CHECK (buffer >= 0),
+	cap bigint CHECK (cap >= 0),
+	enabled boolean NOT NULL DEFAULT true,
+	price numeric CHECK (price > 0),
+	price_floor numeric,
+	listed boolean NOT NULL DEFAULT true,
+	at_zero text NOT NULL DEFAULT 'quantity' CHECK (at_zero IN ('quantity', 'unlist')),
+	held text,
+	revision bigint NOT NULL DEFAULT 1,
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	UNIQUE (store_id, item_id, model_id)
+);
+CREATE INDEX ON storesync.listing (sku_id);
+COMMENT ON TABLE storesync.listing IS
+'One SKU shown in one shop. model_id is '''' for an item without models (NULL and ''0'' are stored so). pack: units of the SKU that one sold unit takes. share, buffer, cap: docs/listing.md. held: why nothing but 0 is sent, NULL for not held. revision rises with every change.';
+
+CREATE TABLE storesync.credential (
+	store_id int NOT NULL REFERENCES storesync.store ON DELETE CASCADE,
+	name text NOT NULL,
+	value text NOT NULL,
+	set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (store_id, name)
+);
+COMMENT ON TABLE storesync.credential IS 'Secrets of a store, written by set_credential(). Neither dumped nor granted to anybody.';
+CREATE TABLE storesync.app_credential (
+	platform text NOT NULL REFERENCES storesync.platform,
+	name text NOT NULL,
+	value text NOT NULL,
+	set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (platform, name)
+);
+COMMENT ON TABLE storesync.app_credential IS 'Secrets of the application at a platform, written by set_app_credential(). Neither dumped nor granted to anybody.';
+
+-- ---------------------------------------------------------------- stock
+
+CREATE TABLE storesync.stock_lock (
+	sku_id bigint NOT NULL,
+	location_id int NOT NULL,
+	PRIMARY KEY (sku_id, location_id)
+);
+COMMENT ON TABLE storesync.stock_lock IS
+'One row per SKU and location, locked by whoever moves its stock and never updated, so that a held snapshot can pile no dead versions before the lock. The balance is the newest ledger row.';
+
+CREATE TABLE storesync.ledger (
+	sku_id bigint NOT NULL,
+	version bigint NOT NULL,
+	on_hand_delta bigint NOT NULL,
+	reserved_delta bigint NOT NULL,
+	on_hand bigint NOT NULL,
+	reserved bigint NOT NULL,
+	order_id bigint,
+	event_at timestamptz NOT NULL,
+	recorded_at timestamptz NOT NULL,
+	location_id int NOT NULL,
+	kind storesync.movement_kind NOT NULL,
+	key storesync.idempotency_key NOT NULL,
+	reference text,
+	reason text
+) PARTITION BY RANGE (recorded_at);
+COMMENT ON TABLE storesync.ledger IS
+'Append-only movements of stock in units: deltas, balance after, version from 1 without gaps per SKU and location, key, event and record time. The newest row is the stock.';
+
+CREATE VIEW storesync.stock AS
+SELECT k.sku_id, k.location_id,
+	coalesce(l.on_hand, 0) AS on_hand, coalesce(l.reserved, 0) AS reserved, coalesce(l.version, 0) AS version
+FROM storesync.stock_lock k
+LEFT JOIN LATERAL (
+	SELECT g.on_hand, g.reserved, g.version FROM storesync.ledger g
+	WHERE g.sku_id = k.sku_id AND g.location_id = k.location_id
+	ORDER BY g.version DESC LIMIT 1) l ON true;
+COMMENT ON VIEW storesync.stock IS 'Balance of each SKU at each location, in units: its newest ledger row.';
+
+CREATE TABLE storesync.reservation (
+	sku_id bigint NOT NULL,
+	location_id int NOT NULL,
+	reference text NOT NULL,
+	qty bigint NOT NULL CHECK (qty >= 0),
+	expires_at timestamptz,
+	PRIMARY KEY (sku_id, location_id, reference)
+);
+COMMENT ON TABLE storesync.reservation IS
+'Units that direct calls of reserve() hold, by reference ('''' when none was given). Order lines hold their own in sales_order_line.reserved.';
+
+CREATE TABLE storesync.shipment (
+	sku_id bigint NOT NULL,
+	location_id int NOT NULL,
+	reference text NOT NULL,
+	shipped bigint NOT NULL CHECK (shipped >= 0),
+	restocked bigint NOT NULL CHECK (restocked >= 0 AND restocked <= shipped),
+	PRIMARY KEY (sku_id, location_id, reference)
+);
+COMMENT ON TABLE storesync.shipment IS
+'Units that direct calls of ship() sent away and restock() took back, by reference: no reference takes back more than it shipped.';
+
+CREATE TABLE storesync.idempotency (
+	key storesync.idempotency_key NOT NULL,
+	fingerprint bigint NOT NULL,
+	on_hand bigint,
+	reserved bigint,
+	available bigint,
+	version bigint,
+	insufficient boolean NOT NULL
+) PARTITION BY RANGE (key);
+COMMENT ON TABLE storesync.idempotency IS
+'Keys that callers used, a hash of the request each one stood for and the answer it got. One key, one effect.';
+
+-- ---------------------------------------------------------------- orders
+
+CREATE SEQUENCE storesync.order_id_seq;
+CREATE TABLE storesync.sales_order (
+	order_id bigint NOT NULL DEFAULT nextval('storesync.order_id_seq'),
+	store_id int NOT NULL,
+	status storesync.order_status NOT NULL,
+	stock_effect boolean NOT NULL,
+	order_sn text NOT NULL,
+	create_time timestamptz NOT NULL,
+	update_time timestamptz NOT NULL,
+	fetched_at timestamptz NOT NULL,
+	recorded_at timestamptz NOT NULL,
+	buyer text,
+	currency text,
+	PRIMARY KEY (store_id, order_sn)
+) WITH (fillfactor = 85);
+COMMENT ON TABLE storesync.sales_order IS
+'An order as its newest document says. update_time: of that document (fetched_at where the platform has none). recorded_at: when the order was first booked; its lines lie in the partition of that moment. stock_effect false: from before the cut-over.';
+
+CREATE TABLE storesync.sales_order_line (
+	recorded_at timestamptz NOT NULL,
+	order_id bigint NOT NULL,
+	listing_id bigint,
+	sku_id bigint,
+	ordered_at timestamptz NOT NULL,
+	cancelled_at timestamptz,
+	qty bigint NOT NULL CHECK (qty > 0),
+	cancelled_qty bigint NOT NULL CHECK (cancelled_qty >= 0),
+	returned_qty bigint NOT NULL CHECK (returned_qty >= 0),
+	reserved bigint NOT NULL CHECK (reserved >= 0),
+	shipped bigint NOT NULL CHECK (shipped >= 0),
+	restocked bigint NOT NULL CHECK (restocked >= 0 AND restocked <= shipped),
+	short bigint NOT NULL CHECK (short >= 0),
+	store_id int NOT NULL,
+	location_id int,
+	pack int NOT NULL,
+	effects int NOT NULL DEFAULT 0,
+	status storesync.order_status NOT NULL,
+	state storesync.line_state NOT NULL,
+	line_id text NOT NULL,
+	item_id text,
+	model_id text,
+	sku_code text,
+	unit_price numeric,
+	reason text
+) PARTITION BY RANGE (recorded_at);
+COMMENT ON TABLE storesync.sales_order_line IS
+'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped and restocked never fall. effects: how many ledger rows it has made. ordered_at, recorded_at: of its order.';
+
+CREATE TABLE storesync.order_history (
+	order_id bigint NOT NULL,
+	recorded_at timestamptz NOT NULL,
+	update_time timestamptz NOT NULL,
+	fetched_at timestamptz NOT NULL,
+	status storesync.order_status NOT NULL,
+	outcome text NOT NULL,
+	lines jsonb
+) PARTITION BY RANGE (recorded_at);
+COMMENT ON TABLE storesync.order_history IS 'One row per document that changed an order: its times, status, outcome and the lines that moved.';
+
+-- ---------------------------------------------------------------- outbox
+
+CREATE SEQUENCE storesync.outbox_id_seq;
+CREATE TABLE storesync.outbox (
+	id bigint NOT NULL DEFAULT nextval('storesync.outbox_id_seq'),
+	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	subject bigint NOT NULL,
+	version bigint,
+	incarnation int NOT NULL DEFAULT storesync.current_incarnation(),
+	kind storesync.outbox_kind NOT NULL,
+	payload jsonb
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE storesync.outbox IS
+'Insert-only: something changed, committed with the change. A stock row says which SKU and its version, never a quantity: that is computed when the call is built. Consumers read it by transaction snapshots (docs/outbox.md).';
+
+CREATE TABLE storesync.consumer (
+	name text PRIMARY KEY,
+	incarnation int,
+	snapshot pg_snapshot,
+	moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE storesync.consumer IS
+'How far each consumer of the outbox has durably come: everything visible in snapshot is done. Written seldom; the running cursor lives in the worker.';
+
+CREATE TABLE storesync.task_event (
+	task_id bigint NOT NULL,
+	at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	state text NOT NULL CHECK (state IN ('sent', 'waiting', 'done', 'dead', 'discarded')),
+	class storesync.outcome_class,
+	next_at timestamptz,
+	detail text
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE storesync.task_event IS 'Append-only life of a task: an outbox row of kind task is open until a done, dead or discarded event.';
+
+-- ---------------------------------------------------------------- dispatch
+
+CREATE TABLE storesync.listing_shown (
+	listing_id bigint PRIMARY KEY,
+	acked_qty bigint NOT NULL,
+	acked_version bigint NOT NULL,
+	acked_incarnation int NOT NULL,
+	written_at timestamptz NOT NULL,
+	doubt_qty bigint,
+	read_qty bigint,
+	read_at timestamptz
+) WITH (fillfactor = 60);
+COMMENT ON TABLE storesync.listing_shown IS
+'What a platform last acknowledged for a listing, in sold units, with the version it was computed from and when. doubt_qty: the larger of old and new while a write is in doubt.';
+
+CREATE TABLE storesync.order_cursor (
+	store_id int PRIMARY KEY,
+	fetched_through timestamptz NOT NULL,
+	fetched_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 60);
+COMMENT ON TABLE storesync.order_cursor IS 'The moment up to which all orders of a store are committed.';
+
+CREATE TABLE storesync.push (
+	at timestamptz NOT NULL,
+	listing_id bigint NOT NULL,
+	store_id int NOT NULL,
+	qty bigint NOT NULL,
+	version bigint NOT NULL,
+	changed_at timestamptz NOT NULL,
+	sent_at timestamptz NOT NULL,
+	class storesync.outcome_class NOT NULL,
+	reason text
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE storesync.push IS
+'Append-only: each quantity sent for a listing and its outcome. changed_at: when the change it carries was recorded; at: when the answer was. at minus changed_at is the convergence time.';
+
+CREATE TABLE storesync.call_log (
+	at timestamptz NOT NULL,
+	store_id int NOT NULL,
+	call text NOT NULL,
+	class storesync.outcome_class NOT NULL,
+	items int NOT NULL,
+	http_status int,
+	curl_code int,
+	total_us bigint,
+	code text,
+	message text
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE storesync.call_log IS 'One row per call to a platform: kind, outcome class, items carried, HTTP status, curl code, microseconds, the platform''s error code and a redacted message.';
+
+CREATE SEQUENCE storesync.compensation_id_seq;
+CREATE TABLE storesync.compensation (
+	compensation_id bigint PRIMARY KEY DEFAULT nextval('storesync.compensation_id_seq'),
+	at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	store_id int,
+	listing_id bigint,
+	task_id bigint,
+	call text NOT NULL,
+	class storesync.outcome_class NOT NULL,
+	version bigint,
+	reason text,
+	story jsonb NOT NULL DEFAULT '[]',
+	settled_at timestamptz,
+	settled_by text,
+	CHECK ((settled_at IS NULL) = (settled_by IS NULL))
+);
+CREATE INDEX ON storesync.compensation (listing_id) WHERE settled_at IS NULL;
+COMMENT ON TABLE storesync.compensation IS
+'Work that was refused for good or ran out of attempts, with its whole story. Stays until it is settled: requeued, discarded, or overtaken by a newer version.';
+
+CREATE SEQUENCE storesync.certificate_id_seq;
+CREATE TABLE storesync.certificate (
+	certificate_id bigint PRIMARY KEY DEFAULT nextval('storesync.certificate_id_seq'),
+	started_at timestamptz NOT NULL,
+	ended_at timestamptz,
+	compared bigint NOT NULL DEFAULT 0,
+	differing bigint NOT NULL DEFAULT 0,
+	corrected bigint NOT NULL DEFAULT 0,
+	left_open bigint NOT NULL DEFAULT 0,
+	detail jsonb
+);
+COMMENT ON TABLE storesync.certificate IS 'What a night''s reconciliation compared, corrected and left open.';
+
+CREATE SEQUENCE storesync.audit_id_seq;
+CREATE TABLE storesync.audit (
+	audit_id bigint PRIMARY KEY DEFAULT nextval('storesync.audit_id_seq'),
+	at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	login name NOT NULL DEFAULT session_user,
+	application text NOT NULL DEFAULT pg_catalog.current_setting('application_name'),
+	action text NOT NULL,
+	subject text NOT NULL,
+	before jsonb,
+	after jsonb
+);
+COMMENT ON TABLE storesync.audit IS 'Append-only: who changed which platform, store, SKU, listing, switch or credential (name only), and how.';

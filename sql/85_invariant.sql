@@ -1,0 +1,1 @@
+-- 85_invariant

@@ -1,0 +1,1 @@
+-- Rights and dumps, last: nothing is granted to PUBLIC, business tables and sequences are dumped.
