@@ -1,28 +1,190 @@
 # storesync: build, install, try and check. `make help` lists what there is.
+#
+# The lists below are explicit on purpose: who adds a file adds its name.
 
 EXTENSION = storesync
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.control)
 
+# extension/: the library that every backend maps
 MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem incarnation partition outbox \
 	key rate_limit gcra rate ledger order order_doc listing credential \
 	arena platform shopee
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
+# bgworker/: the library of the worker processes, the only one that links curl
+WORKER_FILES =
+WORKER = storesync_worker$(DLSUFFIX)
+WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
+
+# The install script, in this order
 SQL_MODULES = 00_guard 10_types 15_incarnation 20_tables 25_partition 30_ledger 35_key \
 	40_order 50_outbox 55_rate 60_listing 65_catalog 70_dispatch 80_health \
 	85_invariant 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
+# simulator/: a program of its own
+SIMULATOR_FILES =
+SIMULATOR_LIBS = -lmicrohttpd -lcjson -lcrypto -lm
+
+# Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
+PURE_FILES = extension/arena extension/platform extension/shopee extension/gcra
+UNIT_TESTS =
+FUZZ_TARGETS =
+REGRESS_TESTS =
+ISOLATION_TESTS =
+TAP = $(sort $(wildcard regress/t/*.pl))
+
+# ---------------------------------------------------------------- building
+
+ifneq ($(words $(CURDIR)),1)
+$(error the path of this tree contains a space, which make and pg_regress cannot cope with: "$(CURDIR)")
+endif
+
 PG_CPPFLAGS = -I$(CURDIR)/extension
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SHLIB_LINK = -lcjson -lcrypto
-EXTRA_CLEAN = storesync--*.sql results output_iso tmp_check log
+EXTRA_CLEAN = storesync--*.sql $(WORKER) $(WORKER_OBJS) simulator/simulator .build
+NO_INSTALLCHECK = 1
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
+export PG_CONFIG
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(wildcard $(PGXS)),)
+$(error $(PG_CONFIG) names no PGXS makefile: run deploy/setup, or say PG_CONFIG=/path/to/pg_config)
+endif
 include $(PGXS)
 
-storesync--$(EXTVERSION).sql: $(SQL_MODULES:%=sql/%.sql) storesync.control Makefile
+$(DATA_built): $(SQL_MODULES:%=sql/%.sql) storesync.control Makefile
 	cat $(SQL_MODULES:%=sql/%.sql) > $@
+
+$(OBJS) $(WORKER_OBJS): $(wildcard extension/*.h bgworker/*.h)
+
+ifneq ($(WORKER_FILES),)
+all: $(WORKER)
+install: install-worker
+endif
+$(WORKER): $(WORKER_OBJS)
+	$(CC) $(CFLAGS) -shared -o $@ $(WORKER_OBJS) $(LDFLAGS) $(LDFLAGS_SL) -lcurl
+
+.PHONY: install-worker uninstall-worker
+install-worker: $(WORKER) installdirs
+	$(INSTALL_SHLIB) $(WORKER) '$(DESTDIR)$(pkglibdir)/$(WORKER)'
+uninstall: uninstall-worker
+uninstall-worker:
+	rm -f '$(DESTDIR)$(pkglibdir)/$(WORKER)'
+
+.PHONY: simulator
+simulator: simulator/simulator
+simulator/simulator: $(SIMULATOR_FILES:%=simulator/%.c) $(wildcard simulator/*.h)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -D_GNU_SOURCE -pthread \
+		-o $@ $(SIMULATOR_FILES:%=simulator/%.c) $(SIMULATOR_LIBS)
+
+# Installed is what was built? Then nobody is asked for a password again.
+SUDO = $(if $(shell test -w '$(pkglibdir)' -a -w '$(datadir)/extension' && echo yes),,sudo)
+.PHONY: installed
+installed: all
+	@cmp -s storesync$(DLSUFFIX) '$(pkglibdir)/storesync$(DLSUFFIX)' && \
+	 cmp -s $(WORKER) '$(pkglibdir)/$(WORKER)' && \
+	 cmp -s $(DATA_built) '$(datadir)/extension/$(DATA_built)' && \
+	 cmp -s storesync.control '$(datadir)/extension/storesync.control' || \
+	 $(SUDO) $(MAKE) -s install PG_CONFIG='$(PG_CONFIG)'
+
+# ---------------------------------------------------------------- trying
+
+.PHONY: demo demo-stop psql
+demo: installed simulator
+	simulator/demo
+demo-stop:
+	deploy/cluster remove
+psql:
+	@deploy/cluster psql
+
+# ---------------------------------------------------------------- checking
+#
+# Tests run as the private cluster's user (postgres when you are root) in a copy
+# under .run/check, so they work in a tree which that user cannot write to.
+
+CLUSTER = deploy/cluster
+PGXS_SRC = $(abspath $(top_builddir)/src)
+STAGED = $(wildcard regress expected simulator)
+
+.PHONY: test unit fuzz lint regress isolation tap
+test: all simulator
+	@MAKE='$(MAKE)' regress/tally unit fuzz lint installed regress isolation tap
+
+# The copy that suite $@ runs in
+define stage
+@tar -cf - $(STAGED) | $(CLUSTER) run sh -c 'rm -rf check/$@ && mkdir -p check/$@ && tar -xf - -C check/$@'
+endef
+
+REGRESS_FLAGS = --inputdir=regress --outputdir=. --bindir='$(bindir)' --no-locale --encoding=UTF8 \
+	--temp-instance=instance --temp-config=regress/regress.conf --load-extension=storesync
+
+regress:
+	$(stage)
+	@$(CLUSTER) run sh -c 'cd check/$@ && "$(PGXS_SRC)/test/regress/pg_regress" $(REGRESS_FLAGS) \
+		--dbname=regress $(REGRESS_TESTS) || { cat regression.diffs; exit 1; }'
+
+isolation:
+	$(stage)
+	@$(CLUSTER) run sh -c 'cd check/$@ && "$(PGXS_SRC)/test/isolation/pg_isolation_regress" $(REGRESS_FLAGS) \
+		--dbname=isolation $(ISOLATION_TESTS) || { cat regression.diffs; exit 1; }'
+
+tap: simulator
+	$(stage)
+	@$(CLUSTER) run sh -c 'cd check/$@ && TESTDIR=$$PWD PG_REGRESS="$(PGXS_SRC)/test/regress/pg_regress" \
+		prove -v -I "$(PGXS_SRC)/test/perl" -I regress/t/lib $(TAP)'
+
+.PHONY: installcheck
+installcheck: regress isolation tap
+
+.build/unit/%: regress/unit/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h bgworker/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-parameter -fsanitize=address,undefined \
+		-fno-sanitize-recover=all -Iextension -Ibgworker -o $@ $< $(PURE_FILES:%=%.c) \
+		-lcmocka -lcjson -lcrypto -lm
+
+unit: $(UNIT_TESTS:%=.build/unit/%)
+	@status=0; for test in $(UNIT_TESTS); do CMOCKA_MESSAGE_OUTPUT=TAP .build/unit/$$test || status=1; done; exit $$status
+
+# FUZZ_SECONDS a target, from a fixed seed
+FUZZ_SECONDS = 10
+.build/fuzz/%: regress/fuzz/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h)
+	@mkdir -p $(@D)
+	clang -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-parameter -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -Iextension -o $@ $< $(PURE_FILES:%=%.c) -lcjson -lcrypto -lm
+
+fuzz: $(FUZZ_TARGETS:%=.build/fuzz/%)
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p .build/corpus/$$target; \
+		if .build/fuzz/$$target -seed=1 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 \
+			-max_len=65536 -artifact_prefix=.build/fuzz/ .build/corpus/$$target \
+			$$(test -d regress/fuzz/$$target && echo regress/fuzz/$$target) >.build/fuzz/$$target.log 2>&1; \
+		then echo "ok - fuzz $$target ($(FUZZ_SECONDS) s)"; \
+		else echo "not ok - fuzz $$target"; tail -n 40 .build/fuzz/$$target.log; exit 1; fi; done
+
+lint: all
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(PG_CFLAGS)' deploy/lint
+
+.PHONY: help
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#:  make               build both libraries and the install script
+#:  make install       install them into the PostgreSQL of PG_CONFIG (as root, or with sudo)
+#:  make installcheck  regress, isolation and tap, against what is installed
+#:    make regress     pg_regress         REGRESS_TESTS="ledger order" for some of them
+#:    make isolation   isolation tester   ISOLATION_TESTS=...
+#:    make tap         real processes     TAP=regress/t/010_deliver.pl
+#:  make unit          pure C code under cmocka, with address and undefined-behaviour sanitizers
+#:  make fuzz          libFuzzer targets, FUZZ_SECONDS each (10)
+#:  make lint          compilers' warnings as errors, clang-tidy, cppcheck, SQL rules
+#:  make test          all of these, counted; installs first
+#:  make demo          private cluster, simulator, a replay of orders, a report
+#:  make psql          look at what the demo left
+#:  make demo-stop     stop it and remove .run
+#:  make clean
+#:
+#: PG_CONFIG=/path/to/pg_config chooses the PostgreSQL, everywhere.

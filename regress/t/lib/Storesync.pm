@@ -1,0 +1,214 @@
+# Storesync: what the TAP tests share. A cluster with storesync preloaded, the
+# marketplace simulator beside it, and the questions that every test ends with.
+#
+#   my $node = Storesync->cluster('main', 'storesync.max_in_flight' => 4);
+#   my $sim = Storesync->simulator(catalogue => $text, rate => 20);
+#   my $store = Storesync->load($node, $sim);     # shop_id => store_id
+#   $node->safe_psql('shop', ...);
+#   Storesync->wait_until(sub { ... }, 'what is awaited');
+#   Storesync->converged($node, $sim);            # waits, then tests
+#   Storesync->sound($node);
+#
+# Nothing here sleeps for a fixed time: everything polls, up to a limit.
+package Storesync;
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Storesync::Simulator;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+# Longest wait for anything, in seconds; a busy machine may raise it.
+our $limit = $ENV{STORESYNC_TEST_LIMIT} // 90;
+
+# cluster NAME, SETTING => VALUE...: a started cluster with database "shop" and
+# the extension in it. Settings given here win over the ones below; one with
+# value undef is left out. "-streaming => 1" prepares it for standbys,
+# "-database => 0" leaves the database to the caller, "-start => 0" both.
+sub cluster
+{
+	my ($class, $name, %conf) = @_;
+	my %option = map { $_ => delete $conf{$_} } grep { /^-/ } keys %conf;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	%conf = (
+		'shared_preload_libraries' => 'storesync',
+		'storesync.databases' => 'shop',
+		'max_worker_processes' => 20,
+		'max_connections' => 50,
+		'shared_buffers' => '64MB',
+		'restart_after_crash' => 'on',
+		'log_statement' => 'none',
+		%conf);
+	$node->init(allows_streaming => $option{-streaming});
+	$node->append_conf('postgresql.conf', "$_ = '$conf{$_}'")
+	  foreach grep { defined $conf{$_} } sort keys %conf;
+	return $node if defined $option{-start} && !$option{-start};
+	$node->start;
+	$class->create($node) unless defined $option{-database} && !$option{-database};
+	return $node;
+}
+
+# create NODE [, DATABASE]: the database, with the extension
+sub create
+{
+	my ($class, $node, $database) = @_;
+	$database //= 'shop';
+	$node->safe_psql('postgres', qq(CREATE DATABASE "$database"));
+	$node->safe_psql($database, 'CREATE EXTENSION storesync');
+	return;
+}
+
+# simulator catalogue => TEXT, [trace => TEXT, OPTION => VALUE...]: started.
+sub simulator
+{
+	my ($class, %option) = @_;
+	return Storesync::Simulator->start(%option);
+}
+
+# load NODE, SIMULATOR [, database => NAME, rate_limit => '5/s', shown => 1]:
+# what the simulator's catalogue names, made known to the database: platform,
+# credentials, stores, SKUs with their opening stock, listings. Returns a hash
+# of store_id by shop_id. With "shown" the listings count as showing already
+# what the catalogue says, so that a full first push is spared.
+sub load
+{
+	my ($class, $node, $sim, %option) = @_;
+	my $database = $option{database} // 'shop';
+	my $limit = $option{rate_limit} // '5/s';
+	my $c = $sim->catalogue;
+	my $url = $sim->url;
+	my @sql = (
+		"BEGIN",
+		"UPDATE storesync.platform SET base_url = '$url' WHERE platform = 'shopee'");
+
+	push @sql, map { "SELECT storesync.set_app_credential('shopee', '$_', '$c->{app}{$_}')" }
+	  qw(partner_id partner_key);
+	foreach my $shop (@{ $c->{shops} })
+	{
+		my ($id, $access, $refresh) = @$shop;
+		push @sql, "SELECT storesync.add_store('shopee', '$id', 'shop $id', '$limit') AS store \\gset";
+		push @sql, "SELECT storesync.set_credential(:store, 'access_token', '$access')",
+		  "SELECT storesync.set_credential(:store, 'refresh_token', '$refresh')";
+	}
+	foreach my $sku (@{ $c->{skus} })
+	{
+		my ($code, $units) = map { s/'/''/gr } @$sku;
+		push @sql, "SELECT storesync.add_sku('$code')";
+		push @sql, "SELECT storesync.receive('$code', $units, storesync.derive_key(now(), 'opening', '$code'))"
+		  if $units > 0;
+	}
+	foreach my $listing (@{ $c->{listings} })
+	{
+		my ($shop, $code, $item, $model, $shown) = map { s/'/''/gr } @$listing;
+		push @sql, "SELECT storesync.add_listing(store_id, '$code', '$item', '$model') AS listing"
+		  . " FROM storesync.store WHERE platform = 'shopee' AND shop_id = '$shop' \\gset";
+		push @sql, "INSERT INTO storesync.listing_shown VALUES (:listing, $shown, 0,"
+		  . " storesync.current_incarnation(), now() - interval '1 hour')"
+		  if $option{shown};
+	}
+	push @sql, "COMMIT";
+	# a line that ends in \gset is a statement of its own, the others want a semicolon
+	$node->safe_psql($database, join('', map { /\\gset$/ ? "$_\n" : "$_;\n" } @sql));
+	my %store = map { split /\|/ } split /\n/,
+	  $node->safe_psql($database, "SELECT shop_id, store_id FROM storesync.store");
+	return \%store;
+}
+
+# wait_until CODE, WHAT [, SECONDS]: polls until CODE returns true, and returns
+# that; after the limit the test fails, and false is returned.
+sub wait_until
+{
+	my ($class, $code, $what, $seconds) = @_;
+	my $end = time + ($seconds // $limit);
+
+	while (1)
+	{
+		my $value = $code->();
+		return $value if $value;
+		last if time > $end;
+		sleep 0.05;
+	}
+	fail("waited in vain for: $what");
+	return 0;
+}
+
+# query_until NODE, SQL, ANSWER, WHAT: polls until the query answers so.
+sub query_until
+{
+	my ($class, $node, $sql, $answer, $what) = @_;
+	my $got = '';
+	my $done = $class->wait_until(
+		sub {
+			my ($status, $out) = $node->psql('shop', $sql);
+			$got = $out // '';
+			return $status == 0 && $got eq $answer;
+		},
+		$what);
+	diag("last answer: $got") unless $done;
+	return $done;
+}
+
+# dispatcher NODE [, DATABASE]: process id of the dispatcher, '' when none runs
+sub dispatcher
+{
+	my ($class, $node, $database) = @_;
+	$database //= 'shop';
+	return $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'storesync dispatcher'"
+		  . " AND datname = '$database'");
+}
+
+# differing NODE, SIMULATOR: listings that show something else than is wanted,
+# as text, one a line
+sub differing
+{
+	my ($class, $node, $sim, $database) = @_;
+	my %wanted = map { my @f = split /\|/, $_, -1; ("$f[0]/$f[1]/$f[2]" => $f[3]) } split /\n/,
+	  $node->safe_psql($database // 'shop', <<'SQL');
+SELECT s.shop_id, l.item_id, CASE l.model_id WHEN '' THEN '0' ELSE l.model_id END, v.wanted
+FROM storesync.listing_status v
+JOIN storesync.listing l USING (listing_id)
+JOIN storesync.store s ON s.store_id = l.store_id
+SQL
+	my @differing;
+
+	foreach my $shown (@{ $sim->shown })
+	{
+		my $name = join '/', @$shown{qw(shop_id item_id model_id)};
+		my $wanted = delete $wanted{$name} // 'nothing';
+		push @differing, "$name shows $shown->{stock}, wanted $wanted"
+		  if $wanted ne $shown->{stock};
+	}
+	push @differing, map { "$_ is not in the shop" } sort keys %wanted;
+	return join "\n", @differing;
+}
+
+# converged NODE, SIMULATOR [, WHAT]: a test that every shop comes to show what
+# the database wants
+sub converged
+{
+	my ($class, $node, $sim, $what) = @_;
+	my $end = time + $limit;
+	my $differing;
+
+	do
+	{
+		$differing = $class->differing($node, $sim);
+		sleep 0.1 if $differing ne '';
+	} while ($differing ne '' && time < $end);
+	return is($differing, '', $what // 'every shop shows what the database wants');
+}
+
+# sound NODE [, DATABASE]: a test that no invariant is broken
+sub sound
+{
+	my ($class, $node, $database, $what) = @_;
+	return is($node->safe_psql($database // 'shop', 'SELECT * FROM storesync.check_invariants()'),
+		'', $what // 'no invariant is broken');
+}
+
+1;
