@@ -22,11 +22,16 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
-/* 17 replaced BackendIds by ProcNumbers and gave PGPROC's number a macro */
+/*
+ * 17 replaced BackendIds by ProcNumbers, gave PGPROC's number a macro and put
+ * the local transaction id into a struct
+ */
 #if PG_VERSION_NUM < 170000
 #define SsMyProcNumber() (MyProc->pgprocno)
+#define SsMyLocalTransactionId() (MyProc->lxid)
 #else
 #define SsMyProcNumber() (MyProcNumber)
+#define SsMyLocalTransactionId() (MyProc->vxid.lxid)
 #endif
 
 #endif

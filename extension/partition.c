@@ -1,4 +1,413 @@
 /*
  * partition.c
+ *		Partitions of the tables that storesync.partitioned describes: looked
+ *		up before each write, made when missing, and ahead of time by
+ *		ensure_partitions().
+ *
+ * A partition is never made by CREATE TABLE ... PARTITION OF, which waits for
+ * every open writer of the parent, nor inside CREATE EXTENSION, which would
+ * make it a member and keep its rows out of every dump. It is made as a table
+ * of its own, empty, and attached: writers and readers of the parent go on.
+ *
+ * Locking: whoever makes partitions first takes ShareUpdateExclusiveLock on
+ * storesync.partitioned and keeps it to the end of the transaction. It is one
+ * lock for all parents, so that two sessions that miss several partitions
+ * cannot wait for each other, and it is taken before any row is locked:
+ * partition_ensure() therefore looks for the outbox's partitions too, which a
+ * call needs only after its stock is locked.
+ *
+ * What exists is read from the parent's partition descriptor: the relcache
+ * keeps it, and its invalidations tell of every attach, detach and drop, also
+ * of those that were rolled back. There is no second cache to go stale.
  */
 #include "storesync.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+
+#include "partition.h"
+
+/* Longest look ahead of ensure_partitions(): a typing error makes no partitions for the year 9999. */
+#define MAX_AHEAD		(366 * USECS_PER_DAY)
+/* How far ahead a call wants the outbox to be ready: longer than it may run. */
+#define OUTBOX_AHEAD	USECS_PER_HOUR
+/* Bytes of an idempotency_key, the first six of them big-endian milliseconds. */
+#define KEY_BYTES		16
+#define KEY_TIME_BYTES	6
+
+typedef enum PartitionStep
+{
+	STEP_DAY,
+	STEP_WEEK,
+	STEP_MONTH
+} PartitionStep;
+
+/* One row of storesync.partitioned. */
+typedef struct PartitionShape
+{
+	char	   *parent;
+	PartitionStep step;
+	char	   *options;		/* storage parameters, "" for none */
+	bool		append_only;	/* TRUNCATE is refused */
+	int			n_indexes;
+	char	  **indexes;		/* "(columns)" or "UNIQUE (columns)" */
+} PartitionShape;
+
+PG_FUNCTION_INFO_V1(ensure_partitions);
+
+/* relation_oid finds a relation of schema storesync, whatever search_path says. */
+static Oid
+relation_oid(const char *name)
+{
+	Oid			relation = get_relname_relid(name, get_namespace_oid("storesync", false));
+
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"storesync.%s\" does not exist", name)));
+	return relation;
+}
+
+/* key_bound writes the smallest idempotency_key of a moment into `key`. */
+static void
+key_bound(TimestampTz at, unsigned char *key)
+{
+	int64		unix_ms = at / 1000 +
+		(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000;
+
+	memset(key, 0, KEY_BYTES);
+	for (int i = KEY_TIME_BYTES - 1; i >= 0; i--, unix_ms >>= 8)
+		key[i] = (unsigned char) (unix_ms & 0xff);
+}
+
+/*
+ * partition_holds says whether one of the parent's partitions holds the
+ * moment `at`. Those being detached do not count.
+ */
+static bool
+partition_holds(Relation parent, TimestampTz at)
+{
+	PartitionKey key = RelationGetPartitionKey(parent);
+	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+	unsigned char bound[KEY_BYTES];
+	Datum		value;
+	bool		is_equal;
+	int			offset;
+
+	if (partitions->nparts == 0)
+		return false;
+	if (key->parttypid[0] == TIMESTAMPTZOID)
+		value = TimestampTzGetDatum(at);
+	else
+	{
+		key_bound(at, bound);
+		value = PointerGetDatum(bound);
+	}
+	offset = partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
+										   partitions->boundinfo, 1, &value, &is_equal);
+	return partitions->boundinfo->indexes[offset + 1] >= 0;
+}
+
+static bool
+partition_exists(const char *name, TimestampTz at)
+{
+	Relation	parent = table_open(relation_oid(name), AccessShareLock);
+	bool		exists = partition_holds(parent, at);
+
+	table_close(parent, AccessShareLock);
+	return exists;
+}
+
+/* outbox_ready says whether rows that this call will write to the outbox have a place. */
+static bool
+outbox_ready(TimestampTz now)
+{
+	Relation	parent = table_open(relation_oid("outbox"), AccessShareLock);
+	bool		ready = partition_holds(parent, now) && partition_holds(parent, now + OUTBOX_AHEAD);
+
+	table_close(parent, AccessShareLock);
+	return ready;
+}
+
+/*
+ * step_bounds gives the first day of the partition that holds `at`, and that
+ * of the next one, as Julian days in UTC. Weeks begin on Monday, as ISO's do.
+ */
+static void
+step_bounds(PartitionStep step, TimestampTz at, int *from, int *to)
+{
+	int64		days = at / USECS_PER_DAY - (at % USECS_PER_DAY < 0 ? 1 : 0);
+	int			julian = (int) (days + POSTGRES_EPOCH_JDATE);
+	int			year,
+				month,
+				day;
+
+	*from = julian;
+	*to = julian + 1;
+	if (step == STEP_WEEK)
+	{
+		*from = julian - (j2day(julian) + 6) % 7;
+		*to = *from + 7;
+	}
+	else if (step == STEP_MONTH)
+	{
+		j2date(julian, &year, &month, &day);
+		*from = date2j(year, month, 1);
+		*to = month == 12 ? date2j(year + 1, 1, 1) : date2j(year, month + 1, 1);
+	}
+}
+
+static TimestampTz
+julian_start(int julian)
+{
+	return (TimestampTz) (julian - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+static char *
+partition_name(const PartitionShape *shape, int from)
+{
+	int			year,
+				month,
+				day;
+
+	j2date(from, &year, &month, &day);
+	switch (shape->step)
+	{
+		case STEP_DAY:
+			return psprintf("%s_%04d_%02d_%02d", shape->parent, year, month, day);
+		case STEP_WEEK:
+			return psprintf("%s_%04dw%02d", shape->parent,
+							date2isoyear(year, month, day), date2isoweek(year, month, day));
+		case STEP_MONTH:
+			return psprintf("%s_%04d_%02d", shape->parent, year, month);
+	}
+	pg_unreachable();
+}
+
+/* bound_literal writes the first moment of a day as the parent's key column has it, quoted. */
+static char *
+bound_literal(Oid type, int julian)
+{
+	unsigned char key[KEY_BYTES];
+	Oid			output;
+	bool		is_varlena;
+	int			year,
+				month,
+				day;
+
+	if (type == TIMESTAMPTZOID)
+	{
+		j2date(julian, &year, &month, &day);
+		return psprintf("'%04d-%02d-%02d 00:00:00+00'", year, month, day);
+	}
+	key_bound(julian_start(julian), key);
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return quote_literal_cstr(OidOutputFunctionCall(output, PointerGetDatum(key)));
+}
+
+static void
+run_utility(const char *sql)
+{
+	int			code = SPI_execute(sql, false, 0);
+
+	if (code != SPI_OK_UTILITY)
+		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(code));
+}
+
+/* create_indexes gives a partition the indexes that its parent must not have. */
+static void
+create_indexes(const PartitionShape *shape, const char *name)
+{
+	static const char unique[] = "UNIQUE ";
+	const size_t prefix = sizeof(unique) - 1;
+
+	for (int i = 0; i < shape->n_indexes; i++)
+	{
+		const char *index = shape->indexes[i];
+		bool		is_unique = strncmp(index, unique, prefix) == 0;
+
+		run_utility(psprintf("CREATE %sINDEX ON storesync.%s %s",
+							 is_unique ? unique : "", name,
+							 is_unique ? index + prefix : index));
+	}
+}
+
+/*
+ * make_partition makes the partition between two Julian days and attaches it.
+ * The caller holds the lock and has looked again. The new table is empty, so
+ * ATTACH has nothing to scan.
+ */
+static void
+make_partition(const PartitionShape *shape, int from, int to)
+{
+	char	   *name = partition_name(shape, from);
+	Oid			parent = relation_oid(shape->parent);
+	Relation	rel = table_open(parent, AccessShareLock);
+	Oid			type = RelationGetPartitionKey(rel)->parttypid[0];
+	int			guc_level = NewGUCNestLevel();
+
+	table_close(rel, AccessShareLock);
+
+	/* the session's own taste in tablespaces is no business of ours */
+	(void) set_config_option("default_tablespace", "", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	run_utility(psprintf("CREATE TABLE storesync.%s (LIKE storesync.%s "
+						 "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE) USING heap%s%s%s",
+						 name, shape->parent,
+						 shape->options[0] ? " WITH (" : "", shape->options,
+						 shape->options[0] ? ")" : ""));
+	create_indexes(shape, name);
+	if (shape->append_only)
+		run_utility(psprintf("CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON storesync.%s "
+							 "FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change()", name));
+	run_utility(psprintf("ALTER TABLE storesync.%s ATTACH PARTITION storesync.%s FOR VALUES FROM (%s) TO (%s)",
+						 shape->parent, name, bound_literal(type, from), bound_literal(type, to)));
+	AtEOXact_GUC(true, guc_level);
+}
+
+static PartitionStep
+parse_step(const char *step)
+{
+	if (strcmp(step, "day") == 0)
+		return STEP_DAY;
+	if (strcmp(step, "week") == 0)
+		return STEP_WEEK;
+	return STEP_MONTH;
+}
+
+/* load_shapes reads storesync.partitioned: all of it, or the row of one parent. */
+static PartitionShape *
+load_shapes(const char *only, int *count)
+{
+	Oid			types[] = {TEXTOID};
+	Datum		values[1];
+	PartitionShape *shapes;
+
+	values[0] = only ? CStringGetTextDatum(only) : (Datum) 0;
+	if (SPI_execute_with_args("SELECT parent, step, options, append_only, indexes "
+							  "FROM storesync.partitioned WHERE parent = $1 OR $1 IS NULL ORDER BY parent",
+							  1, types, values, only ? " " : "n", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read storesync.partitioned");
+	*count = (int) SPI_processed;
+	shapes = palloc(sizeof(PartitionShape) * Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		PartitionShape *shape = &shapes[i];
+		bool		is_null;
+		Datum	   *elements;
+
+		shape->parent = SPI_getvalue(tuple, desc, 1);
+		shape->step = parse_step(SPI_getvalue(tuple, desc, 2));
+		shape->options = SPI_getvalue(tuple, desc, 3);
+		shape->append_only = DatumGetBool(SPI_getbinval(tuple, desc, 4, &is_null));
+		deconstruct_array(DatumGetArrayTypePCopy(SPI_getbinval(tuple, desc, 5, &is_null)),
+						  TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &shape->n_indexes);
+		shape->indexes = palloc(sizeof(char *) * Max(shape->n_indexes, 1));
+		for (int n = 0; n < shape->n_indexes; n++)
+			shape->indexes[n] = TextDatumGetCString(elements[n]);
+	}
+	return shapes;
+}
+
+/* lock_for_making takes the one lock of everybody who makes partitions, until the transaction ends. */
+static void
+lock_for_making(void)
+{
+	if (creating_extension)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot make partitions inside CREATE EXTENSION or ALTER EXTENSION"),
+				 errdetail("They would become members, and no dump would contain their rows.")));
+	LockRelationOid(relation_oid("partitioned"), ShareUpdateExclusiveLock);
+}
+
+/* make_through makes the missing partitions of one parent from `at` through `until`; returns how many. */
+static int
+make_through(const PartitionShape *shape, TimestampTz at, TimestampTz until)
+{
+	int			made = 0;
+
+	while (at <= until)
+	{
+		int			from,
+					to;
+
+		CHECK_FOR_INTERRUPTS();
+		step_bounds(shape->step, at, &from, &to);
+		if (!partition_exists(shape->parent, at))
+		{
+			make_partition(shape, from, to);
+			made++;
+		}
+		at = julian_start(to);
+	}
+	return made;
+}
+
+static void
+make_missing(const char *parent, TimestampTz at, TimestampTz until)
+{
+	int			count;
+	PartitionShape *shape;
+
+	shape = load_shapes(parent, &count);
+	if (count != 1)
+		elog(ERROR, "storesync.partitioned does not describe \"%s\"", parent);
+	(void) make_through(shape, at, until);
+}
+
+void
+partition_ensure(const char *parent, TimestampTz at)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (partition_exists(parent, at) && outbox_ready(now))
+		return;
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("no partition of \"%s\" can hold an infinite time", parent)));
+	ss_check_not_ahead("time", at);
+	lock_for_making();
+	make_missing("outbox", now, now + OUTBOX_AHEAD);
+	make_missing(parent, at, at);
+}
+
+/* ensure_partitions(ahead interval) returns int: partitions made, for all parents. */
+Datum
+ensure_partitions(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+																TimestampTzGetDatum(now),
+																PG_GETARG_DATUM(0)));
+	SsSession	session;
+	PartitionShape *shapes;
+	int			count;
+	int			made = 0;
+
+	if (until < now || until > now + MAX_AHEAD)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("partitions can be made from now to 366 days ahead")));
+	ss_enter(&session, "storesync.ensure_partitions()", true);
+	lock_for_making();
+	shapes = load_shapes(NULL, &count);
+	for (int i = 0; i < count; i++)
+		made += make_through(&shapes[i], now, until);
+	ss_leave(&session);
+	PG_RETURN_INT32(made);
+}

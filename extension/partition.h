@@ -8,11 +8,16 @@
 #include "storesync.h"
 
 /*
- * Make sure that the partition of storesync.<parent> that holds `at` exists.
- * Cheap when it does (a bounds cache in this backend). Otherwise a plain
- * CREATE TABLE with its indexes, then ATTACH, under an advisory lock, so that
- * no writer of the parent waits. Call it before opening the parent, with SPI
- * connected, as the owner (ss_enter).
+ * Make sure that the partition of storesync.<parent> that holds `at` exists,
+ * and that of the outbox for the hour to come. Cheap when they do (the
+ * relcache's bounds). Otherwise each is made as a plain table with its
+ * indexes and then attached, under one lock of this database, so that no
+ * writer of a parent waits.
+ *
+ * Call it before opening the parent and before locking any row, with SPI
+ * connected, as the owner (ss_enter). Raises SS_ERR_TIME_AHEAD beyond a day
+ * ahead of the clock, 55006 when a query of this session is reading the
+ * parent while a partition has to be made.
  */
 extern void partition_ensure(const char *parent, TimestampTz at);
 

@@ -7,10 +7,12 @@ CREATE TABLE storesync.partitioned (
 	parent name PRIMARY KEY,
 	step text NOT NULL CHECK (step IN ('day', 'week', 'month')),
 	key_column name NOT NULL,
-	indexes text[] NOT NULL
+	indexes text[] NOT NULL,
+	options text NOT NULL DEFAULT '',
+	append_only boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE storesync.partitioned IS
-'How the partitions of each partitioned table are cut (UTC days, ISO weeks or months of key_column) and which indexes each of them gets.';
+'How the partitions of each partitioned table are cut (UTC days, ISO weeks or months of key_column), which indexes and storage parameters each of them gets, and whether it refuses TRUNCATE.';
 INSERT INTO storesync.partitioned VALUES
 	('idempotency', 'week', 'key', ARRAY['UNIQUE (key)']),
 	('ledger', 'month', 'recorded_at', ARRAY['UNIQUE (sku_id, location_id, version)']),
@@ -25,6 +27,8 @@ INSERT INTO storesync.partitioned VALUES
 	('task_event', 'day', 'at', ARRAY['(task_id)']),
 	('push', 'day', 'at', ARRAY['(listing_id, at)']),
 	('call_log', 'day', 'at', ARRAY[]::text[]);
+UPDATE storesync.partitioned SET append_only = true WHERE parent = 'ledger';
+UPDATE storesync.partitioned SET options = 'fillfactor = 80' WHERE parent = 'sales_order_line';
 
 -- ---------------------------------------------------------------- identity of this database
 
