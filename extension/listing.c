@@ -1,4 +1,349 @@
 /*
  * listing.c
+ *		What a listing should show, and the triggers that tell the dispatcher
+ *		when an input of that has changed.
+ *
+ * The arithmetic is exact: integers, and numeric for the share; it only
+ * rounds down, because a unit too many is an oversell and a unit too few is
+ * not. The triggers are on UPDATE alone: a restored dump must not fire them.
+ * They write in the transaction that made the change and never look at what
+ * a platform shows.
  */
 #include "storesync.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/int.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+
+#include "outbox.h"
+
+PG_FUNCTION_INFO_V1(wanted_quantity);
+PG_FUNCTION_INFO_V1(clock_doubt);
+PG_FUNCTION_INFO_V1(known_listing);
+PG_FUNCTION_INFO_V1(listing_revise);
+PG_FUNCTION_INFO_V1(listing_changed);
+PG_FUNCTION_INFO_V1(sku_changed);
+PG_FUNCTION_INFO_V1(location_changed);
+PG_FUNCTION_INFO_V1(store_changed);
+PG_FUNCTION_INFO_V1(platform_changed);
+PG_FUNCTION_INFO_V1(release_hold);
+
+/*
+ * share_of returns floor(units × share / pack) for units > 0. The product is
+ * exact; taking its floor before the integer division changes nothing, as
+ * floor(floor(x) / n) = floor(x / n) for a whole n.
+ */
+static int64
+share_of(int64 units, Datum share, int32 pack)
+{
+	Datum		product;
+
+	product = DirectFunctionCall2(numeric_mul, NumericGetDatum(int64_to_numeric(units)), share);
+	product = DirectFunctionCall1(numeric_floor, product);
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, product)) / pack;
+}
+
+static void
+check_policy(Datum share, int32 pack, int64 safety, int64 buffer)
+{
+	Datum		one = NumericGetDatum(int64_to_numeric(1));
+	Datum		zero = NumericGetDatum(int64_to_numeric(0));
+
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, share, one)) ||
+		DatumGetBool(DirectFunctionCall2(numeric_lt, share, zero)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("share must lie between 0 and 1")));
+	if (pack < 1 || safety < 0 || buffer < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("pack must be at least 1, safety stock and buffer must not be negative")));
+}
+
+/*
+ * wanted_quantity is the whole arithmetic of a listing, in sold units:
+ * floor((available - safety) × share / pack) - buffer, between 0 and the
+ * smaller of cap and max_quantity. NULL when an argument other than cap is.
+ */
+Datum
+wanted_quantity(PG_FUNCTION_ARGS)
+{
+	int64		most;
+	int64		units;
+	int64		quantity = 0;
+
+	for (int i = 0; i < 7; i++)
+		if (i != 5 && PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	check_policy(PG_GETARG_DATUM(2), PG_GETARG_INT32(3), PG_GETARG_INT64(1), PG_GETARG_INT64(4));
+
+	most = PG_GETARG_INT64(6);
+	if (!PG_ARGISNULL(5))
+		most = Min(most, PG_GETARG_INT64(5));
+	if (!pg_sub_s64_overflow(PG_GETARG_INT64(0), PG_GETARG_INT64(1), &units) && units > 0)
+		quantity = share_of(units, PG_GETARG_DATUM(2), PG_GETARG_INT32(3)) - PG_GETARG_INT64(4);
+	PG_RETURN_INT64(Max(Min(quantity, most), 0));
+}
+
+/* clock_doubt returns storesync.clock_doubt, whose text a session without the library could not read. */
+Datum
+clock_doubt(PG_FUNCTION_ARGS)
+{
+	Interval   *doubt = palloc0(sizeof(Interval));
+
+	doubt->time = (TimeOffset) ss_clock_doubt * 1000;
+	PG_RETURN_INTERVAL_P(doubt);
+}
+
+/* known_listing returns its argument, or raises SS_ERR_UNKNOWN_LISTING: SQL functions begin with it. */
+Datum
+known_listing(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {PG_GETARG_DATUM(0)};
+	SsSession	session;
+	bool		known;
+
+	ss_enter(&session, "known_listing()", false);
+	ss_execute(&plan, "SELECT FROM storesync.listing WHERE listing_id = $1",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	known = SPI_processed == 1;
+	ss_leave(&session);
+	if (!known)
+		ereport(ERROR,
+				(errcode(SS_ERR_UNKNOWN_LISTING),
+				 errmsg("listing %lld does not exist", (long long) PG_GETARG_INT64(0))));
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+static TriggerData *
+trigger_data(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by a trigger")));
+	return (TriggerData *) fcinfo->context;
+}
+
+/* differs_beside says whether a column other than `besides` changed, bytewise. */
+static bool
+differs_beside(TriggerData *trigger, int besides)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	for (int column = 1; column <= desc->natts; column++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, column - 1);
+		bool		old_null;
+		bool		new_null;
+		Datum		old_value = heap_getattr(trigger->tg_trigtuple, column, desc, &old_null);
+		Datum		new_value = heap_getattr(trigger->tg_newtuple, column, desc, &new_null);
+
+		if (column == besides || attribute->attisdropped)
+			continue;
+		if (old_null != new_null ||
+			(!old_null && !datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen)))
+			return true;
+	}
+	return false;
+}
+
+/* drawn_versions returns the sum of the versions of a SKU's stock. */
+static int64
+drawn_versions(int64 sku_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(sku_id)};
+	SsSession	session;
+	bool		isnull;
+	int64		sum;
+
+	ss_enter(&session, "listing_revise()", true);
+	ss_execute(&plan, "SELECT coalesce(sum(version), 0)::bigint FROM storesync.stock WHERE sku_id = $1",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	sum = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	ss_leave(&session);
+	return sum;
+}
+
+static int64
+int64_column(HeapTuple tuple, TupleDesc desc, const char *name)
+{
+	bool		isnull;
+
+	return DatumGetInt64(heap_getattr(tuple, SPI_fnumber(desc, name), desc, &isnull));
+}
+
+/*
+ * listing_revise (BEFORE UPDATE, each row) raises the revision with every
+ * change and never lets it fall. A listing that moves to another SKU loses
+ * the versions of the old one's stock: they are added to its revision, so
+ * that the listing's version never falls either.
+ */
+Datum
+listing_revise(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_data(fcinfo);
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	int			revision = SPI_fnumber(desc, "revision");
+	int64		before = int64_column(trigger->tg_trigtuple, desc, "revision");
+	int64		wanted = int64_column(trigger->tg_newtuple, desc, "revision");
+	int64		least = before;
+	int64		old_sku = int64_column(trigger->tg_trigtuple, desc, "sku_id");
+	Datum		value;
+	bool		isnull = false;
+
+	if (differs_beside(trigger, revision))
+		least = before + 1;
+	if (old_sku != int64_column(trigger->tg_newtuple, desc, "sku_id"))
+		least += drawn_versions(old_sku);
+	if (wanted >= least)
+		return PointerGetDatum(trigger->tg_newtuple);
+	value = Int64GetDatum(least);
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 1,
+													 &revision, &value, &isnull));
+}
+
+/* append_selected writes one outbox row for each (subject, version) that the last query returned. */
+static void
+append_selected(OutboxKind kind)
+{
+	uint64		n = SPI_processed;
+	SPITupleTable *table = SPI_tuptable;
+	int64	   *subjects;
+	int64	   *versions;
+	bool		isnull;
+
+	if (n == 0)
+		return;
+	subjects = palloc(n * sizeof(int64));
+	versions = palloc(n * sizeof(int64));
+	for (uint64 i = 0; i < n; i++)
+	{
+		subjects[i] = DatumGetInt64(SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull));
+		versions[i] = DatumGetInt64(SPI_getbinval(table->vals[i], table->tupdesc, 2, &isnull));
+	}
+	outbox_append(kind, (int) n, subjects, versions);
+}
+
+/*
+ * tell_changes runs, over the transition tables `before` and `after` of an
+ * UPDATE statement, first `revise` (may be NULL) and then `subjects`, which
+ * names the subjects and versions that the outbox has to hear of.
+ */
+static Datum
+tell_changes(FunctionCallInfo fcinfo, OutboxKind kind, SPIPlanPtr *revise_plan, const char *revise,
+			 SPIPlanPtr *subjects_plan, const char *subjects)
+{
+	TriggerData *trigger = trigger_data(fcinfo);
+	SsSession	session;
+
+	ss_enter(&session, "UPDATE", true);
+	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "could not register the transition tables");
+	if (revise != NULL)
+		ss_execute(revise_plan, revise, SPI_OK_UPDATE, 0, NULL, NULL, NULL, 0);
+	ss_execute(subjects_plan, subjects, SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+	append_selected(kind);
+	ss_leave(&session);
+	return PointerGetDatum(NULL);
+}
+
+/* A revision raised alone comes from one of the triggers below, which tells of it itself. */
+Datum
+listing_changed(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr subjects = NULL;
+
+	return tell_changes(fcinfo, OUTBOX_LISTING, NULL, NULL, &subjects,
+						"SELECT a.listing_id, a.revision FROM after a JOIN before b USING (listing_id) "
+						"WHERE to_jsonb(a) - 'revision' IS DISTINCT FROM to_jsonb(b) - 'revision' "
+						"ORDER BY a.listing_id");
+}
+
+Datum
+sku_changed(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr revise = NULL;
+	static SPIPlanPtr subjects = NULL;
+
+	return tell_changes(fcinfo, OUTBOX_STOCK, &revise,
+						"UPDATE storesync.listing l SET revision = l.revision + 1 "
+						"FROM after a JOIN before b USING (sku_id) WHERE l.sku_id = a.sku_id "
+						"AND (a.safety_stock, a.allow_backorder) IS DISTINCT FROM (b.safety_stock, b.allow_backorder)",
+						&subjects,
+						"SELECT a.sku_id, 0::bigint FROM after a JOIN before b USING (sku_id) "
+						"WHERE (a.safety_stock, a.allow_backorder) IS DISTINCT FROM (b.safety_stock, b.allow_backorder) "
+						"ORDER BY a.sku_id");
+}
+
+Datum
+location_changed(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr revise = NULL;
+	static SPIPlanPtr subjects = NULL;
+
+	return tell_changes(fcinfo, OUTBOX_PLATFORM, &revise,
+						"UPDATE storesync.listing l SET revision = l.revision + 1 "
+						"WHERE l.sku_id IN (SELECT k.sku_id FROM storesync.stock_lock k "
+						"JOIN after a USING (location_id) JOIN before b USING (location_id) "
+						"WHERE a.sellable <> b.sellable)",
+						&subjects,
+						"SELECT 0::bigint, 0::bigint FROM after a JOIN before b USING (location_id) "
+						"WHERE a.sellable <> b.sellable LIMIT 1");
+}
+
+Datum
+store_changed(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr subjects = NULL;
+
+	return tell_changes(fcinfo, OUTBOX_STORE, NULL, NULL, &subjects,
+						"SELECT a.store_id::bigint, 0::bigint FROM after a JOIN before b USING (store_id) "
+						"WHERE a::text <> b::text ORDER BY a.store_id");
+}
+
+Datum
+platform_changed(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr revise = NULL;
+	static SPIPlanPtr subjects = NULL;
+
+	return tell_changes(fcinfo, OUTBOX_PLATFORM, &revise,
+						"UPDATE storesync.listing l SET revision = l.revision + 1 "
+						"FROM storesync.store s JOIN after a USING (platform) JOIN before b USING (platform) "
+						"WHERE l.store_id = s.store_id AND a.max_quantity <> b.max_quantity",
+						&subjects,
+						"SELECT 0::bigint, 0::bigint FROM after a JOIN before b USING (platform) "
+						"WHERE a::text <> b::text LIMIT 1");
+}
+
+/*
+ * release_hold lets a held listing show its quantity again; true when it was
+ * held. Raises SS_ERR_UNKNOWN_LISTING.
+ */
+Datum
+release_hold(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID};
+	Datum		values[1];
+	SsSession	session;
+	bool		released;
+
+	values[0] = DirectFunctionCall1(known_listing, PG_GETARG_DATUM(0));
+	ss_enter(&session, "release_hold()", true);
+	ss_execute(&plan, "UPDATE storesync.listing SET held = NULL WHERE listing_id = $1 AND held IS NOT NULL",
+			   SPI_OK_UPDATE, 1, types, values, NULL, 0);
+	released = SPI_processed > 0;
+	ss_leave(&session);
+	PG_RETURN_BOOL(released);
+}

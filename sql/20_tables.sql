@@ -327,13 +327,14 @@ CREATE TABLE storesync.listing_shown (
 	acked_qty bigint NOT NULL,
 	acked_version bigint NOT NULL,
 	acked_incarnation int NOT NULL,
+	sent_at timestamptz NOT NULL,
 	written_at timestamptz NOT NULL,
 	doubt_qty bigint,
 	read_qty bigint,
 	read_at timestamptz
 ) WITH (fillfactor = 60);
 COMMENT ON TABLE storesync.listing_shown IS
-'What a platform last acknowledged for a listing, in sold units, with the version it was computed from and when. doubt_qty: the larger of old and new while a write is in doubt.';
+'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt.';
 
 CREATE TABLE storesync.order_cursor (
 	store_id int PRIMARY KEY,
@@ -386,7 +387,7 @@ CREATE TABLE storesync.compensation (
 	settled_by text,
 	CHECK ((settled_at IS NULL) = (settled_by IS NULL))
 );
-CREATE INDEX ON storesync.compensation (listing_id) WHERE settled_at IS NULL;
+CREATE INDEX ON storesync.compensation (listing_id, version);
 COMMENT ON TABLE storesync.compensation IS
 'Work that was refused for good or ran out of attempts, with its whole story. Stays until it is settled: requeued, discarded, or overtaken by a newer version.';
 

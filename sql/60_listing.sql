@@ -1,1 +1,166 @@
--- 60_listing
+-- What each listing should show, what its platform is believed to show, and the triggers that say
+-- when an input of it has changed. docs/listing.md has the rules.
+
+CREATE FUNCTION storesync.wanted_quantity(available bigint, safety bigint, share numeric, pack int,
+	buffer bigint, cap bigint, max_quantity bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'wanted_quantity' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.wanted_quantity(bigint, bigint, numeric, int, bigint, bigint, bigint) IS
+'Sold units a listing should show: floor((available - safety) * share / pack) - buffer, between 0 and the smaller of cap (NULL: none) and max_quantity; available and safety in units of the SKU. Exact, rounds down only. NULL when an argument other than cap is. Error 22023 for a share outside 0..1, a pack below 1, a negative safety or buffer. Example: SELECT storesync.wanted_quantity(10, 1, 0.5, 2, 0, NULL, 1000); -- 2';
+
+CREATE FUNCTION storesync.clock_doubt() RETURNS interval
+	AS 'MODULE_PATHNAME', 'clock_doubt' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.clock_doubt() IS
+'The setting storesync.clock_doubt as an interval. Example: SELECT storesync.clock_doubt();';
+
+CREATE FUNCTION storesync.known_listing(listing bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'known_listing' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION storesync.known_listing(bigint) IS
+'Its argument, or error SS004 when there is no such listing. Example: SELECT storesync.known_listing(1);';
+
+-- Own orders are told from our writes by two clocks. By ours: an order booked before the write was
+-- sent was placed before it, and the write has wiped it. By the platform's, which is doubted by
+-- clock_doubt and cuts to whole seconds: later than the answer, it was placed after it. Between the
+-- two nobody knows, and the listing counts as unknown until it is written again, unless nothing
+-- was booked since (acked_version = version).
+CREATE VIEW storesync.listing_target AS
+SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
+	a.available, t.wanted, t.version,
+	w.acked_qty, w.acked_version, w.written_at, w.doubt_qty,
+	coalesce(o.after_units, 0) AS ordered_after, coalesce(c.after_units, 0) AS cancelled_after,
+	b.believed,
+	CASE WHEN w.doubt_qty IS NOT NULL THEN w.doubt_qty
+		ELSE coalesce(b.believed, w.acked_qty + coalesce(c.units, 0)) END AS at_most,
+	l.enabled AND b.believed IS DISTINCT FROM t.wanted AS dirty,
+	CASE WHEN w.doubt_qty IS NULL AND w.acked_qty = t.wanted AND w.acked_version = t.version
+		THEN w.written_at + d.doubt END AS not_before,
+	EXISTS (SELECT FROM storesync.compensation x
+		WHERE x.listing_id = l.listing_id AND x.version = t.version AND x.call = 'push_stock'
+			AND (x.settled_at IS NULL OR x.settled_by LIKE 'discarded%')) AS dead
+FROM storesync.listing l
+JOIN storesync.store s ON s.store_id = l.store_id
+JOIN storesync.platform p ON p.platform = s.platform
+JOIN storesync.sku k ON k.sku_id = l.sku_id
+CROSS JOIN (SELECT storesync.clock_doubt() + '1 second'::interval AS doubt,
+	storesync.current_incarnation() AS incarnation) d
+CROSS JOIN LATERAL (
+	SELECT coalesce(sum(x.on_hand - x.reserved) FILTER (WHERE y.sellable), 0)::bigint AS available,
+		coalesce(sum(x.version), 0)::bigint AS versions
+	FROM storesync.stock x JOIN storesync.location y ON y.location_id = x.location_id
+	WHERE x.sku_id = l.sku_id) a
+CROSS JOIN LATERAL (
+	SELECT CASE WHEN l.held IS NOT NULL THEN 0
+			ELSE storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer, l.cap, p.max_quantity)
+			END AS wanted,
+		l.revision + a.versions AS version) t
+LEFT JOIN storesync.listing_shown w ON w.listing_id = l.listing_id
+LEFT JOIN LATERAL (
+	SELECT sum(x.qty) FILTER (WHERE x.ordered_at > w.written_at + d.doubt)::bigint AS after_units,
+		bool_or(x.ordered_at <= w.written_at + d.doubt) AS unsure
+	FROM storesync.sales_order_line x
+	WHERE x.listing_id = l.listing_id AND x.recorded_at > w.sent_at
+		AND x.ordered_at > w.sent_at - d.doubt) o ON true
+LEFT JOIN LATERAL (
+	SELECT sum(x.cancelled_qty)::bigint AS units,
+		sum(x.cancelled_qty) FILTER (WHERE x.cancelled_at > w.written_at + d.doubt)::bigint AS after_units,
+		bool_or(x.cancelled_at <= w.written_at + d.doubt) AS unsure
+	FROM storesync.sales_order_line x
+	WHERE p.returns_on_cancel AND x.listing_id = l.listing_id AND x.cancelled_qty > 0 AND x.shipped = 0
+		AND x.cancelled_at > w.sent_at - d.doubt) c ON true
+CROSS JOIN LATERAL (
+	SELECT CASE WHEN w.listing_id IS NULL OR w.doubt_qty IS NOT NULL OR w.acked_incarnation <> d.incarnation
+			OR (w.acked_version <> t.version AND (o.unsure OR c.unsure)) THEN NULL
+		ELSE greatest(w.acked_qty - coalesce(o.after_units, 0) + coalesce(c.after_units, 0), 0) END AS believed) b;
+COMMENT ON VIEW storesync.listing_target IS
+'Per listing, in sold units: wanted; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
+
+CREATE VIEW storesync.listing_status AS
+SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.item_id, t.model_id,
+	CASE WHEN NOT t.enabled THEN 'disabled' WHEN t.dead AND t.dirty THEN 'dead' WHEN t.doubt_qty IS NOT NULL THEN 'in doubt'
+		WHEN l.held IS NOT NULL AND NOT t.dirty THEN 'held' WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
+	t.available, t.wanted, t.believed, t.at_most, t.dirty, t.version,
+	t.acked_qty, t.acked_version, t.written_at, l.held
+FROM storesync.listing_target t
+JOIN storesync.listing l ON l.listing_id = t.listing_id
+JOIN storesync.store s ON s.store_id = t.store_id
+JOIN storesync.sku k ON k.sku_id = t.sku_id;
+COMMENT ON VIEW storesync.listing_status IS
+'For people: each listing with its state (disabled, dead, in doubt, held, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
+
+CREATE FUNCTION storesync.explain(listing bigint) RETURNS TABLE(term text, value text)
+LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+	SELECT x.term, x.value
+	FROM storesync.listing_target t
+	JOIN storesync.listing l ON l.listing_id = t.listing_id
+	JOIN storesync.store s ON s.store_id = l.store_id
+	JOIN storesync.platform p ON p.platform = s.platform
+	JOIN storesync.sku k ON k.sku_id = l.sku_id
+	LEFT JOIN storesync.listing_shown w ON w.listing_id = l.listing_id
+	CROSS JOIN LATERAL (VALUES
+		(1, 'sku', k.code),
+		(2, 'store', pg_catalog.format('%s %s (%s)', s.platform, s.shop_id, CASE WHEN s.paused THEN 'paused' ELSE s.mode END)),
+		(3, 'available', t.available::text),
+		(4, 'safety stock', k.safety_stock::text),
+		(5, 'share', l.share::text),
+		(6, 'pack', l.pack::text),
+		(7, 'buffer', l.buffer::text),
+		(8, 'cap', l.cap::text),
+		(9, 'largest quantity of the platform', p.max_quantity::text),
+		(10, 'held', l.held),
+		(11, 'enabled', l.enabled::text),
+		(12, 'wanted', t.wanted::text),
+		(13, 'revision', l.revision::text),
+		(14, 'version', t.version::text),
+		(15, 'acknowledged', w.acked_qty::text),
+		(16, 'acknowledged version', w.acked_version::text),
+		(17, 'sent at', w.sent_at::text),
+		(18, 'acknowledged at', w.written_at::text),
+		(19, 'ordered after', t.ordered_after::text),
+		(20, 'cancelled after', t.cancelled_after::text),
+		(21, 'in doubt up to', w.doubt_qty::text),
+		(22, 'believed', t.believed::text),
+		(23, 'read back', w.read_qty::text),
+		(24, 'read back at', w.read_at::text),
+		(25, 'dirty', t.dirty::text),
+		(26, 'dead', t.dead::text)) AS x(place, term, value)
+	WHERE t.listing_id = storesync.known_listing($1)
+	ORDER BY x.place
+$$;
+COMMENT ON FUNCTION storesync.explain(bigint) IS
+'Every term of what a listing should show and is believed to show, as rows (term, value), in the order of the arithmetic; quantities in sold units, available and safety stock in units of the SKU. Error SS004 for an unknown listing. Example: SELECT * FROM storesync.explain(1);';
+
+CREATE FUNCTION storesync.release_hold(listing bigint) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'release_hold' LANGUAGE C STRICT;
+COMMENT ON FUNCTION storesync.release_hold(bigint) IS
+'Let a held listing show its quantity again. True when it was held. Error SS004 for an unknown listing. Example: SELECT storesync.release_hold(1);';
+
+CREATE FUNCTION storesync.listing_revise() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_revise' LANGUAGE C;
+COMMENT ON FUNCTION storesync.listing_revise() IS 'Raises listing.revision with every change and never lets it fall.';
+CREATE FUNCTION storesync.listing_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_changed' LANGUAGE C;
+COMMENT ON FUNCTION storesync.listing_changed() IS 'One outbox row of kind listing for each listing an UPDATE changed.';
+CREATE FUNCTION storesync.sku_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'sku_changed' LANGUAGE C;
+COMMENT ON FUNCTION storesync.sku_changed() IS 'One outbox row of kind stock for each SKU whose safety_stock or allow_backorder changed.';
+CREATE FUNCTION storesync.location_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'location_changed' LANGUAGE C;
+COMMENT ON FUNCTION storesync.location_changed() IS 'An outbox row of kind platform when sellable changed: every listing is computed again.';
+CREATE FUNCTION storesync.store_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'store_changed' LANGUAGE C;
+COMMENT ON FUNCTION storesync.store_changed() IS 'One outbox row of kind store for each store that changed.';
+CREATE FUNCTION storesync.platform_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'platform_changed' LANGUAGE C;
+COMMENT ON FUNCTION storesync.platform_changed() IS 'An outbox row of kind platform when a platform changed.';
+
+CREATE TRIGGER listing_revise BEFORE UPDATE ON storesync.listing
+	FOR EACH ROW EXECUTE FUNCTION storesync.listing_revise();
+CREATE TRIGGER listing_changed AFTER UPDATE ON storesync.listing
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.listing_changed();
+CREATE TRIGGER sku_changed AFTER UPDATE ON storesync.sku
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.sku_changed();
+CREATE TRIGGER location_changed AFTER UPDATE ON storesync.location
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.location_changed();
+CREATE TRIGGER store_changed AFTER UPDATE ON storesync.store
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.store_changed();
+CREATE TRIGGER platform_changed AFTER UPDATE ON storesync.platform
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.platform_changed();
