@@ -17,10 +17,23 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-/* 15 reserves prefixes and added shmem_request_hook; 14 only warns, and asks for memory in _PG_init */
+/* 15 reserves prefixes of settings, 14 only warns */
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
+
+/*
+ * 15 takes requests for shared memory only from shmem_request_hook, 14 only
+ * from _PG_init. SS_REQUEST_SHMEM(previous, mine) in _PG_init arranges either;
+ * `mine` begins with SS_PREVIOUS_REQUEST(previous).
+ */
+#if PG_VERSION_NUM < 150000
+typedef void (*shmem_request_hook_type) (void);
+#define SS_REQUEST_SHMEM(previous, mine) ((previous) = NULL, (mine) ())
+#else
+#define SS_REQUEST_SHMEM(previous, mine) ((previous) = shmem_request_hook, shmem_request_hook = (mine))
+#endif
+#define SS_PREVIOUS_REQUEST(previous) ((previous) != NULL ? (previous) () : (void) 0)
 
 /*
  * 17 replaced BackendIds by ProcNumbers, gave PGPROC's number a macro and put
