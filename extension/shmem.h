@@ -1,12 +1,14 @@
 /*
  * shmem.h
- *		Shared memory of the workers: one slot per database that has a
- *		dispatcher, plain data only, no pointers.
+ *		Shared memory of the workers: one slot per database that has, or had, a
+ *		dispatcher, and what the launcher makes of each name it was given.
+ *		Plain data only, no pointers.
  *
- * Locking: `lock` guards assigning and releasing slots (database, pid,
- * procno, generation). Everything else in a slot is atomic and may be read
- * and added to without the lock. A worker clears its slot at exit only while
- * the generation is still its own.
+ * Locking: one LWLock guards assigning and releasing slots (database, name,
+ * pid, procno, generation, holder) and the launcher's published entries.
+ * Everything else in a slot is atomic and may be read and added to without
+ * the lock. A worker clears its slot at exit only while the generation is
+ * still its own. Nothing that can raise an error runs under the lock.
  *
  * Without shared_preload_libraries there is no shared memory: shmem_ready()
  * is false, waking is a no-op and counters read as zero.
@@ -45,31 +47,85 @@ typedef enum SsGauge
 typedef struct SsDatabase
 {
 	Oid			database;		/* InvalidOid: slot is free */
+	char		name[NAMEDATALEN];	/* that its last dispatcher was started by */
 	pid_t		pid;			/* of its dispatcher, 0 while none runs */
+	pid_t		holder;			/* backend that keeps dispatchers away, 0 for none */
 	int			procno;
 	uint32		generation;		/* rises with each dispatcher that takes the slot */
 	pg_atomic_uint32 wake;		/* set by the first committer of a burst, cleared by the dispatcher */
-	pg_atomic_uint32 prepared;	/* a prepared transaction wrote here: look once a second */
+	pg_atomic_uint32 prepared;	/* a prepared transaction wrote here: look once a second; the
+								 * dispatcher sets it at its start, clears it before it looks
+								 * and sets it again while any is there */
 	pg_atomic_uint64 heartbeat; /* TimestampTz of the dispatcher's last round */
 	pg_atomic_uint64 counters[SS_COUNTERS];
 	pg_atomic_uint64 gauges[SS_GAUGES];
 } SsDatabase;
 
-extern void shmem_init(void);	/* from _PG_init, when preloaded: sizes, hooks */
-extern bool shmem_ready(void);
+/* What the launcher makes of a name in storesync.databases. */
+typedef enum SsLaunchState
+{
+	SS_LAUNCH_NONE,				/* entry is free */
+	SS_LAUNCH_STARTING,			/* registered with the postmaster */
+	SS_LAUNCH_RUNNING,
+	SS_LAUNCH_STOPPING,			/* no longer wanted, told to end */
+	SS_LAUNCH_BACKING_OFF,		/* ended by itself, waits until `due` */
+	SS_LAUNCH_NO_WORKER,		/* max_worker_processes is used up, tried again at `due` */
+	SS_LAUNCH_HELD				/* DROP DATABASE or the like keeps it down */
+} SsLaunchState;
+
+typedef struct SsLaunch
+{
+	char		name[NAMEDATALEN];
+	SsLaunchState state;
+	uint32		failures;		/* ends in a row without a minute's running between */
+	TimestampTz due;			/* of the next start, DT_NOEND when none is planned */
+} SsLaunch;
+
+/* From _PG_init, when preloaded: asks for the memory. */
+extern void shmem_init(void);
+extern PGDLLEXPORT bool shmem_ready(void);
 
 /* Slot of a database, made when `create`; NULL when there is none, or no room left. */
-extern SsDatabase *shmem_database(Oid database, bool create);
+extern PGDLLEXPORT SsDatabase *shmem_database(Oid database, bool create);
 
-/* The calling dispatcher takes its database's slot; released by itself at process exit. */
-extern SsDatabase *shmem_attach_dispatcher(void);
+/*
+ * The calling dispatcher takes its database's slot, under the name it was
+ * started by; released by itself at process exit. FATAL when another
+ * dispatcher has it (55006), a statement holds it (55006), there is no room
+ * (SS_ERR_NOT_PRELOADED).
+ */
+extern PGDLLEXPORT SsDatabase *shmem_attach_dispatcher(const char *name);
 
-/* Wake this database's dispatcher now (also the launcher when no dispatcher runs). */
-extern void shmem_wake(Oid database);
-/* The launcher registers itself to be woken. */
-extern void shmem_attach_launcher(void);
+/*
+ * True when somebody committed work since the last call. The dispatcher calls
+ * it before it looks at the tables, so that what commits later wakes it again.
+ */
+extern PGDLLEXPORT bool shmem_take_wake(SsDatabase *slot);
+
+/* Wake this database's dispatcher now (the launcher when the slot has none). Never raises. */
+extern PGDLLEXPORT void shmem_wake(Oid database);
 
 /* Arrange for shmem_wake(MyDatabaseId) when this transaction commits; sets the mark at PREPARE. */
-extern void wake_at_commit(void);
+extern PGDLLEXPORT void wake_at_commit(void);
+
+/*
+ * Keep dispatchers of a database away: stops the one that runs and waits for
+ * its end, at most `timeout_ms`. Ends with shmem_release_hold or with the
+ * process. False when it did not end in time (the hold stands), or when
+ * another backend holds the database (it does not).
+ */
+extern bool shmem_hold(Oid database, const char *name, int timeout_ms);
+extern void shmem_release_hold(Oid database);
+
+/* For the launcher: be woken; look a dispatcher up by name; publish. */
+extern PGDLLEXPORT void shmem_attach_launcher(void);
+extern PGDLLEXPORT bool shmem_find_dispatcher(const char *name, pid_t *pid, bool *held, bool *waiting);
+extern PGDLLEXPORT void shmem_publish(const SsLaunch *launches, int n);
+
+/*
+ * Copies of everything, for the views: room for ss_max_databases each.
+ * Counters are read without the lock. Returns the launcher's pid, 0 for none.
+ */
+extern pid_t shmem_read(SsDatabase *databases, int *n_databases, SsLaunch *launches, int *n_launches);
 
 #endif
