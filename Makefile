@@ -7,19 +7,19 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 
 # extension/: the library that every backend maps
 MODULE_big = storesync
-EXTENSION_FILES = storesync settings session shmem incarnation partition outbox \
+EXTENSION_FILES = storesync settings session shmem stat incarnation partition outbox \
 	key rate_limit gcra rate ledger order order_doc listing credential \
 	arena platform shopee
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
-WORKER_FILES =
+WORKER_FILES = launcher worker dispatcher http http_call
 WORKER = storesync_worker$(DLSUFFIX)
 WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 
 # The install script, in this order
 SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger \
-	40_order 50_outbox 55_rate 60_listing 65_catalog 70_dispatch 80_health \
+	40_order 50_outbox 55_rate 60_listing 65_catalog 70_dispatch 75_stat 80_health \
 	85_invariant 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
