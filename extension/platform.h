@@ -148,6 +148,13 @@ extern const Platform *platform_find(const char *name);
 /* All of them, ended by NULL. */
 extern const Platform *const *platform_all(void);
 
+/*
+ * Remove the secrets of the access from the texts of an answer. judge() does
+ * not know them and replaces only what looks like one; this is exact. To be
+ * called before any of the texts is logged or stored.
+ */
+extern void platform_redact(const PlatformAccess *access, Arena *arena, PlatformAnswer *answer);
+
 extern const Platform platform_shopee;
 
 #endif
