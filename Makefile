@@ -9,7 +9,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat incarnation partition outbox \
 	key rate_limit gcra rate ledger order order_doc listing credential \
-	arena platform shopee
+	arena plain json sign platform shopee shopee_class shopee_judge shopee_order
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl

@@ -1,0 +1,411 @@
+/*
+ * shopee_judge.c
+ *		Shopee Open Platform v2: what an answer means.
+ *
+ * The body decides: the platform says in it whether a call failed, and
+ * documents no HTTP status. The status counts only where the body is not the
+ * platform's envelope: a gateway's page, a cut answer, nothing at all.
+ *
+ * judge is total. What is not certainly refused is in doubt for a write and
+ * later for a read (settle), and no success is concluded from silence: a
+ * model that neither list names is in doubt.
+ *
+ * Pure: no I/O, no state. The JSON tree is freed before judge returns;
+ * everything in the answer lives in the arena or is constant.
+ */
+#include "shopee.h"
+
+#include <string.h>
+
+#include "plain.h"
+
+/* A day: what a platform asks us to wait longer is not believed. */
+#define MAX_RETRY_AFTER		86400
+/* A refreshed token lives four hours; more than this is no duration. */
+#define MAX_EXPIRES_IN		INT64_C(1000000000)
+
+static const char not_named[] = "the answer does not name this model";
+
+static bool
+is_read(const PlatformCall *call)
+{
+	return call->kind == CALL_LIST_ORDERS || call->kind == CALL_GET_ORDERS;
+}
+
+/* item_class says what the class of a call means for each of its items. */
+static OutcomeClass
+item_class(OutcomeClass class)
+{
+	switch (class)
+	{
+		case OUTCOME_OK:
+		case OUTCOME_LATER:
+		case OUTCOME_PERMANENT:
+			return class;
+		case OUTCOME_THROTTLED:
+		case OUTCOME_QUOTA:
+		case OUTCOME_AUTH:
+			return OUTCOME_LATER;
+		case OUTCOME_PARTIAL:
+		case OUTCOME_IN_DOUBT:
+			break;
+	}
+	return OUTCOME_IN_DOUBT;
+}
+
+/*
+ * settle gives the answer and all its items one class and a reason. The one
+ * place where a read's doubt becomes later.
+ */
+static void
+settle(const PlatformCall *call, PlatformAnswer *answer, OutcomeClass class, const char *message)
+{
+	int			i;
+
+	if (class == OUTCOME_IN_DOUBT && is_read(call))
+		class = OUTCOME_LATER;
+	answer->class = class;
+	answer->message = message;
+	for (i = 0; i < answer->n_items; i++)
+	{
+		answer->items[i].class = item_class(class);
+		answer->items[i].reason = class == OUTCOME_OK ? "" : message;
+	}
+}
+
+/* show makes a text of the platform fit for a log. */
+static const char *
+show(Arena *arena, const char *text, size_t max_bytes)
+{
+	return plain_redact_tokens(arena, plain_clean(arena, text, max_bytes));
+}
+
+/* judge_status judges an answer that is not the platform's envelope. */
+static void
+judge_status(const PlatformCall *call, const PlatformReply *reply, Arena *arena,
+			 PlatformAnswer *answer)
+{
+	const char *message;
+	OutcomeClass class = OUTCOME_IN_DOUBT;
+
+	if (reply->http_status == 429)
+		class = OUTCOME_THROTTLED;
+	else if (reply->http_status == 403)
+		class = OUTCOME_LATER;	/* turned away at the gate */
+	if (reply->http_status == 0)
+		message = "no answer came";
+	else
+		message = arena_printf(arena, "HTTP status %d, and the body is %s", reply->http_status,
+							   reply->complete ? "not an answer of Shopee" : "cut off");
+	settle(call, answer, class, message != NULL ? message : "");
+}
+
+/* find_item returns the place of the model that a list's entry names, -1 when it is none of ours. */
+static int
+find_item(const cJSON *entry, const int64_t *models, int n)
+{
+	const char *text = json_text(entry, "model_id");
+	int64_t		model_id = 0;
+	int			i;
+
+	/* an item without models may come without the member */
+	if (text != NULL ? !shopee_model_id(text, &model_id) :
+		!cJSON_IsObject(entry) || json_has(entry, "model_id"))
+		return -1;
+	for (i = 0; i < n; i++)
+		if (models[i] == model_id)
+			return i;
+	return -1;
+}
+
+/*
+ * judge_lists gives the items that the lists of a stock answer name their
+ * own outcomes, and then the others doubt; lists that name none change
+ * nothing. Returns how many were named.
+ */
+static int
+judge_lists(const PlatformCall *call, const cJSON *response, Arena *arena, PlatformAnswer *answer)
+{
+	int64_t    *models = arena_alloc(arena, sizeof(int64_t) * (size_t) answer->n_items);
+	bool	   *listed = arena_alloc(arena, (size_t) answer->n_items);
+	const cJSON *entry;
+	int			named = 0;
+	int			i;
+
+	if (models == NULL || listed == NULL)
+		return 0;
+	for (i = 0; i < answer->n_items; i++)
+		if (!shopee_model_id(call->items[i].model_id, &models[i]))
+			models[i] = -1;
+	cJSON_ArrayForEach(entry, json_array(response, "success_list"))
+	{
+		i = find_item(entry, models, answer->n_items);
+		if (i < 0 || listed[i])
+			continue;
+		answer->items[i] = (ItemOutcome) {call->items[i].listing_id, OUTCOME_OK, ""};
+		listed[i] = true;
+		named++;
+	}
+	cJSON_ArrayForEach(entry, json_array(response, "failure_list"))
+	{
+		ItemOutcome *item;
+		const char *reason = json_text(entry, "failed_reason");
+
+		i = find_item(entry, models, answer->n_items);
+		if (i < 0 || (listed[i] && answer->items[i].class != OUTCOME_OK))
+			continue;
+		item = &answer->items[i];
+		reason = plain_clean(arena, reason != NULL ? reason : "", SHOPEE_MAX_MESSAGE);
+		/* in both lists: some of its warehouses took it, or nobody knows */
+		item->class = listed[i] ? OUTCOME_IN_DOUBT : shopee_reason_class(reason);
+		item->reason = *reason != '\0' ? plain_redact_tokens(arena, reason) : "refused without a reason";
+		named += !listed[i];
+		listed[i] = true;
+	}
+	for (i = 0; i < answer->n_items && named > 0; i++)
+		if (!listed[i])
+			answer->items[i] = (ItemOutcome) {call->items[i].listing_id, OUTCOME_IN_DOUBT, not_named};
+	return named;
+}
+
+/* sum_up gives a stock answer the class that its items make together. */
+static void
+sum_up(PlatformAnswer *answer, bool failed)
+{
+	int			ok = 0;
+	int			doubtful = 0;
+	int			i;
+
+	for (i = 0; i < answer->n_items; i++)
+	{
+		ok += answer->items[i].class == OUTCOME_OK;
+		doubtful += answer->items[i].class == OUTCOME_IN_DOUBT;
+	}
+	/* a call without items has nothing to doubt */
+	if (ok == answer->n_items && !failed)
+		answer->class = OUTCOME_OK;
+	else if (doubtful == answer->n_items)
+	{
+		answer->class = OUTCOME_IN_DOUBT;
+		if (*answer->message == '\0')
+			answer->message = answer->items[0].reason;
+	}
+	else
+		answer->class = OUTCOME_PARTIAL;
+}
+
+/* judge_error judges an envelope whose error is not empty. */
+static void
+judge_error(const PlatformCall *call, const PlatformReply *reply, const cJSON *root,
+			Arena *arena, PlatformAnswer *answer)
+{
+	const char *message = json_text(root, "message");
+	const char *code = plain_clean(arena, json_text(root, "error"), SHOPEE_MAX_CODE);
+	bool		known;
+	OutcomeClass class;
+
+	message = plain_clean(arena, message != NULL ? message : "", SHOPEE_MAX_MESSAGE);
+	class = shopee_code_class(code, message, &known);
+	if (!known && reply->http_status == 429)
+		class = OUTCOME_THROTTLED;
+	else if (!known && reply->http_status >= 500)
+		class = OUTCOME_IN_DOUBT;
+	answer->code = plain_redact_tokens(arena, code);
+	settle(call, answer, class, plain_redact_tokens(arena, message));
+
+	/* when all models are refused the reasons are in the list as well */
+	if (call->kind == CALL_PUSH_STOCK &&
+		judge_lists(call, json_object(root, "response"), arena, answer) > 0)
+		sum_up(answer, true);
+}
+
+static void
+judge_push_stock(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
+{
+	settle(call, answer, OUTCOME_IN_DOUBT, not_named);
+	answer->message = "";
+	(void) judge_lists(call, json_object(root, "response"), arena, answer);
+	sum_up(answer, false);
+}
+
+/*
+ * judge_list_orders takes a page of order numbers. A page that says "more"
+ * without saying where would end or loop the fetch, so it is no answer.
+ */
+static void
+judge_list_orders(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
+{
+	const cJSON *response = json_object(root, "response");
+	const cJSON *list = json_array(response, "order_list");
+	const cJSON *more = cJSON_GetObjectItemCaseSensitive(response, "more");
+	const char *cursor = json_text(response, "next_cursor");
+	const cJSON *entry;
+	int			unreadable = 0;
+
+	cursor = cursor != NULL ? cursor : "";
+	answer->more = cJSON_IsBool(more) ? cJSON_IsTrue(more) : *cursor != '\0';
+	if (list == NULL ||
+		(answer->more && (!plain_visible(cursor, SHOPEE_MAX_CURSOR) || strcmp(cursor, call->cursor) == 0)))
+	{
+		answer->more = false;
+		settle(call, answer, OUTCOME_LATER,
+			   list == NULL ? "the answer has no order list" : "the answer does not say where the next page starts");
+		return;
+	}
+	settle(call, answer, OUTCOME_OK, "");
+	answer->next_cursor = answer->more ? arena_strdup(arena, cursor) : "";
+	answer->order_sns = arena_alloc(arena, sizeof(char *) * (size_t) cJSON_GetArraySize(list));
+	if (answer->order_sns == NULL)
+		return;
+	cJSON_ArrayForEach(entry, list)
+	{
+		const char *order_sn = json_text(entry, "order_sn");
+
+		if (order_sn != NULL && shopee_order_sn_ok(order_sn))
+			answer->order_sns[answer->n_order_sns++] = arena_strdup(arena, order_sn);
+		else
+			unreadable++;
+	}
+	if (unreadable > 0)
+		answer->message = arena_printf(arena, "%d orders without a readable number", unreadable);
+}
+
+static void
+judge_get_orders(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
+{
+	const cJSON *list = json_array(json_object(root, "response"), "order_list");
+
+	if (list == NULL)
+		settle(call, answer, OUTCOME_LATER, "the answer has no order list");
+	else
+	{
+		settle(call, answer, OUTCOME_OK, "");
+		shopee_documents(call, list, arena, answer);
+	}
+}
+
+/* judge_refresh_token reads a flat answer: the tokens stand beside the error. */
+static void
+judge_refresh_token(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
+{
+	const char *access = json_text(root, "access_token");
+	const char *refresh = json_text(root, "refresh_token");
+	int64_t		expires_in;
+
+	if (access == NULL || !plain_visible(access, SHOPEE_MAX_TOKEN) ||
+		refresh == NULL || !plain_visible(refresh, SHOPEE_MAX_TOKEN) ||
+		!json_int(root, "expire_in", 1, MAX_EXPIRES_IN, &expires_in))
+	{
+		/* the old token may be spent */
+		settle(call, answer, OUTCOME_IN_DOUBT, "the answer lacks the tokens or their life");
+		return;
+	}
+	settle(call, answer, OUTCOME_OK, "");
+	answer->access_token = arena_strdup(arena, access);
+	answer->refresh_token = arena_strdup(arena, refresh);
+	answer->expires_in = expires_in;
+}
+
+/* judge_body judges a body that is JSON; false when it is not the platform's envelope. */
+static bool
+judge_body(const PlatformCall *call, const PlatformReply *reply, const cJSON *root,
+		   Arena *arena, PlatformAnswer *answer)
+{
+	const char *error = json_text(root, "error");
+	const char *warning = json_text(root, "warning");
+
+	/* an error of another type, or none and nothing beside it, is somebody else's JSON */
+	if (error == NULL && (json_has(root, "error") ||
+						  (json_object(root, "response") == NULL && !json_has(root, "access_token"))))
+		return false;
+	if (error != NULL && *error != '\0')
+	{
+		judge_error(call, reply, root, arena, answer);
+		return true;
+	}
+	switch (call->kind)
+	{
+		case CALL_PUSH_STOCK:
+			judge_push_stock(call, root, arena, answer);
+			break;
+		case CALL_LIST_ORDERS:
+			judge_list_orders(call, root, arena, answer);
+			break;
+		case CALL_GET_ORDERS:
+			judge_get_orders(call, root, arena, answer);
+			break;
+		case CALL_REFRESH_TOKEN:
+			judge_refresh_token(call, root, arena, answer);
+			break;
+	}
+	if (warning != NULL && answer->message != NULL && *answer->message == '\0')
+		answer->message = show(arena, warning, SHOPEE_MAX_MESSAGE);
+	return true;
+}
+
+/* begin sets up an answer with all that every class has: no list, no text, one outcome per item. */
+static void
+begin(const PlatformCall *call, const PlatformReply *reply, Arena *arena, PlatformAnswer *answer)
+{
+	int			i;
+
+	*answer = (PlatformAnswer) {
+		.class = OUTCOME_IN_DOUBT,
+		.code = "",
+		.message = "",
+		.retry_after = reply->retry_after,
+		.next_cursor = "",
+		.documents = "[]",
+	};
+	if (reply->retry_after < 0)
+		answer->retry_after = -1;
+	else if (reply->retry_after > MAX_RETRY_AFTER)
+		answer->retry_after = MAX_RETRY_AFTER;
+	if (call->kind != CALL_PUSH_STOCK || call->n_items <= 0)
+		return;
+	answer->items = arena_alloc(arena, sizeof(ItemOutcome) * (size_t) call->n_items);
+	if (answer->items == NULL)
+		return;
+	answer->n_items = call->n_items;
+	for (i = 0; i < call->n_items; i++)
+		answer->items[i].listing_id = call->items[i].listing_id;
+}
+
+/* forget takes back a judgement that did not fit into the arena: half an answer is none. */
+static void
+forget(const PlatformCall *call, bool sent, PlatformAnswer *answer)
+{
+	answer->code = "";
+	answer->order_sns = NULL;
+	answer->n_order_sns = 0;
+	answer->more = false;
+	answer->next_cursor = "";
+	answer->documents = "[]";
+	answer->n_documents = 0;
+	answer->access_token = NULL;
+	answer->refresh_token = NULL;
+	answer->expires_in = 0;
+	settle(call, answer, sent ? OUTCOME_IN_DOUBT : OUTCOME_LATER, "the answer does not fit into memory");
+}
+
+void
+shopee_judge(const PlatformCall *call, const PlatformReply *reply, Arena *arena,
+			 PlatformAnswer *answer)
+{
+	bool		sent = reply->sent || reply->complete || reply->http_status != 0;
+	cJSON	   *root = NULL;
+
+	begin(call, reply, arena, answer);
+	if (!sent)
+		settle(call, answer, OUTCOME_LATER, "the request was not sent");
+	else
+	{
+		if (reply->complete)
+			root = json_parse(reply->body, reply->body_length);
+		if (!judge_body(call, reply, root, arena, answer))
+			judge_status(call, reply, arena, answer);
+		cJSON_Delete(root);
+	}
+	if (arena_failed(arena))
+		forget(call, sent, answer);
+}
