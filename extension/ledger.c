@@ -1,4 +1,411 @@
 /*
  * ledger.c
+ *		Movements of stock that a caller asks for by name: receive, reserve,
+ *		release, ship, restock; and what is read of the ledger.
+ *
+ * The way of a movement: arguments, key looked up without any lock (a replay
+ * ends here and has written nothing), place locked, balance read, key stored,
+ * ledger row, holder, outbox. Not enough stock is an answer, kept under the
+ * key; taking from a holder what it does not have is an error, which leaves
+ * no trace. Between the look-up and the lock another session may have used
+ * the same key: before any refusal it is looked up again, and storing it
+ * tells.
+ *
+ * Locking: the place's row in stock_lock, held to the end of the transaction.
+ * The key's index entry is waited for with a place locked only when two
+ * sessions use one key for different places, one of which is refused.
  */
 #include "storesync.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "answer.h"
+#include "holder.h"
+#include "key.h"
+#include "ledger.h"
+#include "outbox.h"
+#include "stock.h"
+
+PG_FUNCTION_INFO_V1(ledger_receive);
+PG_FUNCTION_INFO_V1(ledger_reserve);
+PG_FUNCTION_INFO_V1(ledger_release);
+PG_FUNCTION_INFO_V1(ledger_ship);
+PG_FUNCTION_INFO_V1(ledger_restock);
+PG_FUNCTION_INFO_V1(ledger_available);
+PG_FUNCTION_INFO_V1(ledger_balance_at);
+
+/* Arguments of every movement; reserve has one more. */
+enum
+{
+	ARG_SKU, ARG_QTY, ARG_KEY, ARG_LOCATION, ARG_REFERENCE, ARG_EXPIRES
+};
+
+/* A request as its arguments state it. */
+typedef struct Movement
+{
+	MovementKind kind;
+	const char *name;			/* for messages and the fingerprint */
+	text	   *sku;
+	text	   *location;
+	text	   *reference;		/* '' when none was given */
+	int64		qty;
+	const IdempotencyKey *key;
+	uint64		fingerprint;
+	TimestampTz expires_at;		/* DT_NOEND: never */
+} Movement;
+
+static void
+check_not_null(FunctionCallInfo fcinfo, int argument, const char *what)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s cannot be null", what)));
+}
+
+/* request_fingerprint hashes what makes two requests the same: all arguments but the key. */
+static uint64
+request_fingerprint(const Movement *m, const char *expires)
+{
+	char		qty[32];
+	const char *parts[6];
+	int			lengths[6];
+
+	snprintf(qty, sizeof(qty), "%lld", (long long) m->qty);
+	parts[0] = m->name;
+	parts[1] = VARDATA_ANY(m->sku);
+	parts[2] = qty;
+	parts[3] = VARDATA_ANY(m->location);
+	parts[4] = VARDATA_ANY(m->reference);
+	parts[5] = expires;
+	lengths[0] = strlen(m->name);
+	lengths[1] = VARSIZE_ANY_EXHDR(m->sku);
+	lengths[2] = strlen(qty);
+	lengths[3] = VARSIZE_ANY_EXHDR(m->location);
+	lengths[4] = VARSIZE_ANY_EXHDR(m->reference);
+	lengths[5] = strlen(expires);
+	return ss_fingerprint(6, parts, lengths);
+}
+
+/* read_expiry turns reserve's interval into a moment; *expires is its text. */
+static TimestampTz
+read_expiry(FunctionCallInfo fcinfo, const char **expires)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz at;
+	Datum		interval;
+
+	*expires = "";
+	if (PG_NARGS() <= ARG_EXPIRES || PG_ARGISNULL(ARG_EXPIRES))
+		return DT_NOEND;
+	interval = PG_GETARG_DATUM(ARG_EXPIRES);
+	at = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												 TimestampTzGetDatum(now), interval));
+	if (at <= now)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("expiry of a reservation must be positive")));
+	*expires = DatumGetCString(DirectFunctionCall1(interval_out, interval));
+	return at;
+}
+
+/* read_request checks every argument; nothing has been read or locked yet. */
+static void
+read_request(FunctionCallInfo fcinfo, Movement *m)
+{
+	const char *expires;
+
+	check_not_null(fcinfo, ARG_SKU, "SKU");
+	check_not_null(fcinfo, ARG_QTY, "quantity");
+	check_not_null(fcinfo, ARG_KEY, "idempotency key");
+	check_not_null(fcinfo, ARG_LOCATION, "location");
+	m->sku = PG_GETARG_TEXT_PP(ARG_SKU);
+	m->qty = PG_GETARG_INT64(ARG_QTY);
+	m->key = PG_GETARG_IDEMPOTENCY_KEY_P(ARG_KEY);
+	m->location = PG_GETARG_TEXT_PP(ARG_LOCATION);
+	m->reference = PG_ARGISNULL(ARG_REFERENCE) ? cstring_to_text("") : PG_GETARG_TEXT_PP(ARG_REFERENCE);
+	ss_check_text("SKU", m->sku);
+	ss_check_text("location", m->location);
+	if (VARSIZE_ANY_EXHDR(m->reference) > 0)
+		ss_check_text("reference", m->reference);
+	ss_check_quantity(m->qty);
+	m->expires_at = read_expiry(fcinfo, &expires);
+	key_check_age(m->key);
+	m->fingerprint = request_fingerprint(m, expires);
+}
+
+void
+ledger_resolve(text *sku, text *location, int64 *sku_id, int32 *location_id)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TEXTOID, TEXTOID};
+	Datum		values[] = {PointerGetDatum(sku), PointerGetDatum(location)};
+	bool		no_sku;
+	bool		no_location;
+
+	ss_execute(&plan,
+			   "SELECT (SELECT s.sku_id FROM storesync.sku s WHERE s.code = $1), "
+			   "       (SELECT l.location_id FROM storesync.location l WHERE l.code = $2)",
+			   SPI_OK_SELECT, 2, types, values, NULL, 0);
+	*sku_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &no_sku));
+	*location_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &no_location));
+	if (no_sku)
+		ereport(ERROR,
+				(errcode(SS_ERR_UNKNOWN_SKU),
+				 errmsg("SKU \"%s\" does not exist", text_to_cstring(sku))));
+	if (no_location)
+		ereport(ERROR,
+				(errcode(SS_ERR_UNKNOWN_LOCATION),
+				 errmsg("location \"%s\" does not exist", text_to_cstring(location))));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* deltas says what a movement of qty does to on hand and to reserved. */
+static void
+deltas(MovementKind kind, int64 qty, int64 *on_hand, int64 *reserved)
+{
+	*on_hand = kind == MOVE_RECEIVE || kind == MOVE_RESTOCK ? qty : kind == MOVE_SHIP ? -qty : 0;
+	*reserved = kind == MOVE_RESERVE ? qty : kind == MOVE_RELEASE || kind == MOVE_SHIP ? -qty : 0;
+}
+
+/* check_holder raises SS_ERR_NOT_HELD when the holder has less than is asked for. */
+static void
+check_holder(const Movement *m, int64 has)
+{
+	if (m->qty > has)
+		ereport(ERROR,
+				(errcode(SS_ERR_NOT_HELD),
+				 errmsg("cannot %s %lld units of SKU \"%s\"", m->name, (long long) m->qty,
+						text_to_cstring(m->sku)),
+				 errdetail("Reference \"%s\" at location \"%s\" has %lld units to %s.",
+						   text_to_cstring(m->reference), text_to_cstring(m->location),
+						   (long long) has, m->name)));
+}
+
+/* check_bounds raises SS_ERR_BAD_QUANTITY when a balance would leave what sums can carry. */
+static void
+check_bounds(const StockPlace *place, int64 on_hand_delta, int64 reserved_delta)
+{
+	int64		on_hand = place->on_hand + on_hand_delta;
+	int64		reserved = place->reserved + reserved_delta;
+
+	if (on_hand > SS_MAX_QTY || on_hand < -SS_MAX_QTY || reserved > SS_MAX_QTY)
+		ereport(ERROR,
+				(errcode(SS_ERR_BAD_QUANTITY),
+				 errmsg("stock would be out of range"),
+				 errdetail("On hand would be %lld, reserved %lld; neither may pass %lld.",
+						   (long long) on_hand, (long long) reserved, (long long) SS_MAX_QTY)));
+}
+
+/* fill_answer says how the place stands. */
+static void
+fill_answer(Answer *answer, const StockPlace *place, bool insufficient)
+{
+	answer->replayed = false;
+	answer->insufficient = insufficient;
+	answer->on_hand = place->on_hand;
+	answer->reserved = place->reserved;
+	answer->available = place->on_hand - place->reserved;
+	answer->version = place->version;
+}
+
+/* record writes what follows from a movement whose key is ours: ledger row, holder, outbox. */
+static void
+record(const Movement *m, const Holder *holder, StockJournal *journal, StockPlace *place)
+{
+	stock_write(journal);
+	holder_book(holder, m->kind, m->qty, m->expires_at);
+	outbox_append(OUTBOX_STOCK, 1, &place->sku_id, &place->version);
+}
+
+/* book does a movement whose key was not known a moment ago. */
+static void
+book(const Movement *m, Answer *answer)
+{
+	StockPlace	place;
+	StockJournal journal;
+	StockMove  *move;
+	Holder		holder;
+	int64		has;
+	int64		on_hand_delta;
+	int64		reserved_delta;
+
+	deltas(m->kind, m->qty, &on_hand_delta, &reserved_delta);
+	ledger_resolve(m->sku, m->location, &holder.sku_id, &holder.location_id);
+	holder.reference = m->reference;
+	answer_prepare(m->key);
+	stock_prepare();
+	stock_lock_place(holder.sku_id, holder.location_id, &place);
+	stock_journal_start(&journal);
+
+	has = holder_has(&holder, m->kind);
+	if (m->kind == MOVE_RESERVE && m->qty > stock_room(&place) && !place.allow_backorder)
+	{
+		fill_answer(answer, &place, true);
+		if (!answer_store(m->key, m->fingerprint, answer) &&
+			!answer_find(m->key, m->fingerprint, answer))
+			elog(ERROR, "idempotency key vanished");
+		return;
+	}
+	if (m->qty > has && answer_find(m->key, m->fingerprint, answer))
+		return;					/* another session did it, that is why too little is left */
+	check_holder(m, has);
+	check_bounds(&place, on_hand_delta, reserved_delta);
+
+	move = stock_move(&journal, &place, m->kind, on_hand_delta, reserved_delta);
+	move->event_at = key_time(m->key);
+	move->key = *m->key;
+	if (VARSIZE_ANY_EXHDR(m->reference) > 0)
+		move->reference = m->reference;
+	fill_answer(answer, &place, false);
+	if (answer_store(m->key, m->fingerprint, answer))
+		record(m, &holder, &journal, &place);
+	else if (!answer_find(m->key, m->fingerprint, answer))
+		elog(ERROR, "idempotency key vanished");
+}
+
+static Datum
+movement(FunctionCallInfo fcinfo, MovementKind kind, const char *name)
+{
+	Movement	m = {.kind = kind, .name = name};
+	Answer		answer;
+	SsSession	session;
+
+	read_request(fcinfo, &m);
+	ss_enter(&session, psprintf("storesync.%s()", name), true);
+	if (!answer_find(m.key, m.fingerprint, &answer))
+		book(&m, &answer);
+	ss_leave(&session);
+	PG_RETURN_DATUM(answer_result(fcinfo, &answer));
+}
+
+Datum
+ledger_receive(PG_FUNCTION_ARGS)
+{
+	return movement(fcinfo, MOVE_RECEIVE, "receive");
+}
+
+Datum
+ledger_reserve(PG_FUNCTION_ARGS)
+{
+	return movement(fcinfo, MOVE_RESERVE, "reserve");
+}
+
+Datum
+ledger_release(PG_FUNCTION_ARGS)
+{
+	return movement(fcinfo, MOVE_RELEASE, "release");
+}
+
+Datum
+ledger_ship(PG_FUNCTION_ARGS)
+{
+	return movement(fcinfo, MOVE_SHIP, "ship");
+}
+
+Datum
+ledger_restock(PG_FUNCTION_ARGS)
+{
+	return movement(fcinfo, MOVE_RESTOCK, "restock");
+}
+
+/* read_units runs a statement that answers with one bigint. */
+static int64
+read_units(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, Datum *values)
+{
+	bool		isnull;
+	int64		units;
+
+	ss_execute(plan, sql, SPI_OK_SELECT, nargs, types, values, NULL, 1);
+	units = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return units;
+}
+
+static int64
+available_everywhere(text *sku)
+{
+	static SPIPlanPtr sku_plan = NULL;
+	static SPIPlanPtr sum_plan = NULL;
+	const Oid	text_type[] = {TEXTOID};
+	const Oid	id_type[] = {INT8OID};
+	Datum		value = PointerGetDatum(sku);
+
+	ss_execute(&sku_plan, "SELECT s.sku_id FROM storesync.sku s WHERE s.code = $1",
+			   SPI_OK_SELECT, 1, text_type, &value, NULL, 1);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(SS_ERR_UNKNOWN_SKU),
+				 errmsg("SKU \"%s\" does not exist", text_to_cstring(sku))));
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &(bool) {false});
+	return read_units(&sum_plan,
+					  "SELECT coalesce(sum(t.on_hand - t.reserved), 0)::bigint FROM storesync.stock t "
+					  "JOIN storesync.location c ON c.location_id = t.location_id "
+					  "WHERE t.sku_id = $1 AND c.sellable",
+					  1, id_type, &value);
+}
+
+static int64
+available_at(text *sku, text *location)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT4OID};
+	int64		sku_id;
+	int32		location_id;
+	Datum		values[2];
+
+	ledger_resolve(sku, location, &sku_id, &location_id);
+	values[0] = Int64GetDatum(sku_id);
+	values[1] = Int32GetDatum(location_id);
+	return read_units(&plan,
+					  "SELECT coalesce(sum(t.on_hand - t.reserved), 0)::bigint FROM storesync.stock t "
+					  "WHERE t.sku_id = $1 AND t.location_id = $2",
+					  2, types, values);
+}
+
+/* available(sku, location): units that may still be reserved, at one place or at all that sell. */
+Datum
+ledger_available(PG_FUNCTION_ARGS)
+{
+	SsSession	session;
+	int64		units;
+
+	check_not_null(fcinfo, 0, "SKU");
+	ss_enter(&session, "storesync.available()", false);
+	if (PG_ARGISNULL(1))
+		units = available_everywhere(PG_GETARG_TEXT_PP(0));
+	else
+		units = available_at(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1));
+	ss_leave(&session);
+	PG_RETURN_INT64(units);
+}
+
+/* balance_at(sku, at, location): units on hand after the last movement recorded up to a moment. */
+Datum
+ledger_balance_at(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID};
+	SsSession	session;
+	Datum		values[3];
+	int64		sku_id;
+	int32		location_id;
+	int64		units;
+
+	check_not_null(fcinfo, 0, "SKU");
+	check_not_null(fcinfo, 1, "moment");
+	check_not_null(fcinfo, 2, "location");
+	ss_enter(&session, "storesync.balance_at()", false);
+	ledger_resolve(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(2), &sku_id, &location_id);
+	values[0] = Int64GetDatum(sku_id);
+	values[1] = Int32GetDatum(location_id);
+	values[2] = PG_GETARG_DATUM(1);
+	units = read_units(&plan,
+					   "SELECT coalesce((SELECT l.on_hand FROM storesync.ledger l "
+					   "WHERE l.sku_id = $1 AND l.location_id = $2 AND l.recorded_at <= $3 "
+					   "ORDER BY l.version DESC LIMIT 1), 0)",
+					   3, types, values);
+	ss_leave(&session);
+	PG_RETURN_INT64(units);
+}

@@ -1,1 +1,47 @@
--- 30_ledger
+-- Movements of stock and what is read of the ledger (extension/ledger.c, docs/ledger.md).
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON storesync.ledger
+	FOR EACH ROW EXECUTE FUNCTION storesync.refuse_change();
+CREATE TRIGGER keep_rows BEFORE TRUNCATE ON storesync.ledger
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change();
+
+CREATE FUNCTION storesync.receive(sku text, qty bigint, key storesync.idempotency_key,
+	location text DEFAULT 'main', reference text DEFAULT NULL) RETURNS storesync.movement_result
+	AS 'MODULE_PATHNAME', 'ledger_receive' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.receive(text, bigint, storesync.idempotency_key, text, text) IS
+'Books qty units (1 to 10^12) of a SKU as arrived at a location; short order lines are filled from them, oldest paid order first. Answer: outcome applied or replayed, balance of the SKU there right after this movement. Errors: SS001 unknown SKU, SS003 unknown location, SS101 key used for another request, SS102 key too old, SS103 key ahead of the clock, SS201 quantity out of range, 22004 null argument, 22023 text empty or too long, 25006 read-only, 40001 under REPEATABLE READ when the stock moved since the snapshot. Example: SELECT * FROM storesync.receive(''T-SHIRT-M'', 100, storesync.derive_key(now(), ''delivery'', ''4711'', ''1''));';
+
+CREATE FUNCTION storesync.reserve(sku text, qty bigint, key storesync.idempotency_key,
+	location text DEFAULT 'main', reference text DEFAULT NULL, expires interval DEFAULT NULL)
+	RETURNS storesync.movement_result
+	AS 'MODULE_PATHNAME', 'ledger_reserve' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.reserve(text, bigint, storesync.idempotency_key, text, text, interval) IS
+'Sets qty units of a SKU aside for a reference ('''' when NULL); calls with one reference add up, the last call''s expires holds for all of them. Answer: outcome applied, replayed, or insufficient when less is available and the SKU allows no backorder: then nothing was taken, and the key keeps that answer. Errors as receive. Example: SELECT * FROM storesync.reserve(''T-SHIRT-M'', 2, storesync.new_key(), reference => ''phone order 12'', expires => ''2 days'');';
+
+CREATE FUNCTION storesync.release(sku text, qty bigint, key storesync.idempotency_key,
+	location text DEFAULT 'main', reference text DEFAULT NULL) RETURNS storesync.movement_result
+	AS 'MODULE_PATHNAME', 'ledger_release' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.release(text, bigint, storesync.idempotency_key, text, text) IS
+'Gives back qty units that reserve() holds for the reference; short order lines are filled from them. Errors as receive, and SS202 when the reference holds less. Example: SELECT * FROM storesync.release(''T-SHIRT-M'', 1, storesync.new_key(), reference => ''phone order 12'');';
+
+CREATE FUNCTION storesync.ship(sku text, qty bigint, key storesync.idempotency_key,
+	location text DEFAULT 'main', reference text DEFAULT NULL) RETURNS storesync.movement_result
+	AS 'MODULE_PATHNAME', 'ledger_ship' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.ship(text, bigint, storesync.idempotency_key, text, text) IS
+'Sends away qty units that reserve() holds for the reference: on hand and reserved fall by qty. Errors as receive, and SS202 when the reference holds less. Example: SELECT * FROM storesync.ship(''T-SHIRT-M'', 1, storesync.new_key(), reference => ''phone order 12'');';
+
+CREATE FUNCTION storesync.restock(sku text, qty bigint, key storesync.idempotency_key,
+	location text DEFAULT 'main', reference text DEFAULT NULL) RETURNS storesync.movement_result
+	AS 'MODULE_PATHNAME', 'ledger_restock' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.restock(text, bigint, storesync.idempotency_key, text, text) IS
+'Takes back qty units that ship() sent away from this location for the reference; short order lines are filled from them. Errors as receive, and SS202 for more than was shipped and not yet taken back. Example: SELECT * FROM storesync.restock(''T-SHIRT-M'', 1, storesync.new_key(), reference => ''phone order 12'');';
+
+CREATE FUNCTION storesync.available(sku text, location text DEFAULT NULL) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'ledger_available' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.available(text, text) IS
+'Units of a SKU on hand and not reserved: at one location, or at all sellable ones together when location is NULL; as committed when it is called, with what this transaction did. Below zero only for a SKU that allows backorder. Errors: SS001 unknown SKU, SS003 unknown location, 22004 NULL SKU. Example: SELECT storesync.available(''T-SHIRT-M'');';
+
+CREATE FUNCTION storesync.balance_at(sku text, at timestamptz, location text DEFAULT 'main') RETURNS bigint
+	AS 'MODULE_PATHNAME', 'ledger_balance_at' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.balance_at(text, timestamptz, text) IS
+'Units of a SKU on hand at a location after the last movement recorded up to the given moment; 0 before the first. Errors: SS001 unknown SKU, SS003 unknown location, 22004 NULL argument. Example: SELECT storesync.balance_at(''T-SHIRT-M'', now() - interval ''1 day'');';

@@ -1,0 +1,113 @@
+/*
+ * answer.c
+ *		The table of keys: one key, one effect, and the answer it got.
+ *
+ * A key is looked up first without any lock, so that a replay costs a read,
+ * and inserted last before the effect, where the unique index of its
+ * partition decides between two calls at once. Partitions go by the key's
+ * own time, so a key can only ever be in one of them.
+ */
+#include "storesync.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "answer.h"
+#include "partition.h"
+#include "stock.h"
+
+/* plan_for returns the slot of a statement with a key, emptied when the key's type is a new one. */
+static SPIPlanPtr *
+plan_for(SPIPlanPtr *plan, Oid *planned_type, Oid key_type)
+{
+	if (*planned_type != key_type)
+		*plan = NULL;
+	*planned_type = key_type;
+	return plan;
+}
+
+static int64
+answer_column(int column)
+{
+	bool		isnull;
+
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
+}
+
+bool
+answer_find(const IdempotencyKey *key, uint64 fingerprint, Answer *answer)
+{
+	static SPIPlanPtr plan = NULL;
+	static Oid	planned_type = InvalidOid;
+	Oid			types[] = {stock_key_type()};
+	Datum		values[] = {IdempotencyKeyPGetDatum(key)};
+	bool		isnull;
+
+	ss_execute(plan_for(&plan, &planned_type, types[0]),
+			   "SELECT i.fingerprint, i.on_hand, i.reserved, i.available, i.version, i.insufficient "
+			   "FROM storesync.idempotency i WHERE i.key OPERATOR(storesync.=) $1",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	if (SPI_processed == 0)
+		return false;
+	if ((uint64) answer_column(1) != fingerprint)
+		ereport(ERROR,
+				(errcode(SS_ERR_KEY_REUSED),
+				 errmsg("idempotency key was used for another request"),
+				 errhint("Make a new key for each operation; repeat a request with the very same arguments.")));
+	answer->on_hand = answer_column(2);
+	answer->reserved = answer_column(3);
+	answer->available = answer_column(4);
+	answer->version = answer_column(5);
+	answer->insufficient = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6, &isnull));
+	answer->replayed = true;
+	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+void
+answer_prepare(const IdempotencyKey *key)
+{
+	partition_ensure("idempotency", key_time(key));
+}
+
+bool
+answer_store(const IdempotencyKey *key, uint64 fingerprint, const Answer *answer)
+{
+	static SPIPlanPtr plan = NULL;
+	static Oid	planned_type = InvalidOid;
+	Oid			types[] = {stock_key_type(), INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID};
+	Datum		values[7];
+
+	values[0] = IdempotencyKeyPGetDatum(key);
+	values[1] = Int64GetDatum((int64) fingerprint);
+	values[2] = Int64GetDatum(answer->on_hand);
+	values[3] = Int64GetDatum(answer->reserved);
+	values[4] = Int64GetDatum(answer->available);
+	values[5] = Int64GetDatum(answer->version);
+	values[6] = BoolGetDatum(answer->insufficient);
+	ss_execute(plan_for(&plan, &planned_type, types[0]),
+			   "INSERT INTO storesync.idempotency "
+			   "(key, fingerprint, on_hand, reserved, available, version, insufficient) "
+			   "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+			   SPI_OK_INSERT, 7, types, values, NULL, 0);
+	return SPI_processed == 1;
+}
+
+Datum
+answer_result(FunctionCallInfo fcinfo, const Answer *answer)
+{
+	const char *outcome = answer->insufficient ? "insufficient" : answer->replayed ? "replayed" : "applied";
+	TupleDesc	desc;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = CStringGetTextDatum(outcome);
+	values[1] = Int64GetDatum(answer->on_hand);
+	values[2] = Int64GetDatum(answer->reserved);
+	values[3] = Int64GetDatum(answer->available);
+	values[4] = Int64GetDatum(answer->version);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}

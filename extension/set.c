@@ -1,0 +1,120 @@
+/*
+ * set.c
+ *		Rows gathered in memory and handed to SQL as arrays (set.h).
+ */
+#include "storesync.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+
+#include "set.h"
+
+/* Columns of the widest set; it only sizes arrays on the stack. */
+#define SET_MAX_COLUMNS		32
+
+SsSet *
+set_create(int columns, const Oid *types, int capacity)
+{
+	SsSet	   *set = palloc0(sizeof(SsSet));
+
+	Assert(columns <= SET_MAX_COLUMNS);
+	set->columns = columns;
+	set->types = types;
+	set->capacity = Max(capacity, 4);
+	set->values = palloc(sizeof(Datum *) * columns);
+	set->nulls = palloc(sizeof(bool *) * columns);
+	for (int c = 0; c < columns; c++)
+	{
+		set->values[c] = palloc(sizeof(Datum) * set->capacity);
+		set->nulls[c] = palloc(sizeof(bool) * set->capacity);
+	}
+	return set;
+}
+
+void
+set_add_row(SsSet *set)
+{
+	if (set->rows == set->capacity)
+	{
+		set->capacity *= 2;
+		for (int c = 0; c < set->columns; c++)
+		{
+			set->values[c] = repalloc_huge(set->values[c], sizeof(Datum) * set->capacity);
+			set->nulls[c] = repalloc_huge(set->nulls[c], sizeof(bool) * set->capacity);
+		}
+	}
+	for (int c = 0; c < set->columns; c++)
+	{
+		set->values[c][set->rows] = (Datum) 0;
+		set->nulls[c][set->rows] = true;
+	}
+	set->rows++;
+}
+
+void
+set_put(SsSet *set, int column, Datum value)
+{
+	Assert(column < set->columns && set->rows > 0);
+	set->values[column][set->rows - 1] = value;
+	set->nulls[column][set->rows - 1] = false;
+}
+
+void
+set_put_pointer(SsSet *set, int column, const void *value)
+{
+	if (value != NULL)
+		set_put(set, column, PointerGetDatum(value));
+}
+
+/* column_array builds the array of one column. */
+static Datum
+column_array(SsSet *set, int column)
+{
+	int			dims[1] = {set->rows};
+	int			lower[1] = {1};
+	int16		length;
+	bool		byval;
+	char		align;
+
+	get_typlenbyvalalign(set->types[column], &length, &byval, &align);
+	return PointerGetDatum(construct_md_array(set->values[column], set->nulls[column], 1, dims, lower,
+											  set->types[column], length, byval, align));
+}
+
+void
+set_execute(SPIPlanPtr *plan, const char *sql, int expect, SsSet *set)
+{
+	Oid			types[SET_MAX_COLUMNS];
+	Datum		values[SET_MAX_COLUMNS];
+
+	if (set->rows == 0)
+		return;
+	for (int c = 0; c < set->columns; c++)
+	{
+		types[c] = get_array_type(set->types[c]);
+		values[c] = column_array(set, c);
+	}
+	ss_execute(plan, sql, expect, set->columns, types, values, NULL, 0);
+}
+
+Datum
+ss_int8_array(int n, const int64 *values)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int64GetDatum(values[i]);
+	return PointerGetDatum(construct_array(elements, n, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+Datum
+ss_int4_array(int n, const int32 *values)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int32GetDatum(values[i]);
+	return PointerGetDatum(construct_array(elements, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}

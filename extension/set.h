@@ -1,0 +1,36 @@
+/*
+ * set.h
+ *		A set of rows handed to SQL as one array per column, so that a page of
+ *		any size is written by one statement: INSERT … SELECT … FROM unnest($1, $2, …).
+ */
+#ifndef STORESYNC_SET_H
+#define STORESYNC_SET_H
+
+#include "storesync.h"
+
+typedef struct SsSet
+{
+	int			columns;
+	int			rows;
+	int			capacity;		/* rows there is room for; grows */
+	const Oid  *types;			/* element type of each column */
+	Datum	  **values;			/* by column, then row */
+	bool	  **nulls;
+} SsSet;
+
+/* `types` must outlive the set. Everything lies in the current memory context. */
+extern SsSet *set_create(int columns, const Oid *types, int capacity);
+/* Start another row, all of it null. */
+extern void set_add_row(SsSet *set);
+/* Fill a column of the row last added. */
+extern void set_put(SsSet *set, int column, Datum value);
+/* The same for a varlena that may be missing. */
+extern void set_put_pointer(SsSet *set, int column, const void *value);
+/* Run a statement whose parameters $1 … $columns are the columns' arrays. */
+extern void set_execute(SPIPlanPtr *plan, const char *sql, int expect, SsSet *set);
+
+/* One-column helpers for statements that mix arrays with scalars. */
+extern Datum ss_int8_array(int n, const int64 *values);
+extern Datum ss_int4_array(int n, const int32 *values);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * stock.h
+ *		Stock of SKUs at locations: locked, read and moved here and nowhere
+ *		else. stock_lock and ledger are touched by stock.c alone.
+ *
+ * Locking: whoever moves stock holds the stock_lock row of the place (a SKU
+ * at a location) to the end of its transaction. One call locks all its
+ * places in one go, in the order (sku_id, location_id), before it moves the
+ * first. Orders are locked before places, never after; so is a key that
+ * another request might be using for other places.
+ */
+#ifndef STORESYNC_STOCK_H
+#define STORESYNC_STOCK_H
+
+#include "storesync.h"
+
+#include "key.h"
+
+/* In the order of the SQL type movement_kind. */
+typedef enum MovementKind
+{
+	MOVE_RECEIVE,
+	MOVE_RESERVE,
+	MOVE_RELEASE,
+	MOVE_SHIP,
+	MOVE_RESTOCK,
+	MOVE_ADJUST,
+	MOVE_TRANSFER
+} MovementKind;
+
+/* A SKU at a location, locked, with its balance: that of the newest ledger row and of moves not yet written. */
+typedef struct StockPlace
+{
+	int64		sku_id;
+	int32		location_id;
+	int32		priority;		/* of the location: lower sells first */
+	bool		sellable;
+	bool		preferred;		/* 'main': takes what no place covers */
+	bool		allow_backorder;
+	bool		moved;			/* has ledger rows of this call */
+	bool		freed;			/* more became available in this call: short lines may be filled */
+	int64		on_hand;
+	int64		reserved;
+	int64		version;		/* 0: no ledger row yet */
+	TimestampTz recorded_at;	/* of the newest ledger row */
+} StockPlace;
+
+/* One ledger row to be. */
+typedef struct StockMove
+{
+	MovementKind kind;
+	int64		sku_id;
+	int32		location_id;
+	int64		version;
+	int64		on_hand_delta;
+	int64		reserved_delta;
+	int64		on_hand;
+	int64		reserved;
+	TimestampTz recorded_at;
+	TimestampTz event_at;
+	int64		order_id;		/* 0: none */
+	IdempotencyKey key;
+	text	   *reference;		/* NULL: none */
+	text	   *reason;			/* NULL: none */
+} StockMove;
+
+typedef struct StockJournal
+{
+	TimestampTz now;			/* record time, raised to the place's last one */
+	int			n;
+	int			capacity;
+	StockMove  *moves;
+} StockJournal;
+
+/* Make the ledger's partitions that a call starting now may need. Before any lock. */
+extern void stock_prepare(void);
+
+/* Lock one place, made when missing, and read its balance. Raises 40001 as the isolation level demands. */
+extern void stock_lock_place(int64 sku_id, int32 location_id, StockPlace *place);
+
+/*
+ * Lock every place of n distinct SKUs (each has at least its selling place
+ * made) and read the balances. Returns them sorted by (sku_id, location_id).
+ */
+extern StockPlace *stock_lock_skus(int n, const int64 *sku_ids, int *nplaces);
+
+/* Units that may still be reserved at the place. */
+extern int64 stock_room(const StockPlace *place);
+
+/*
+ * Move stock of a locked place: its balance changes at once, the ledger row
+ * waits in the journal. The caller fills order_id, key, reference, reason and
+ * event_at of what is returned (valid until the next move).
+ */
+extern StockMove *stock_move(StockJournal *journal, StockPlace *place, MovementKind kind,
+							 int64 on_hand_delta, int64 reserved_delta);
+extern void stock_journal_start(StockJournal *journal);
+/* Write the journal's rows and empty it. */
+extern void stock_write(StockJournal *journal);
+
+/* OID of type storesync.idempotency_key, for parameters. */
+extern Oid	stock_key_type(void);
+
+#endif
