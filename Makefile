@@ -31,7 +31,7 @@ SIMULATOR_LIBS = -lmicrohttpd -lcjson -lcrypto -lm
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
 PURE_FILES = extension/arena extension/platform extension/shopee extension/gcra
-UNIT_TESTS =
+UNIT_TESTS = test_http
 FUZZ_TARGETS =
 REGRESS_TESTS =
 ISOLATION_TESTS =
@@ -146,7 +146,12 @@ installcheck: regress isolation tap
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-parameter -fsanitize=address,undefined \
 		-fno-sanitize-recover=all -Iextension -Ibgworker -o $@ $< $(PURE_FILES:%=%.c) \
-		-lcmocka -lcjson -lcrypto -lm
+		-lcmocka -lcjson -lcrypto -lm $(UNIT_LIBS)
+
+# The one part that is pure but for curl
+.build/unit/test_http: PURE_FILES = bgworker/http bgworker/http_call
+.build/unit/test_http: UNIT_LIBS = -lcurl -ldl -pthread
+.build/unit/test_http: bgworker/http.c bgworker/http_call.c
 
 unit: $(UNIT_TESTS:%=.build/unit/%)
 	@status=0; for test in $(UNIT_TESTS); do CMOCKA_MESSAGE_OUTPUT=TAP .build/unit/$$test || status=1; done; exit $$status
