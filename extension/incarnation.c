@@ -135,17 +135,22 @@ current_incarnation(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(number);
 }
 
-/* database_identity(OUT system_identifier bigint, OUT database_oid oid): ours, as an incarnation stores them. */
+/*
+ * database_identity(OUT system_identifier bigint, OUT database_oid oid, OUT
+ * instance_name text): ours. The name comes from here and not from
+ * current_setting(), which a session may forge until the library is loaded.
+ */
 Datum
 database_identity(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	values[0] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[1] = ObjectIdGetDatum(MyDatabaseId);
+	values[2] = CStringGetTextDatum(ss_instance_name ? ss_instance_name : "");
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

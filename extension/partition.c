@@ -36,15 +36,13 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
+#include "key.h"
 #include "partition.h"
 
 /* Longest look ahead of ensure_partitions(): a typing error makes no partitions for the year 9999. */
 #define MAX_AHEAD		(366 * USECS_PER_DAY)
 /* How far ahead a call wants the outbox to be ready: longer than it may run. */
 #define OUTBOX_AHEAD	USECS_PER_HOUR
-/* Bytes of an idempotency_key, the first six of them big-endian milliseconds. */
-#define KEY_BYTES		16
-#define KEY_TIME_BYTES	6
 
 typedef enum PartitionStep
 {
@@ -79,18 +77,6 @@ relation_oid(const char *name)
 	return relation;
 }
 
-/* key_bound writes the smallest idempotency_key of a moment into `key`. */
-static void
-key_bound(TimestampTz at, unsigned char *key)
-{
-	int64		unix_ms = at / 1000 +
-		(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000;
-
-	memset(key, 0, KEY_BYTES);
-	for (int i = KEY_TIME_BYTES - 1; i >= 0; i--, unix_ms >>= 8)
-		key[i] = (unsigned char) (unix_ms & 0xff);
-}
-
 /*
  * partition_holds says whether one of the parent's partitions holds the
  * moment `at`. Those being detached do not count.
@@ -100,7 +86,7 @@ partition_holds(Relation parent, TimestampTz at)
 {
 	PartitionKey key = RelationGetPartitionKey(parent);
 	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
-	unsigned char bound[KEY_BYTES];
+	IdempotencyKey bound;
 	Datum		value;
 	bool		is_equal;
 	int			offset;
@@ -111,8 +97,8 @@ partition_holds(Relation parent, TimestampTz at)
 		value = TimestampTzGetDatum(at);
 	else
 	{
-		key_bound(at, bound);
-		value = PointerGetDatum(bound);
+		key_floor(&bound, at);
+		value = IdempotencyKeyPGetDatum(&bound);
 	}
 	offset = partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
 										   partitions->boundinfo, 1, &value, &is_equal);
@@ -199,7 +185,7 @@ partition_name(const PartitionShape *shape, int from)
 static char *
 bound_literal(Oid type, int julian)
 {
-	unsigned char key[KEY_BYTES];
+	IdempotencyKey key;
 	Oid			output;
 	bool		is_varlena;
 	int			year,
@@ -211,9 +197,9 @@ bound_literal(Oid type, int julian)
 		j2date(julian, &year, &month, &day);
 		return psprintf("'%04d-%02d-%02d 00:00:00+00'", year, month, day);
 	}
-	key_bound(julian_start(julian), key);
+	key_floor(&key, julian_start(julian));
 	getTypeOutputInfo(type, &output, &is_varlena);
-	return quote_literal_cstr(OidOutputFunctionCall(output, PointerGetDatum(key)));
+	return quote_literal_cstr(OidOutputFunctionCall(output, IdempotencyKeyPGetDatum(&key)));
 }
 
 static void

@@ -36,7 +36,7 @@ CREATE TABLE storesync.incarnation (
 	incarnation int PRIMARY KEY,
 	system_identifier bigint NOT NULL,
 	database_oid oid NOT NULL,
-	reason text NOT NULL CHECK (reason IN ('new', 'copy', 'confirmed')),
+	reason text NOT NULL CHECK (reason IN ('new', 'copy')),
 	started_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE storesync.incarnation IS

@@ -5,8 +5,8 @@ CREATE FUNCTION storesync.refuse_change() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RAISE EXCEPTION 'cannot % table "%": it is append-only', lower(TG_OP), TG_TABLE_NAME
-		USING ERRCODE = 'SS203';
+	RAISE EXCEPTION 'cannot change table "%": it is append-only', TG_TABLE_NAME
+		USING ERRCODE = 'SS203', DETAIL = format('%s is refused.', TG_OP);
 END
 $$;
 COMMENT ON FUNCTION storesync.refuse_change() IS

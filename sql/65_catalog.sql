@@ -1,1 +1,275 @@
--- 65_catalog
+-- Catalogue: platforms, stores, SKUs, listings, their credentials, and the audit of every change.
+
+-- ---------------------------------------------------------------- checks
+
+CREATE FUNCTION storesync.check_text(what text, value text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF value IS NULL OR value = '' OR octet_length(value) > 200 OR value ~ '[[:cntrl:]]' THEN
+		RAISE EXCEPTION '% is empty, too long or holds control characters', what
+			USING ERRCODE = '22023', DETAIL = '1 to 200 bytes of printable text are allowed.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION storesync.check_text(text, text) IS
+'Raises 22023 unless value has 1 to 200 bytes and no control characters; what names it in the message.';
+
+CREATE FUNCTION storesync.is_loopback(url text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN url ~ '^https?://(127(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}|localhost|\[::1\])(:[0-9]{1,5})?$';
+COMMENT ON FUNCTION storesync.is_loopback(text) IS
+'Whether a base URL names this machine: 127.0.0.0/8, localhost or [::1]. Example: SELECT storesync.is_loopback(''http://127.0.0.1:8080''); -- true';
+
+CREATE FUNCTION storesync.platform_check() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NEW.base_url !~ '^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$'
+		OR octet_length(NEW.base_url) > 200
+		OR substring(NEW.base_url FROM ':([0-9]+)$')::int NOT BETWEEN 1 AND 65535 THEN
+		RAISE EXCEPTION 'base URL of platform "%" is not valid', NEW.platform
+			USING ERRCODE = 'SS404', DETAIL = 'It is made of https://, a host and perhaps a port; no user, path, query or slash at its end.';
+	END IF;
+	IF NEW.base_url LIKE 'http:%' AND NOT storesync.is_loopback(NEW.base_url) THEN
+		RAISE EXCEPTION 'base URL of platform "%" needs https', NEW.platform
+			USING ERRCODE = 'SS404', DETAIL = 'Plain http is for loopback addresses: 127.0.0.0/8, localhost, [::1].';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION storesync.platform_check() IS
+'Row trigger of storesync.platform: refuses an unsafe base_url with SS404.';
+CREATE TRIGGER platform_check BEFORE INSERT OR UPDATE ON storesync.platform
+	FOR EACH ROW EXECUTE FUNCTION storesync.platform_check();
+
+-- CREATE EXTENSION brings rows that a dump brings too, perhaps changed by an operator: the later
+-- row takes the place of the one that nothing refers to yet. (It deletes, where an UPDATE would
+-- call triggers that write other tables, which a dump in mid-restore must not meet.)
+CREATE FUNCTION storesync.platform_replace() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM storesync.platform p
+	WHERE p.platform = NEW.platform
+		AND NOT EXISTS (SELECT FROM storesync.store s WHERE s.platform = p.platform)
+		AND NOT EXISTS (SELECT FROM storesync.app_credential c WHERE c.platform = p.platform);
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION storesync.platform_replace() IS
+'Row trigger of storesync.platform: an inserted row replaces the one of the same name while nothing refers to that, so that a restored dump meets the row that CREATE EXTENSION made.';
+CREATE TRIGGER platform_replace BEFORE INSERT ON storesync.platform
+	FOR EACH ROW EXECUTE FUNCTION storesync.platform_replace();
+
+INSERT INTO storesync.platform (platform, base_url, max_quantity)
+VALUES ('shopee', 'https://partner.shopeemobile.com', 999999);
+
+-- NULL, '' and '0' are three spellings of an item without models.
+CREATE FUNCTION storesync.listing_normalise() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.model_id := CASE WHEN NEW.model_id IS NULL OR NEW.model_id = '0' THEN '' ELSE NEW.model_id END;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION storesync.listing_normalise() IS
+'Row trigger of storesync.listing: a model_id of NULL or ''0'' is stored as ''''.';
+CREATE TRIGGER listing_normalise BEFORE INSERT OR UPDATE OF model_id ON storesync.listing
+	FOR EACH ROW EXECUTE FUNCTION storesync.listing_normalise();
+
+-- ---------------------------------------------------------------- audit
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON storesync.audit
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change();
+
+-- Columns that follow from others are left out: a row in which nothing else changed is no change.
+CREATE FUNCTION storesync.audit_change() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_OP = 'DELETE' THEN
+		INSERT INTO storesync.audit (action, subject, before)
+		SELECT 'delete', concat(TG_TABLE_NAME, ' ', to_jsonb(b) ->> TG_ARGV[0]), to_jsonb(b) FROM before b;
+	ELSE
+		INSERT INTO storesync.audit (action, subject, before, after)
+		SELECT 'update', concat(TG_TABLE_NAME, ' ', o.data ->> TG_ARGV[0]),
+			jsonb_object_agg(f.key, o.data -> f.key), jsonb_object_agg(f.key, f.value)
+		FROM (SELECT to_jsonb(b) AS data FROM before b) o
+		JOIN (SELECT to_jsonb(a) AS data FROM after a) n ON n.data ->> TG_ARGV[0] = o.data ->> TG_ARGV[0]
+		CROSS JOIN LATERAL jsonb_each(n.data) f
+		WHERE f.key <> 'revision' AND f.value IS DISTINCT FROM o.data -> f.key
+		GROUP BY o.data;
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION storesync.audit_change() IS
+'Statement trigger: one audit row for each row that an UPDATE changed (its changed columns before and after) or a DELETE removed. Argument: the column that names a row.';
+CREATE TRIGGER audit_update AFTER UPDATE ON storesync.platform
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('platform');
+CREATE TRIGGER audit_update AFTER UPDATE ON storesync.store
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('store_id');
+CREATE TRIGGER audit_delete AFTER DELETE ON storesync.store
+	REFERENCING OLD TABLE AS before
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('store_id');
+CREATE TRIGGER audit_update AFTER UPDATE ON storesync.location
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('location_id');
+CREATE TRIGGER audit_update AFTER UPDATE ON storesync.sku
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('sku_id');
+CREATE TRIGGER audit_delete AFTER DELETE ON storesync.sku
+	REFERENCING OLD TABLE AS before
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('sku_id');
+CREATE TRIGGER audit_update AFTER UPDATE ON storesync.listing
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('listing_id');
+CREATE TRIGGER audit_delete AFTER DELETE ON storesync.listing
+	REFERENCING OLD TABLE AS before
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('listing_id');
+
+-- ---------------------------------------------------------------- additions
+
+CREATE FUNCTION storesync.add_store(platform text, shop_id text, name text,
+	rate_limit storesync.rate_limit DEFAULT '5/s') RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	loopback boolean;
+	made int;
+BEGIN
+	PERFORM storesync.check_text('shop id', $2);
+	PERFORM storesync.check_text('store name', $3);
+	IF $4 IS NULL THEN
+		RAISE EXCEPTION 'rate limit of a store must not be null' USING ERRCODE = '22004';
+	END IF;
+	SELECT storesync.is_loopback(p.base_url) INTO loopback
+	FROM storesync.platform p WHERE p.platform = $1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'platform "%" does not exist', $1 USING ERRCODE = 'SS005';
+	END IF;
+	INSERT INTO storesync.store (platform, shop_id, name, mode, rate_limit)
+	VALUES ($1, $2, $3, CASE WHEN loopback THEN 'live' ELSE 'shadow' END, $4)
+	ON CONFLICT DO NOTHING RETURNING store_id INTO made;
+	IF made IS NULL THEN
+		RAISE EXCEPTION 'shop "%" of platform "%" is a store already', $2, $1 USING ERRCODE = '23505';
+	END IF;
+	INSERT INTO storesync.audit (action, subject, after)
+	SELECT 'add', concat('store ', made), to_jsonb(s) FROM storesync.store s WHERE s.store_id = made;
+	PERFORM storesync.outbox_add('store', ARRAY[made::bigint]);
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION storesync.add_store(text, text, text, storesync.rate_limit) IS
+'Adds a shop of a platform and returns its store_id. It starts in mode live where the platform''s base_url is a loopback address, otherwise in shadow: orders are booked, nothing is sent. Errors: SS005 unknown platform, 23505 the shop is there already, 22023 empty or overlong text, 22004 no limit. Example: SELECT storesync.add_store(''shopee'', ''220001'', ''Main shop'', ''5/s burst 10'');';
+
+CREATE FUNCTION storesync.add_sku(code text, name text DEFAULT NULL, safety_stock bigint DEFAULT 0,
+	allow_backorder boolean DEFAULT false) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	made bigint;
+BEGIN
+	PERFORM storesync.check_text('SKU code', $1);
+	IF $3 IS NULL OR $3 NOT BETWEEN 0 AND 1000000000000 THEN
+		RAISE EXCEPTION 'safety stock % is out of range', coalesce($3::text, 'null') USING ERRCODE = 'SS201';
+	END IF;
+	INSERT INTO storesync.location (code) VALUES ('main') ON CONFLICT DO NOTHING;
+	INSERT INTO storesync.sku (code, name, safety_stock, allow_backorder)
+	VALUES ($1, $2, $3, coalesce($4, false))
+	ON CONFLICT DO NOTHING RETURNING sku_id INTO made;
+	IF made IS NULL THEN
+		RAISE EXCEPTION 'SKU "%" exists already', $1 USING ERRCODE = '23505';
+	END IF;
+	INSERT INTO storesync.audit (action, subject, after)
+	SELECT 'add', concat('sku ', made), to_jsonb(k) FROM storesync.sku k WHERE k.sku_id = made;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION storesync.add_sku(text, text, bigint, boolean) IS
+'Adds a SKU and returns its sku_id; makes the location ''main'' when it is the first. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero. Errors: 23505 the code exists, SS201 safety stock out of range, 22023 empty or overlong code. Example: SELECT storesync.add_sku(''TEA-100'', ''Oolong tea 100 g'', 2);';
+
+CREATE FUNCTION storesync.add_listing(store int, sku text, item_id text, model_id text DEFAULT NULL,
+	pack int DEFAULT 1) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	kept bigint;
+	made bigint;
+BEGIN
+	PERFORM storesync.check_text('item id', $3);
+	IF $4 <> '' THEN
+		PERFORM storesync.check_text('model id', $4);
+	END IF;
+	IF $5 IS NULL OR $5 < 1 THEN
+		RAISE EXCEPTION 'pack % is out of range', coalesce($5::text, 'null') USING ERRCODE = 'SS201';
+	END IF;
+	PERFORM FROM storesync.store s WHERE s.store_id = $1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'store % does not exist', coalesce($1::text, 'null') USING ERRCODE = 'SS002';
+	END IF;
+	SELECT k.sku_id INTO kept FROM storesync.sku k WHERE k.code = $2;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'SKU "%" does not exist', coalesce($2, 'null') USING ERRCODE = 'SS001';
+	END IF;
+	INSERT INTO storesync.listing (store_id, sku_id, item_id, model_id, pack)
+	VALUES ($1, kept, $3, $4, $5)
+	ON CONFLICT DO NOTHING RETURNING listing_id INTO made;
+	IF made IS NULL THEN
+		RAISE EXCEPTION 'item "%", model "%" of store % is a listing already', $3, coalesce($4, ''), $1
+			USING ERRCODE = '23505';
+	END IF;
+	INSERT INTO storesync.audit (action, subject, after)
+	SELECT 'add', concat('listing ', made), to_jsonb(l) FROM storesync.listing l WHERE l.listing_id = made;
+	PERFORM storesync.outbox_add('listing', ARRAY[made]);
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION storesync.add_listing(int, text, text, text, int) IS
+'Says that an item (and model) of a store sells a SKU; returns the listing_id. model_id NULL, '''' and ''0'' all mean an item without models. pack: units of the SKU that one sold unit takes. Policy is on the columns of storesync.listing. Errors: SS002 unknown store, SS001 unknown SKU, 23505 the item and model are listed already, SS201 pack below 1, 22023 empty or overlong id. Example: SELECT storesync.add_listing(1, ''TEA-100'', ''80012345'', ''9001'', pack => 2);';
+
+-- ---------------------------------------------------------------- switches
+
+CREATE FUNCTION storesync.set_paused(store int, paused boolean) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	UPDATE storesync.store s SET paused = $2 WHERE s.store_id = $1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'store % does not exist', coalesce($1::text, 'null') USING ERRCODE = 'SS002';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION storesync.set_paused(int, boolean) IS 'What pause() and resume() do.';
+
+CREATE FUNCTION storesync.pause(store int) RETURNS void
+	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT storesync.set_paused($1, true) $$;
+COMMENT ON FUNCTION storesync.pause(int) IS
+'Stops writes to a store; its orders are fetched and booked as before. Error SS002 for an unknown store. Example: SELECT storesync.pause(1);';
+
+CREATE FUNCTION storesync.resume(store int) RETURNS void
+	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT storesync.set_paused($1, false) $$;
+COMMENT ON FUNCTION storesync.resume(int) IS
+'Lets writes to a paused store go out again. Error SS002 for an unknown store. Example: SELECT storesync.resume(1);';
+
+-- ---------------------------------------------------------------- credentials
+
+CREATE FUNCTION storesync.set_credential(store int, name text, value text) RETURNS void
+	AS 'MODULE_PATHNAME', 'set_credential' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.set_credential(int, text, text) IS
+'Sets a secret of a store: access_token, refresh_token (Shopee). Pass the value as a bind parameter, or as file:NAME for a file under storesync.secret_directory; a literal would be in the log that log_statement writes. Errors: SS403 unknown name, unreadable file, value that is empty, over 8 KiB or not printable ASCII; SS002 unknown store; 22004 null. Example: SELECT storesync.set_credential(1, ''access_token'', ''file:shop1.token'');';
+
+CREATE FUNCTION storesync.set_app_credential(platform text, name text, value text) RETURNS void
+	AS 'MODULE_PATHNAME', 'set_app_credential' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.set_app_credential(text, text, text) IS
+'Sets a secret of the application at a platform: partner_id, partner_key, callback_url (Shopee). Value and errors as in set_credential(), SS005 for an unknown platform. Example: SELECT storesync.set_app_credential(''shopee'', ''partner_key'', ''file:shopee.key'');';
