@@ -173,7 +173,7 @@ fuzz: $(FUZZ_TARGETS:%=.build/fuzz/%)
 		else echo "not ok - fuzz $$target"; tail -n 40 .build/fuzz/$$target.log; exit 1; fi; done
 
 lint: all
-	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(PG_CFLAGS)' deploy/lint
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(PG_CFLAGS)' regress/lint
 
 .PHONY: help
 help:
