@@ -33,7 +33,7 @@ SIMULATOR_LIBS = -lmicrohttpd -lcjson -lcrypto -lm
 PURE_FILES = extension/arena extension/platform extension/shopee extension/gcra
 UNIT_TESTS = test_http
 FUZZ_TARGETS =
-REGRESS_TESTS =
+REGRESS_TESTS = conventions
 ISOLATION_TESTS =
 TAP = $(sort $(wildcard regress/t/*.pl))
 

@@ -1,0 +1,70 @@
+-- Rules that every object of the extension keeps. Each query lists what breaks one: no rows.
+
+-- Everything that a user may meet says what it is for.
+SELECT p.oid::regprocedure AS without_comment FROM pg_proc p
+WHERE p.pronamespace IN ('storesync'::regnamespace, 'storesync_report'::regnamespace)
+	AND obj_description(p.oid, 'pg_proc') IS NULL
+	-- input, output and support functions of our own types are no API
+	AND NOT EXISTS (SELECT FROM pg_type t WHERE p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend))
+	AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprcode = p.oid)
+	AND NOT EXISTS (SELECT FROM pg_amproc a WHERE a.amproc = p.oid)
+	AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = p.oid)
+	AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+ORDER BY 1;
+
+SELECT c.oid::regclass AS without_comment FROM pg_class c
+WHERE c.relnamespace IN ('storesync'::regnamespace, 'storesync_report'::regnamespace)
+	AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition
+	AND obj_description(c.oid, 'pg_class') IS NULL
+ORDER BY 1;
+
+SELECT t.oid::regtype AS without_comment FROM pg_type t
+WHERE t.typnamespace = 'storesync'::regnamespace AND obj_description(t.oid, 'pg_type') IS NULL
+	AND t.typelem = 0
+	AND (t.typrelid = 0 OR (SELECT c.relkind FROM pg_class c WHERE c.oid = t.typrelid) = 'c')
+ORDER BY 1;
+
+-- Who lends his rights says where names are looked up.
+SELECT p.oid::regprocedure AS search_path_not_pinned FROM pg_proc p
+WHERE p.pronamespace IN ('storesync'::regnamespace, 'storesync_report'::regnamespace)
+	AND p.prosecdef AND NOT coalesce(p.proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']
+ORDER BY 1;
+
+-- Stock, orders and budgets move in C, and nothing there is interpreted.
+SELECT p.oid::regprocedure AS hot_but_not_c, l.lanname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname <> 'c'
+	AND p.proname IN ('receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer', 'available',
+		'ingest_order', 'ingest_orders', 'rate_take', 'derive_key', 'new_key')
+ORDER BY 1;
+SELECT p.oid::regprocedure AS interpreted FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname = 'plpgsql' AND p.prokind <> 'p'
+ORDER BY 1;
+
+-- Nothing is granted to everybody.
+SELECT p.oid::regprocedure AS open_to_public FROM pg_proc p
+CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+WHERE p.pronamespace IN ('storesync'::regnamespace, 'storesync_report'::regnamespace) AND a.grantee = 0
+ORDER BY 1;
+SELECT c.oid::regclass AS open_to_public FROM pg_class c
+CROSS JOIN LATERAL aclexplode(c.relacl) a
+WHERE c.relnamespace IN ('storesync'::regnamespace, 'storesync_report'::regnamespace) AND a.grantee = 0
+ORDER BY 1;
+SELECT t.oid::regtype AS open_to_public FROM pg_type t
+CROSS JOIN LATERAL aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a
+WHERE t.typnamespace = 'storesync'::regnamespace AND a.grantee = 0 AND t.typelem = 0 AND t.typrelid = 0
+ORDER BY 1;
+SELECT n.nspname AS open_to_public FROM pg_namespace n
+CROSS JOIN LATERAL aclexplode(n.nspacl) a
+WHERE n.nspname IN ('storesync', 'storesync_report') AND a.grantee = 0
+ORDER BY 1;
+
+-- No partition belongs to the extension: its rows would be missing from every dump.
+SELECT c.oid::regclass AS partition_is_member FROM pg_class c
+JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+WHERE c.relispartition
+ORDER BY 1;
+-- Nor has a partitioned parent an index or a key: it would not restore.
+SELECT i.indexrelid::regclass AS index_of_parent FROM pg_index i
+JOIN pg_class c ON c.oid = i.indrelid
+WHERE c.relkind = 'p' AND c.relnamespace = 'storesync'::regnamespace
+ORDER BY 1;
