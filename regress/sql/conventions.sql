@@ -36,8 +36,10 @@ WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname <> 'c'
 	AND p.proname IN ('receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer', 'available',
 		'ingest_order', 'ingest_orders', 'rate_take', 'derive_key', 'new_key')
 ORDER BY 1;
+-- (refuse_change() alone is interpreted: it raises an error and does nothing else.)
 SELECT p.oid::regprocedure AS interpreted FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname = 'plpgsql' AND p.prokind <> 'p'
+	AND p.proname <> 'refuse_change'
 ORDER BY 1;
 
 -- Nothing is granted to everybody.
