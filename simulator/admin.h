@@ -1,0 +1,35 @@
+/*
+ * admin.h
+ *		What comes in under /admin/: starting the trace, looking inside,
+ *		setting faults, being a buyer. No signature: loopback only.
+ */
+#ifndef SIM_ADMIN_H
+#define SIM_ADMIN_H
+
+#include "server.h"
+
+typedef struct AdminCall
+{
+	Simulator  *sim;
+	const Request *request;
+	Answer	   *answer;			/* begun empty; an error replaces it */
+	const cJSON *body;			/* of a POST; an object */
+} AdminCall;
+
+extern void admin_serve(Simulator *sim, const Request *request, Answer *answer);
+
+/* Answers with {"error":…} and the HTTP status. */
+extern void admin_error(AdminCall *call, int status, const char *message);
+
+/* Shop named by a field of the body, or NO_INDEX with the error answered. */
+extern uint32_t admin_shop(AdminCall *call);
+
+/* admin_order.c and admin_faults.c; under the market's lock. */
+extern void admin_order(AdminCall *call);
+extern void admin_order_status(AdminCall *call);
+extern void admin_shown(AdminCall *call);
+extern void admin_set_shown(AdminCall *call);
+extern void admin_set_faults(AdminCall *call);
+extern void admin_counters(AdminCall *call);
+
+#endif

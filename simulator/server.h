@@ -1,0 +1,47 @@
+/*
+ * server.h
+ *		The HTTP server: collects a request, has it answered, sends the answer
+ *		now, later or not at all. The only file pair that knows libmicrohttpd.
+ */
+#ifndef SIM_SERVER_H
+#define SIM_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "simulator.h"
+#include "text.h"
+
+typedef struct Request
+{
+	const char *method;
+	const char *path;			/* without the query */
+	const char *body;			/* NUL-terminated; "" for none */
+	size_t		body_length;
+	void	   *connection;		/* the server's */
+} Request;
+
+typedef struct Answer
+{
+	int			status;
+	const char *content_type;
+	Text		body;
+	int64_t		delay_ms;		/* before it is sent */
+	bool		cut;			/* close the connection instead */
+} Answer;
+
+typedef struct Server Server;
+
+/* NULL, with a message on stderr, when it could not start. port 0: any free one. */
+extern Server *server_start(Simulator *sim, uint16_t port);
+extern uint16_t server_port(const Server *server);
+extern void server_stop(Server *server);
+
+/* A decoded query parameter, NULL when absent. */
+extern const char *request_argument(const Request *request, const char *name);
+
+/* Whether a repeatable query parameter has this value among its values. */
+extern bool request_has(const Request *request, const char *name, const char *value);
+
+#endif

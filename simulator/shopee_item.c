@@ -1,0 +1,184 @@
+/*
+ * shopee_item.c
+ *		The Shopee dialect: reading a shop's items, their models and stock.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shopee.h"
+
+#define MAX_PAGE 100
+#define MAX_ITEMS 50
+
+/* price_info and stock_info_v2 of one listing. */
+static void
+write_price_and_stock(const ShopeeCall *call, Text *text, uint32_t listing)
+{
+	double		price = call->sim->catalogue.listings[listing].price;
+	int64_t		shown = call->sim->market.shown[listing];
+
+	text_addf(text, "\"price_info\":[{\"currency\":\"TWD\",\"original_price\":%.15g,\"current_price\":%.15g}]",
+			  price, price);
+	text_addf(text, ",\"stock_info_v2\":{\"summary_info\":{\"total_reserved_stock\":0,"
+			  "\"total_available_stock\":%" PRId64 "}", shown);
+	text_addf(text, ",\"seller_stock\":[{\"location_id\":\"\",\"stock\":%" PRId64
+			  ",\"if_saleable\":true}],\"shopee_stock\":[]}", shown);
+}
+
+/* When the newest of an item's models changed. */
+static int64_t
+item_changed_s(const ShopeeCall *call, uint32_t first, uint32_t count)
+{
+	int64_t		changed_s = 0;
+
+	for (uint32_t i = first; i < first + count; i++)
+	{
+		if (call->sim->market.changed_s[i] > changed_s)
+			changed_s = call->sim->market.changed_s[i];
+	}
+	return changed_s;
+}
+
+void
+shopee_get_item_list(ShopeeCall *call)
+{
+	const Catalogue *catalogue = &call->sim->catalogue;
+	const CatalogueShop *shop = &catalogue->shops[call->shop];
+	uint32_t	end = shop->first_listing + shop->n_listings;
+	bool		normal = request_has(call->request, "item_status", "NORMAL");
+	int64_t		offset;
+	int64_t		page_size;
+	int64_t		from_s = 0;
+	int64_t		to_s = INT64_MAX;
+	int64_t		n = 0;
+	uint32_t	count;
+	Text		response = {0};
+
+	if (!shopee_argument(call, "offset", 0, UINT32_MAX, &offset) ||
+		!shopee_argument(call, "page_size", 1, MAX_PAGE, &page_size) ||
+		request_argument(call->request, "item_status") == NULL)
+	{
+		shopee_error(call->answer, "error_param", "offset, page_size or item_status is invalid.");
+		return;
+	}
+	(void) shopee_argument(call, "update_time_from", 0, UINT32_MAX, &from_s);
+	(void) shopee_argument(call, "update_time_to", 0, UINT32_MAX, &to_s);
+
+	text_addf(&response, "{\"item\":[");
+	for (uint32_t i = shop->first_listing; normal && i < end; i += count)
+	{
+		int64_t		item_id = catalogue->listings[i].item_id;
+		int64_t		changed_s;
+
+		(void) catalogue_item(catalogue, call->shop, item_id, &count);
+		changed_s = item_changed_s(call, i, count);
+		if (changed_s < from_s || changed_s > to_s)
+			continue;
+		n++;
+		if (n <= offset || n > offset + page_size)
+			continue;
+		json_comma(&response);
+		text_addf(&response, "{\"item_id\":%" PRId64 ",\"item_status\":\"NORMAL\",\"update_time\":%" PRId64
+				  ",\"tag\":{\"kit\":false}}", item_id, changed_s);
+	}
+	text_addf(&response, "],\"total_count\":%" PRId64 ",\"has_next_page\":%s,\"next_offset\":%" PRId64 "}",
+			  n, n > offset + page_size ? "true" : "false",
+			  n > offset + page_size ? offset + page_size : 0);
+	shopee_response(call->answer, "", "", &response);
+	text_free(&response);
+}
+
+static void
+write_item(const ShopeeCall *call, Text *text, uint32_t first, uint32_t count)
+{
+	const CatalogueListing *listing = &call->sim->catalogue.listings[first];
+	bool		has_model = listing->model_id != 0;
+	int64_t		changed_s = item_changed_s(call, first, count);
+
+	json_comma(text);
+	text_addf(text, "{\"item_id\":%" PRId64 ",\"item_name\":", listing->item_id);
+	json_string(text, call->sim->catalogue.skus[listing->sku].code);
+	text_addf(text, ",\"item_sku\":");
+	json_string(text, has_model ? "" : call->sim->catalogue.skus[listing->sku].code);
+	text_addf(text, ",\"item_status\":\"NORMAL\",\"create_time\":%" PRId64 ",\"update_time\":%" PRId64,
+			  changed_s, changed_s);
+	text_addf(text, ",\"has_model\":%s,\"has_promotion\":false", has_model ? "true" : "false");
+	if (!has_model)
+	{
+		json_comma(text);
+		write_price_and_stock(call, text, first);
+	}
+	text_addf(text, "}");
+}
+
+void
+shopee_get_item_base_info(ShopeeCall *call)
+{
+	const char *given = request_argument(call->request, "item_id_list");
+	char	   *list = sim_copy(given != NULL ? given : "");
+	char	   *rest = list;
+	const char *wrong = NULL;
+	Text		response = {0};
+	int			n = 0;
+
+	text_addf(&response, "{\"item_list\":[");
+	while (rest != NULL && wrong == NULL)
+	{
+		int64_t		item_id;
+		uint32_t	first;
+		uint32_t	count;
+
+		if (!parse_integer(strsep(&rest, ","), &item_id) || ++n > MAX_ITEMS)
+		{
+			wrong = "item_id_list must have 1 to 50 numbers.";
+			break;
+		}
+		first = catalogue_item(&call->sim->catalogue, call->shop, item_id, &count);
+		if (first != NO_INDEX)
+			write_item(call, &response, first, count);
+	}
+	text_addf(&response, "]}");
+	if (wrong != NULL)
+		shopee_error(call->answer, "error_param", wrong);
+	else
+		shopee_response(call->answer, "", "", &response);
+	free(list);
+	text_free(&response);
+}
+
+void
+shopee_get_model_list(ShopeeCall *call)
+{
+	const Catalogue *catalogue = &call->sim->catalogue;
+	int64_t		item_id;
+	uint32_t	first;
+	uint32_t	count;
+	Text		response = {0};
+
+	if (!shopee_argument(call, "item_id", 1, MAX_ID, &item_id))
+	{
+		shopee_error(call->answer, "error_param", "item_id is invalid.");
+		return;
+	}
+	first = catalogue_item(catalogue, call->shop, item_id, &count);
+	if (first == NO_INDEX)
+	{
+		shopee_error(call->answer, "error_item_not_found", "The item is not found.");
+		return;
+	}
+	text_addf(&response, "{\"tier_variation\":[],\"standardise_tier_variation\":[],\"model\":[");
+	for (uint32_t i = first; i < first + count && catalogue->listings[first].model_id != 0; i++)
+	{
+		json_comma(&response);
+		text_addf(&response, "{\"model_id\":%" PRId64 ",\"model_sku\":", catalogue->listings[i].model_id);
+		json_string(&response, catalogue->skus[catalogue->listings[i].sku].code);
+		text_addf(&response, ",\"model_status\":\"MODEL_NORMAL\",\"tier_index\":[%" PRIu32
+				  "],\"promotion_id\":0,\"has_promotion\":false,", i - first);
+		write_price_and_stock(call, &response, i);
+		text_addf(&response, "}");
+	}
+	text_addf(&response, "]}");
+	shopee_response(call->answer, "", "", &response);
+	text_free(&response);
+}

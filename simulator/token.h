@@ -1,0 +1,46 @@
+/*
+ * token.h
+ *		Each shop's access and refresh token and their lives. Guarded by the
+ *		market's lock.
+ */
+#ifndef SIM_TOKEN_H
+#define SIM_TOKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "catalogue.h"
+
+typedef struct ShopTokens
+{
+	char	   *access;
+	int64_t		access_until_us;
+	char	   *previous;		/* access token before the last refresh, or NULL */
+	int64_t		previous_until_us;
+	char	   *refresh;		/* works once */
+} ShopTokens;
+
+typedef struct Tokens
+{
+	ShopTokens *shops;
+	uint32_t	n_shops;
+	int64_t		life_us;		/* of an access token */
+	int64_t		grace_us;		/* of the one before, after a refresh */
+	uint64_t	seed;
+	int64_t		n_made;
+} Tokens;
+
+extern void tokens_init(Tokens *tokens, const Catalogue *catalogue, int64_t life_s, int64_t grace_s,
+						uint64_t seed);
+extern void tokens_free(Tokens *tokens);
+
+/* Whether this access token opens the shop now. */
+extern bool tokens_valid(const Tokens *tokens, uint32_t shop, const char *access);
+
+/* Trades the shop's refresh token for a new pair. False: not the one in force. */
+extern bool tokens_refresh(Tokens *tokens, uint32_t shop, const char *refresh);
+
+/* Ends the shop's access tokens at once; the refresh token stays. */
+extern void tokens_expire(Tokens *tokens, uint32_t shop);
+
+#endif
