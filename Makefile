@@ -25,10 +25,6 @@ SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_
 	85_invariant 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
-# simulator/: a program of its own
-SIMULATOR_FILES =
-SIMULATOR_LIBS = -lmicrohttpd -lcjson -lcrypto -lm
-
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
 PURE_FILES = extension/arena extension/platform extension/shopee extension/gcra
 UNIT_TESTS = test_http
@@ -46,7 +42,7 @@ endif
 PG_CPPFLAGS = -I$(CURDIR)/extension
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SHLIB_LINK = -lcjson -lcrypto
-EXTRA_CLEAN = storesync--*.sql $(WORKER) $(WORKER_OBJS) simulator/simulator .build
+EXTRA_CLEAN = storesync--*.sql $(WORKER) $(WORKER_OBJS) .build
 NO_INSTALLCHECK = 1
 override with_llvm = no
 
@@ -77,11 +73,13 @@ uninstall: uninstall-worker
 uninstall-worker:
 	rm -f '$(DESTDIR)$(pkglibdir)/$(WORKER)'
 
-.PHONY: simulator
-simulator: simulator/simulator
-simulator/simulator: $(SIMULATOR_FILES:%=simulator/%.c) $(wildcard simulator/*.h)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -D_GNU_SOURCE -pthread \
-		-o $@ $(SIMULATOR_FILES:%=simulator/%.c) $(SIMULATOR_LIBS)
+# simulator/: a program of its own, with a Makefile of its own
+.PHONY: simulator clean-simulator
+simulator:
+	@$(MAKE) -s -C simulator
+clean: clean-simulator
+clean-simulator:
+	@$(MAKE) -s -C simulator clean
 
 # Installed is what was built? Then nobody is asked for a password again.
 SUDO = $(if $(shell test -w '$(pkglibdir)' -a -w '$(datadir)/extension' && echo yes),,sudo)
