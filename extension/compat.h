@@ -35,6 +35,30 @@ typedef void (*shmem_request_hook_type) (void);
 #endif
 #define SS_PREVIOUS_REQUEST(previous) ((previous) != NULL ? (previous) () : (void) 0)
 
+/* 15 added a way to begin a set-returning function in materialize mode; this is what 14 spells out */
+#if PG_VERSION_NUM < 150000
+#include "funcapi.h"
+static inline void
+InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller;
+	TupleDesc	desc;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) || !(result->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	result->returnMode = SFRM_Materialize;
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+	result->setDesc = desc;
+	MemoryContextSwitchTo(caller);
+}
+#endif
+
 /*
  * 17 replaced BackendIds by ProcNumbers, gave PGPROC's number a macro and put
  * the local transaction id into a struct
