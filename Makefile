@@ -8,7 +8,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 # extension/: the library that every backend maps
 MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat incarnation partition outbox \
-	key rate_limit gcra rate listing credential \
+	key rate_limit gcra rate rate_shared rate_sql listing credential \
 	set stock holder answer ledger \
 	order order_doc \
 	arena plain json sign platform shopee shopee_class shopee_judge shopee_order
@@ -22,7 +22,7 @@ WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 # The install script, in this order
 SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger \
 	40_order 50_outbox 55_rate 60_listing 65_catalog 67_instance 70_dispatch 75_stat 80_health \
-	85_invariant 87_role 90_rights
+	85_invariant 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.

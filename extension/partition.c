@@ -63,7 +63,6 @@ typedef struct PartitionShape
 } PartitionShape;
 
 PG_FUNCTION_INFO_V1(ensure_partitions);
-PG_FUNCTION_INFO_V1(missing_partitions);
 
 /* relation_oid finds a relation of schema storesync, whatever search_path says. */
 static Oid
@@ -321,14 +320,11 @@ lock_for_making(void)
 	LockRelationOid(relation_oid("partitioned"), ShareUpdateExclusiveLock);
 }
 
-/*
- * count_missing counts the partitions that one parent lacks from `at` through
- * `until`, and makes them if asked to.
- */
+/* make_through makes the missing partitions of one parent from `at` through `until`; returns how many. */
 static int
-count_missing(const PartitionShape *shape, TimestampTz at, TimestampTz until, bool make)
+make_through(const PartitionShape *shape, TimestampTz at, TimestampTz until)
 {
-	int			missing = 0;
+	int			made = 0;
 
 	while (at <= until)
 	{
@@ -339,13 +335,12 @@ count_missing(const PartitionShape *shape, TimestampTz at, TimestampTz until, bo
 		step_bounds(shape->step, at, &from, &to);
 		if (!partition_exists(shape->parent, at))
 		{
-			if (make)
-				make_partition(shape, from, to);
-			missing++;
+			make_partition(shape, from, to);
+			made++;
 		}
 		at = julian_start(to);
 	}
-	return missing;
+	return made;
 }
 
 static void
@@ -357,7 +352,7 @@ make_missing(const char *parent, TimestampTz at, TimestampTz until)
 	shape = load_shapes(parent, &count);
 	if (count != 1)
 		elog(ERROR, "storesync.partitioned does not describe \"%s\"", parent);
-	(void) count_missing(shape, at, until, true);
+	(void) make_through(shape, at, until);
 }
 
 void
@@ -377,42 +372,28 @@ partition_ensure(const char *parent, TimestampTz at)
 	make_missing(parent, at, at);
 }
 
-/* look_ahead counts what all parents lack from now until `ahead`, and makes it if asked to. */
-static int
-look_ahead(Datum ahead, const char *function, bool make)
+/* ensure_partitions(ahead interval) returns int: partitions made, for all parents. */
+Datum
+ensure_partitions(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-																TimestampTzGetDatum(now), ahead));
+																TimestampTzGetDatum(now),
+																PG_GETARG_DATUM(0)));
 	SsSession	session;
 	PartitionShape *shapes;
 	int			count;
-	int			missing = 0;
+	int			made = 0;
 
 	if (until < now || until > now + MAX_AHEAD)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("partitions can be made from now to 366 days ahead")));
-	ss_enter(&session, function, make);
-	if (make)
-		lock_for_making();
+	ss_enter(&session, "storesync.ensure_partitions()", true);
+	lock_for_making();
 	shapes = load_shapes(NULL, &count);
 	for (int i = 0; i < count; i++)
-		missing += count_missing(&shapes[i], now, until, make);
+		made += make_through(&shapes[i], now, until);
 	ss_leave(&session);
-	return missing;
-}
-
-/* ensure_partitions(ahead interval) returns int: partitions made, for all parents. */
-Datum
-ensure_partitions(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(look_ahead(PG_GETARG_DATUM(0), "storesync.ensure_partitions()", true));
-}
-
-/* missing_partitions(ahead interval) returns int: how many ensure_partitions() would make. */
-Datum
-missing_partitions(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(look_ahead(PG_GETARG_DATUM(0), "storesync.missing_partitions()", false));
+	PG_RETURN_INT32(made);
 }

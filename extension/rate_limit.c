@@ -211,6 +211,19 @@ rate_limit_parse(const char *text, RateWindows *result, RateLimitError *error)
 	}
 }
 
+bool
+rate_limit_check_setting(char **newval, void **extra, GucSource source)
+{
+	RateWindows windows;
+	RateLimitError error;
+
+	if (**newval == '\0' || rate_limit_parse(*newval, &windows, &error))
+		return true;
+	GUC_check_errcode(error.sqlerrcode);
+	GUC_check_errdetail("%s", error.detail);
+	return false;
+}
+
 char *
 rate_window_text(const RateLimitWindow *window)
 {
@@ -231,6 +244,13 @@ make_rate_limit(const RateWindows *windows)
 	limit->n = windows->n;
 	memcpy(limit->windows, windows->windows, windows->n * sizeof(RateLimitWindow));
 	return limit;
+}
+
+void
+rate_limit_windows(const RateLimit *limit, RateWindows *windows)
+{
+	windows->n = limit->n;
+	memcpy(windows->windows, limit->windows, limit->n * sizeof(RateLimitWindow));
 }
 
 Datum

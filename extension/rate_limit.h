@@ -59,6 +59,12 @@ typedef struct RateLimitError
 /* Reads the text form; false with *error set when it is none. Never raises. */
 extern bool rate_limit_parse(const char *text, RateWindows *result, RateLimitError *error);
 
+/* Check hook of a setting that is '' or a rate_limit. */
+extern bool rate_limit_check_setting(char **newval, void **extra, GucSource source);
+
+/* The windows of a value of the type. */
+extern void rate_limit_windows(const RateLimit *limit, RateWindows *windows);
+
 /* '5/s burst 10': text of one window, palloc'd. */
 extern char *rate_window_text(const RateLimitWindow *window);
 

@@ -18,3 +18,48 @@ CREATE OPERATOR storesync.<> (
 	COMMUTATOR = OPERATOR(storesync.<>), NEGATOR = OPERATOR(storesync.=),
 	RESTRICT = neqsel, JOIN = neqjoinsel
 );
+
+CREATE FUNCTION storesync.rate_take(store int, cost int DEFAULT 1) RETURNS interval
+	AS 'MODULE_PATHNAME', 'rate_take' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION storesync.rate_take(int, int) IS
+'Take cost calls from the budget of a store: its own limit, that of its application at the platform and storesync.total_rate_limit, from all or from none. The dispatcher takes from the same budget. Zero: granted, make the call now. Otherwise how long to wait before asking again; nothing was taken. What is taken stays taken when the transaction aborts. Errors: SS002 unknown store, 22004 null, 22023 cost below 1 or above the smallest burst, 25006 on a standby, SS401 not preloaded, SS402 no room in shared memory. Example: SELECT storesync.rate_take(1);';
+
+CREATE FUNCTION storesync.rate_hold(store int, wait interval) RETURNS void
+	AS 'MODULE_PATHNAME', 'rate_hold' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION storesync.rate_hold(int, interval) IS
+'A platform has throttled a store: grant it no call for wait (0 to 24 hours), then one, then the steady rate of its limit. A shorter hold never ends a longer one. For applications that call by themselves and were told to slow down; the dispatcher does the same for its own calls. Errors: as rate_take, 22023 wait out of range. Example: SELECT storesync.rate_hold(1, ''30 seconds'');';
+
+CREATE FUNCTION storesync.rate_reload() RETURNS void
+	AS 'MODULE_PATHNAME', 'rate_reload' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION storesync.rate_reload() IS
+'Have every session read the limits of this database again once the transaction ends. Changes by SQL do this by themselves. A transaction that called it cannot be prepared. Example: SELECT storesync.rate_reload();';
+
+CREATE FUNCTION storesync.rate_limits_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'rate_limits_changed' LANGUAGE C;
+COMMENT ON FUNCTION storesync.rate_limits_changed() IS
+'Statement trigger of the tables that hold limits: rate_reload().';
+
+CREATE TRIGGER rate_limits_changed AFTER UPDATE OF rate_limit, platform OR DELETE OR TRUNCATE ON storesync.store
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.rate_limits_changed();
+CREATE TRIGGER rate_limits_changed AFTER UPDATE OF rate_limit, platform OR DELETE OR TRUNCATE ON storesync.platform
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.rate_limits_changed();
+-- also where rows arrive by logical replication
+ALTER TABLE storesync.store ENABLE ALWAYS TRIGGER rate_limits_changed;
+ALTER TABLE storesync.platform ENABLE ALWAYS TRIGGER rate_limits_changed;
+
+CREATE FUNCTION storesync.rate_windows(
+		OUT scope text, OUT store_id int, OUT platform text, OUT calls int, OUT per interval, OUT burst int,
+		OUT next_free_at timestamptz, OUT held_until timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'rate_windows' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION storesync.rate_windows() IS
+'The windows of all budgets of this database that were asked since the server started; view rate_status shows them. Error SS401: not preloaded. Example: SELECT * FROM storesync.rate_windows();';
+
+CREATE VIEW storesync.rate_status AS
+SELECT w.scope, w.store_id, w.platform, w.calls, w.per, w.burst, w.next_free_at, w.held_until
+FROM storesync.rate_windows() w;
+COMMENT ON VIEW storesync.rate_status IS
+'Every window of the call budgets that were asked since the server started. scope: store, application (of the platform) or database (storesync.total_rate_limit). calls per interval, with burst. next_free_at: from when this window grants a call, in the past while it is free. held_until: end of a throttle, NULL without one.';
+
+-- An earlier installation in this database may have left limits in memory.
+SELECT storesync.rate_reload();
