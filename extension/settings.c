@@ -7,6 +7,9 @@
 
 #include <limits.h>
 
+#include "rate.h"
+#include "rate_limit.h"
+
 char	   *ss_databases = NULL;
 char	   *ss_instance_name = NULL;
 char	   *ss_secret_directory = NULL;
@@ -62,9 +65,11 @@ settings_define(void)
 	define_string("storesync.secret_directory",
 				  "Directory of the files that set_credential may read as file:NAME.",
 				  NULL, &ss_secret_directory);
-	define_string("storesync.total_rate_limit",
-				  "Calls of this database to all platforms together, as a rate_limit; empty for none.",
-				  NULL, &ss_total_rate_limit);
+	DefineCustomStringVariable("storesync.total_rate_limit",
+							   "Calls of each database to all platforms together, as a rate_limit; empty for none.",
+							   "Example: 350/min burst 50.",
+							   &ss_total_rate_limit, "", PGC_SIGHUP, 0,
+							   rate_limit_check_setting, rate_assign_total, NULL);
 	define_int("storesync.max_in_flight", "Calls under way at once, per database.",
 			   &ss_max_in_flight, 1, 1000, PGC_SIGHUP, 0);
 	define_int("storesync.connect_timeout", "Longest time to connect to a platform.",
