@@ -7,7 +7,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 
 # extension/: the library that every backend maps
 MODULE_big = storesync
-EXTENSION_FILES = storesync settings session shmem stat incarnation partition outbox \
+EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox \
 	key rate_limit gcra rate rate_shared rate_sql listing credential \
 	set stock holder answer ledger \
 	order order_doc \

@@ -179,6 +179,12 @@ ended(Dispatcher *dispatcher, bool held, TimestampTz now)
 	if (dispatcher->handle != NULL)
 		pfree(dispatcher->handle);
 	dispatcher->handle = NULL;
+	for (int i = 0; i < n_dispatchers; i++)
+	{
+		/* there is a free worker slot now */
+		if (dispatchers[i].launch.state == SS_LAUNCH_NO_WORKER)
+			dispatchers[i].launch.due = now;
+	}
 	if (held || dispatcher->launch.state == SS_LAUNCH_STOPPING)
 	{
 		set_state(dispatcher, held ? SS_LAUNCH_HELD : SS_LAUNCH_NONE, now);

@@ -71,4 +71,11 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #define SsMyLocalTransactionId() (MyProc->vxid.lxid)
 #endif
 
+/* 16 replaced the ownership checks by one for all kinds of objects */
+#if PG_VERSION_NUM < 160000
+#define SsDatabaseOwnerCheck(database, role) pg_database_ownercheck(database, role)
+#else
+#define SsDatabaseOwnerCheck(database, role) object_ownercheck(DatabaseRelationId, database, role)
+#endif
+
 #endif

@@ -48,6 +48,7 @@ static shmem_startup_hook_type previous_startup = NULL;
 static SsDatabase *my_slot = NULL;
 static uint32 my_generation = 0;
 static SsDatabase *my_hold = NULL;
+static bool my_hold_is_fresh = false;	/* the slot was made for the hold */
 
 /* This backend's database's slot, looked up once; the slot's database tells whether it still is. */
 static SsDatabase *home_slot = NULL;
@@ -331,6 +332,7 @@ take_hold(Oid database, const char *name, pid_t *dispatcher)
 	slot = claim_slot(database);
 	if (slot != NULL && slot->holder == 0)
 	{
+		my_hold_is_fresh = slot->name[0] == '\0';
 		slot->holder = MyProcPid;
 		strlcpy(slot->name, name, NAMEDATALEN);
 		*dispatcher = slot->pid;
@@ -340,14 +342,16 @@ take_hold(Oid database, const char *name, pid_t *dispatcher)
 	return my_hold != NULL;
 }
 
-/* drop_hold ends this process's hold, if it has one, and lets the launcher know. */
+/* drop_hold ends this process's hold, if it has one, and lets the launcher know; the slot goes with a database that is gone. */
 static void
-drop_hold(void)
+drop_hold(bool gone)
 {
 	if (my_hold == NULL)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	my_hold->holder = 0;
+	if (my_hold->pid == 0 && (gone || my_hold_is_fresh))
+		reset_slot(my_hold, InvalidOid);
 	my_hold = NULL;
 	wake_launcher();
 	LWLockRelease(lock);
@@ -356,7 +360,7 @@ drop_hold(void)
 static void
 drop_hold_at_exit(int code, Datum arg)
 {
-	drop_hold();
+	drop_hold(false);
 }
 
 bool
@@ -390,10 +394,10 @@ shmem_hold(Oid database, const char *name, int timeout_ms)
 }
 
 void
-shmem_release_hold(Oid database)
+shmem_release_hold(Oid database, bool gone)
 {
 	if (my_hold != NULL && my_hold->database == database)
-		drop_hold();
+		drop_hold(gone);
 }
 
 static void

@@ -115,7 +115,7 @@ extern PGDLLEXPORT void wake_at_commit(void);
  * another backend holds the database (it does not).
  */
 extern bool shmem_hold(Oid database, const char *name, int timeout_ms);
-extern void shmem_release_hold(Oid database);
+extern void shmem_release_hold(Oid database, bool gone);	/* gone: the database was dropped */
 
 /* For the launcher: be woken; look a dispatcher up by name; publish. */
 extern PGDLLEXPORT void shmem_attach_launcher(void);

@@ -12,6 +12,7 @@
 
 #include "rate.h"
 #include "shmem.h"
+#include "utility.h"
 
 PG_MODULE_MAGIC;
 
@@ -44,5 +45,6 @@ _PG_init(void)
 		return;
 	shmem_init();
 	rate_init();
+	utility_init();
 	register_launcher();
 }
