@@ -22,7 +22,7 @@ WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 # The install script, in this order
 SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger \
 	40_order 50_outbox 55_rate 60_listing 65_catalog 67_instance 70_dispatch 75_stat 80_health \
-	85_invariant 90_rights
+	85_invariant 87_role 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.

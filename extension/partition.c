@@ -63,6 +63,7 @@ typedef struct PartitionShape
 } PartitionShape;
 
 PG_FUNCTION_INFO_V1(ensure_partitions);
+PG_FUNCTION_INFO_V1(missing_partitions);
 
 /* relation_oid finds a relation of schema storesync, whatever search_path says. */
 static Oid
@@ -320,11 +321,14 @@ lock_for_making(void)
 	LockRelationOid(relation_oid("partitioned"), ShareUpdateExclusiveLock);
 }
 
-/* make_through makes the missing partitions of one parent from `at` through `until`; returns how many. */
+/*
+ * count_missing counts the partitions that one parent lacks from `at` through
+ * `until`, and makes them if asked to.
+ */
 static int
-make_through(const PartitionShape *shape, TimestampTz at, TimestampTz until)
+count_missing(const PartitionShape *shape, TimestampTz at, TimestampTz until, bool make)
 {
-	int			made = 0;
+	int			missing = 0;
 
 	while (at <= until)
 	{
@@ -335,12 +339,13 @@ make_through(const PartitionShape *shape, TimestampTz at, TimestampTz until)
 		step_bounds(shape->step, at, &from, &to);
 		if (!partition_exists(shape->parent, at))
 		{
-			make_partition(shape, from, to);
-			made++;
+			if (make)
+				make_partition(shape, from, to);
+			missing++;
 		}
 		at = julian_start(to);
 	}
-	return made;
+	return missing;
 }
 
 static void
@@ -352,7 +357,7 @@ make_missing(const char *parent, TimestampTz at, TimestampTz until)
 	shape = load_shapes(parent, &count);
 	if (count != 1)
 		elog(ERROR, "storesync.partitioned does not describe \"%s\"", parent);
-	(void) make_through(shape, at, until);
+	(void) count_missing(shape, at, until, true);
 }
 
 void
@@ -372,28 +377,42 @@ partition_ensure(const char *parent, TimestampTz at)
 	make_missing(parent, at, at);
 }
 
-/* ensure_partitions(ahead interval) returns int: partitions made, for all parents. */
-Datum
-ensure_partitions(PG_FUNCTION_ARGS)
+/* look_ahead counts what all parents lack from now until `ahead`, and makes it if asked to. */
+static int
+look_ahead(Datum ahead, const char *function, bool make)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-																TimestampTzGetDatum(now),
-																PG_GETARG_DATUM(0)));
+																TimestampTzGetDatum(now), ahead));
 	SsSession	session;
 	PartitionShape *shapes;
 	int			count;
-	int			made = 0;
+	int			missing = 0;
 
 	if (until < now || until > now + MAX_AHEAD)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("partitions can be made from now to 366 days ahead")));
-	ss_enter(&session, "storesync.ensure_partitions()", true);
-	lock_for_making();
+	ss_enter(&session, function, make);
+	if (make)
+		lock_for_making();
 	shapes = load_shapes(NULL, &count);
 	for (int i = 0; i < count; i++)
-		made += make_through(&shapes[i], now, until);
+		missing += count_missing(&shapes[i], now, until, make);
 	ss_leave(&session);
-	PG_RETURN_INT32(made);
+	return missing;
+}
+
+/* ensure_partitions(ahead interval) returns int: partitions made, for all parents. */
+Datum
+ensure_partitions(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(look_ahead(PG_GETARG_DATUM(0), "storesync.ensure_partitions()", true));
+}
+
+/* missing_partitions(ahead interval) returns int: how many ensure_partitions() would make. */
+Datum
+missing_partitions(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(look_ahead(PG_GETARG_DATUM(0), "storesync.missing_partitions()", false));
 }

@@ -22,7 +22,7 @@ COMMENT ON FUNCTION storesync.is_loopback(text) IS
 'Whether a base URL names this machine: 127.0.0.0/8, localhost or [::1]. Example: SELECT storesync.is_loopback(''http://127.0.0.1:8080''); -- true';
 
 CREATE FUNCTION storesync.platform_check() RETURNS trigger
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF NEW.base_url !~ '^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$'
@@ -194,6 +194,27 @@ END
 $$;
 COMMENT ON FUNCTION storesync.add_sku(text, text, bigint, boolean) IS
 'Adds a SKU and returns its sku_id; makes the location ''main'' when it is the first. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero. Errors: 23505 the code exists, SS201 safety stock out of range, 22023 empty or overlong code. Example: SELECT storesync.add_sku(''TEA-100'', ''Oolong tea 100 g'', 2);';
+
+CREATE FUNCTION storesync.add_location(code text, name text DEFAULT NULL, sellable boolean DEFAULT true) RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	made int;
+BEGIN
+	PERFORM storesync.check_text('location code', $1);
+	INSERT INTO storesync.location (code, name, sellable) VALUES ($1, $2, coalesce($3, true))
+	ON CONFLICT DO NOTHING RETURNING location_id INTO made;
+	IF made IS NULL THEN
+		RAISE EXCEPTION 'location "%" exists already', $1 USING ERRCODE = '23505';
+	END IF;
+	INSERT INTO storesync.audit (action, subject, after)
+	SELECT 'add', concat('location ', made), to_jsonb(p) FROM storesync.location p WHERE p.location_id = made;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION storesync.add_location(text, text, boolean) IS
+'Adds a place that holds stock and returns its location_id; only sellable places count in what listings show. Errors: 23505 the code exists, 22023 empty or overlong code. Example: SELECT storesync.add_location(''returns'', ''Returns shelf'', false);';
 
 CREATE FUNCTION storesync.add_listing(store int, sku text, item_id text, model_id text DEFAULT NULL,
 	pack int DEFAULT 1) RETURNS bigint

@@ -1,1 +1,107 @@
--- 80_health
+-- health(): one answer to "is it working, and if not, why not". docs/operations.md says what to do.
+
+CREATE FUNCTION storesync.health_workers() RETURNS TABLE(component text, state text, reason text)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH setting AS (
+		SELECT string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ',') @> '{storesync}' AS preloaded,
+			pg_is_in_recovery() AS standby,
+			storesync.launcher_pid() AS launcher),
+	worker AS (
+		SELECT d.state, d.heartbeat_age,
+			d.heartbeat_age > greatest((SELECT 3 * max(s.poll_interval) FROM storesync.store s WHERE s.mode <> 'off'),
+				'1 minute') AS silent
+		FROM (SELECT) always
+		LEFT JOIN storesync.stat_dispatcher d ON d.database = current_database())
+	SELECT 'preload', CASE WHEN preloaded THEN 'ok' ELSE 'down' END,
+		CASE WHEN NOT preloaded THEN 'storesync is not in shared_preload_libraries: no limits, no workers' END
+	FROM setting
+	UNION ALL
+	SELECT 'launcher', CASE WHEN standby OR launcher IS NOT NULL THEN 'ok' ELSE 'down' END,
+		CASE WHEN standby THEN 'standby: starts at promotion'
+			WHEN launcher IS NULL THEN 'no launcher is running' END
+	FROM setting
+	UNION ALL
+	SELECT 'dispatcher',
+		CASE WHEN standby THEN 'ok' WHEN worker.state = 'running' THEN CASE WHEN silent THEN 'degraded' ELSE 'ok' END
+			WHEN worker.state = 'starting' THEN 'degraded' ELSE 'down' END,
+		CASE WHEN standby THEN 'standby: starts at promotion'
+			WHEN worker.state IS NULL OR worker.state = 'off' THEN 'this database is not named in storesync.databases'
+			WHEN worker.state = 'no worker slot' THEN 'no free worker slot: raise max_worker_processes'
+			WHEN worker.state <> 'running' THEN format('the dispatcher is %s', worker.state)
+			WHEN silent THEN format('no sign of life for %s', date_trunc('second', heartbeat_age)) END
+	FROM setting, worker
+$$;
+COMMENT ON FUNCTION storesync.health_workers() IS 'The part of health() about processes.';
+
+-- A store can be called when each of these is there.
+CREATE FUNCTION storesync.missing_credentials(store int) RETURNS text[]
+	LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(n.name ORDER BY n.place), '{}')
+	FROM storesync.store s
+	JOIN (VALUES (1, 'shopee', true, 'partner_id'), (2, 'shopee', true, 'partner_key'),
+		(3, 'shopee', false, 'access_token'), (4, 'shopee', false, 'refresh_token')) AS n (place, platform, application, name)
+		ON n.platform = s.platform
+	WHERE s.store_id = $1
+		AND NOT EXISTS (SELECT FROM storesync.credential c
+			WHERE NOT n.application AND c.store_id = s.store_id AND c.name = n.name)
+		AND NOT EXISTS (SELECT FROM storesync.app_credential a
+			WHERE n.application AND a.platform = s.platform AND a.name = n.name)
+$$;
+COMMENT ON FUNCTION storesync.missing_credentials(int) IS
+'Names of the credentials that a store or its platform''s application needs and has not; {} when all are there. Example: SELECT storesync.missing_credentials(1);';
+
+CREATE FUNCTION storesync.health_stores() RETURNS TABLE(component text, state text, reason text)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat('instance ', p.platform), CASE WHEN x.allowed THEN 'ok' ELSE 'degraded' END,
+		CASE WHEN x.allowed THEN NULL
+			WHEN storesync.is_copy() THEN 'sending is paused: this data came from another database, confirm_instance() lets it go on'
+			ELSE 'sending is paused until confirm_instance()' END
+	FROM storesync.platform p CROSS JOIN LATERAL storesync.sending_allowed(p.platform) x(allowed)
+	WHERE EXISTS (SELECT FROM storesync.store s WHERE s.platform = p.platform AND s.mode <> 'off')
+	UNION ALL
+	SELECT concat('store ', s.store_id), 'degraded', concat_ws('; ',
+		CASE WHEN s.paused THEN 'paused' END,
+		CASE s.mode WHEN 'off' THEN 'mode is off: not even orders are fetched'
+			WHEN 'shadow' THEN 'mode is shadow: nothing is sent'
+			WHEN 'lower_only' THEN 'mode is lower_only: no quantity is raised' END,
+		'no credential ' || nullif(array_to_string(x.missing, ', '), ''),
+		CASE WHEN s.mode <> 'off' AND c.fetched_at < clock_timestamp() - greatest(10 * s.poll_interval, '5 minutes')
+			THEN format('orders not fetched since %s', date_trunc('second', c.fetched_at)) END)
+	FROM storesync.store s
+	LEFT JOIN storesync.order_cursor c ON c.store_id = s.store_id
+	CROSS JOIN LATERAL storesync.missing_credentials(s.store_id) x(missing)
+	WHERE s.paused OR s.mode <> 'live' OR x.missing <> '{}'
+		OR c.fetched_at < clock_timestamp() - greatest(10 * s.poll_interval, '5 minutes')
+$$;
+COMMENT ON FUNCTION storesync.health_stores() IS
+'The part of health() about platforms in use and about stores; a store with nothing to say has no row.';
+
+CREATE FUNCTION storesync.health_data() RETURNS TABLE(component text, state text, reason text)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'compensation', CASE WHEN x.open = 0 THEN 'ok' ELSE 'degraded' END,
+		CASE WHEN x.open > 0 THEN format('%s open, the oldest since %s', x.open, date_trunc('second', x.oldest)) END
+	FROM (SELECT count(*) AS open, min(c.at) AS oldest FROM storesync.compensation c WHERE c.settled_at IS NULL) x
+	UNION ALL
+	SELECT 'partitions', CASE WHEN x.missing = 0 THEN 'ok' ELSE 'degraded' END,
+		CASE WHEN x.missing > 0 THEN format('%s of the day to come are missing: ensure_partitions() makes them', x.missing) END
+	FROM storesync.missing_partitions() x(missing)
+	UNION ALL
+	SELECT concat('consumer ', o.consumer), CASE WHEN o.lag < '5 minutes' THEN 'ok' ELSE 'degraded' END,
+		CASE WHEN o.lag >= '5 minutes' THEN format('%s rows behind, for %s', o.lag_rows, date_trunc('second', o.lag)) END
+	FROM (SELECT s.consumer, s.lag_rows, coalesce(s.lag, '0') AS lag FROM storesync.stat_outbox s) o
+$$;
+COMMENT ON FUNCTION storesync.health_data() IS 'The part of health() about what lies in tables.';
+
+CREATE FUNCTION storesync.health() RETURNS TABLE(component text, state text, reason text)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT * FROM storesync.health_workers()
+	UNION ALL SELECT * FROM storesync.health_stores()
+	UNION ALL SELECT * FROM storesync.health_data()
+$$;
+COMMENT ON FUNCTION storesync.health() IS
+'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; compensation, partitions, consumer NAME. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';
