@@ -26,8 +26,9 @@ SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_
 DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
-PURE_FILES = extension/arena extension/platform extension/shopee extension/gcra
-UNIT_TESTS = test_http
+PURE_FILES = $(addprefix extension/, arena plain json sign platform \
+	shopee shopee_class shopee_judge shopee_order gcra)
+UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform
 FUZZ_TARGETS =
 REGRESS_TESTS = conventions
 ISOLATION_TESTS =

@@ -33,7 +33,9 @@
 #define ARENA_ASAN 1
 #endif
 #ifdef ARENA_ASAN
-#include <sanitizer/asan_interface.h>
+/* its own header says const, from which gcc concludes that the memory is read */
+extern void __asan_poison_memory_region(volatile void *start, size_t bytes);
+extern void __asan_unpoison_memory_region(volatile void *start, size_t bytes);
 #define ARENA_GAP			ARENA_ALIGN
 #define ARENA_CLOSE(p, n)	__asan_poison_memory_region(p, n)
 #define ARENA_OPEN(p, n)	__asan_unpoison_memory_region(p, n)

@@ -288,11 +288,11 @@ plain_clean(Arena *arena, const char *text, size_t max_bytes)
 	return copy;
 }
 
-/* is_run says whether a token may contain the character, which is not NUL; '/' is left to paths. */
+/* is_run says whether a token may contain the character, not NUL; '/' is left to paths, '=' to parameters. */
 static inline bool
 is_run(char c)
 {
-	return is_letter(c) || is_digit(c) || strchr("_-+=~%", c) != NULL;
+	return is_letter(c) || is_digit(c) || strchr("_-+~%", c) != NULL;
 }
 
 /*
@@ -348,7 +348,8 @@ const char *
 plain_redact_tokens(Arena *arena, const char *text)
 {
 	PlainBuffer buffer;
-	const char *name_end = NULL;	/* end of a secret's name that a value follows */
+	bool		named = false;	/* the last run was the name of a secret */
+	bool		assigned = false;	/* and a sign since then says that its value follows */
 	const char *result;
 
 	plain_begin(&buffer, arena, strlen(text) + 64);
@@ -357,24 +358,23 @@ plain_redact_tokens(Arena *arena, const char *text)
 		const char *start = text;
 		size_t		length;
 
-		if (!is_run(*text) || *text == '=')
+		if (!is_run(*text))
 		{
-			/* only these may stand between a name and its value */
 			if (strchr("\"':= ", *text) == NULL)
-				name_end = NULL;
+				named = false;
+			assigned = named && (assigned || *text != ' ');
 			plain_bytes(&buffer, text++, 1);
 			continue;
 		}
-		/* a '=' inside of a run separates; at its end it is base64's padding */
-		while (*text != '\0' && is_run(*text) &&
-			   !(*text == '=' && text[1] != '\0' && text[1] != '=' && is_run(text[1])))
+		while (*text != '\0' && is_run(*text))
 			text++;
 		length = (size_t) (text - start);
-		if (looks_secret(start, length) || (name_end != NULL && name_end[0] != ' '))
+		if (looks_secret(start, length) || assigned)
 			plain_add(&buffer, REDACTED);
 		else
 			plain_bytes(&buffer, start, length);
-		name_end = names_secret(start, length) && *text != '\0' ? text : NULL;
+		named = names_secret(start, length);
+		assigned = false;
 	}
 	result = plain_finish(&buffer);
 	return result != NULL ? result : "";
