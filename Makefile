@@ -28,7 +28,8 @@ DATA_built = storesync--$(EXTVERSION).sql
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
 PURE_FILES = $(addprefix extension/, arena plain json sign platform \
 	shopee shopee_class shopee_judge shopee_order gcra)
-UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform
+UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_shopee_build \
+	test_shopee_judge test_shopee_order
 FUZZ_TARGETS =
 REGRESS_TESTS = conventions
 ISOLATION_TESTS =

@@ -245,7 +245,8 @@ judge_list_orders(const PlatformCall *call, const cJSON *root, Arena *arena, Pla
 	cursor = cursor != NULL ? cursor : "";
 	answer->more = cJSON_IsBool(more) ? cJSON_IsTrue(more) : *cursor != '\0';
 	if (list == NULL ||
-		(answer->more && (!plain_visible(cursor, SHOPEE_MAX_CURSOR) || strcmp(cursor, call->cursor) == 0)))
+		(answer->more && (*cursor == '\0' || strlen(cursor) > SHOPEE_MAX_CURSOR ||
+						  strcmp(cursor, call->cursor) == 0)))
 	{
 		answer->more = false;
 		settle(call, answer, OUTCOME_LATER,
