@@ -4,6 +4,7 @@
  *		lock.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admin.h"
@@ -32,10 +33,9 @@ read_rule(const AdminCall *call, const cJSON *field, FaultRules *rules)
 
 	if (kind != FAULT_NONE)
 	{
-		if (!cJSON_IsNumber(field) || !(field->valuedouble >= 0 && field->valuedouble <= 1))
-			return "a rate must be from 0 to 1";
-		rules->rate[kind] = field->valuedouble;
-		return NULL;
+		rules->rate[kind] = cJSON_IsNumber(field) ? field->valuedouble :
+			cJSON_IsString(field) ? strtod(field->valuestring, NULL) : -1;
+		return rules->rate[kind] >= 0 && rules->rate[kind] <= 1 ? NULL : "a rate must be from 0 to 1";
 	}
 	if (strcmp(field->string, "path") == 0)
 	{
