@@ -31,7 +31,7 @@ PURE_FILES = $(addprefix extension/, arena plain json sign platform \
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_shopee_build \
 	test_shopee_judge test_shopee_order
 FUZZ_TARGETS =
-REGRESS_TESTS = conventions
+REGRESS_TESTS = conventions install partition outbox catalog credential rights
 ISOLATION_TESTS =
 TAP = $(sort $(wildcard regress/t/*.pl))
 

@@ -16,8 +16,8 @@
  *
  * Call it before opening the parent and before locking any row, with SPI
  * connected, as the owner (ss_enter). Raises SS_ERR_TIME_AHEAD beyond a day
- * ahead of the clock, 55006 when a query of this session is reading the
- * parent while a partition has to be made.
+ * ahead of the clock, 55006 when a statement of this session has the parent
+ * open while a partition has to be made.
  */
 extern void partition_ensure(const char *parent, TimestampTz at);
 

@@ -15,7 +15,7 @@ COMMENT ON FUNCTION storesync.refuse_change() IS
 CREATE FUNCTION storesync.ensure_partitions(ahead interval DEFAULT '7 days') RETURNS int
 	AS 'MODULE_PATHNAME', 'ensure_partitions' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION storesync.ensure_partitions(interval) IS
-'Makes the partitions that rows from now until `ahead` (at most 366 days) will need; returns how many were missing. The dispatcher calls it at its start and once a day; a write that finds its partition missing makes it by itself. Errors: 22023 for an interval below zero or too long, 25006 on a standby, 55006 from inside a query that reads a partitioned table of storesync. Example: SELECT storesync.ensure_partitions();';
+'Makes the partitions that rows from now until `ahead` (at most 366 days) will need; returns how many were missing. The dispatcher calls it at its start and once a day; a write that finds its partition missing makes it by itself. Errors: 22023 for an interval below zero or too long, 25006 on a standby, 55006 from inside a statement that has a partitioned table of storesync open. Example: SELECT storesync.ensure_partitions();';
 
 CREATE FUNCTION storesync.missing_partitions(ahead interval DEFAULT '1 day') RETURNS int
 	AS 'MODULE_PATHNAME', 'missing_partitions' LANGUAGE C VOLATILE STRICT;

@@ -180,7 +180,9 @@ BEGIN
 	IF $3 IS NULL OR $3 NOT BETWEEN 0 AND 1000000000000 THEN
 		RAISE EXCEPTION 'safety stock % is out of range', coalesce($3::text, 'null') USING ERRCODE = 'SS201';
 	END IF;
-	INSERT INTO storesync.location (code) VALUES ('main') ON CONFLICT DO NOTHING;
+	IF NOT EXISTS (SELECT FROM storesync.location p WHERE p.code = 'main') THEN
+		INSERT INTO storesync.location (code) VALUES ('main') ON CONFLICT DO NOTHING;
+	END IF;
 	INSERT INTO storesync.sku (code, name, safety_stock, allow_backorder)
 	VALUES ($1, $2, $3, coalesce($4, false))
 	ON CONFLICT DO NOTHING RETURNING sku_id INTO made;

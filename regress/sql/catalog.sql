@@ -1,0 +1,126 @@
+-- Catalogue: additions, their errors, safe URLs, the audit, the guard of copies.
+\set VERBOSITY terse
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS storesync CASCADE;
+CREATE EXTENSION storesync;
+RESET client_min_messages;
+\set SHOW_CONTEXT never
+SELECT storesync.add_store('shopee', '220001', 'Main') AS store \gset
+SELECT platform, shop_id, name, mode, paused, rate_limit FROM storesync.store;
+SELECT storesync.add_store('shopee', '220001', 'Again');
+SELECT storesync.add_store('nowhere', '1', 'x');
+SELECT storesync.add_store(NULL, '1', 'x');
+SELECT storesync.add_store('shopee', '', 'x');
+SELECT storesync.add_store('shopee', '2', NULL);
+SELECT storesync.add_store('shopee', E'2\n3', 'x');
+SELECT storesync.add_store('shopee', '2', repeat('x', 201));
+SELECT storesync.add_store('shopee', '2', 'x', NULL);
+SELECT storesync.add_store('shopee', '2', 'x', '5/fortnight');
+
+-- A platform on this machine is a simulator or proxy: its stores start live.
+UPDATE storesync.platform SET base_url = 'http://127.0.0.1:8080' WHERE platform = 'shopee';
+SELECT storesync.add_store('shopee', '220002', 'Second', '10/s burst 3') AS second \gset
+SELECT shop_id, mode, rate_limit FROM storesync.store ORDER BY store_id;
+
+SELECT u AS url, storesync.is_loopback(u) FROM unnest(ARRAY['http://localhost', 'https://localhost:8443', 'http://127.0.0.1:1', 'http://127.255.255.254',
+	'http://[::1]:9', 'http://127.0.0.1.example.com', 'http://127.0.0.256', 'http://128.0.0.1', 'http://localhost.example.com', 'http://127.0.0.1@example.com',
+	'http://127.0.0.1/x', 'ftp://localhost', 'http://[::2]', E'http://localhost\nx']) u;
+CREATE FUNCTION pg_temp.try_url(url text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE storesync.platform SET base_url = url WHERE platform = 'shopee';
+	RETURN 'taken';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ': ' || SQLERRM;
+END $$;
+BEGIN;
+SELECT u AS url, pg_temp.try_url(u) FROM unnest(ARRAY['https://partner.test-stable.shopeemobile.com', 'https://proxy.example:8443', 'http://[::1]:9',
+	'http://partner.shopeemobile.com', 'http://10.0.0.1', 'https://user:word@example.com', 'https://example.com/', 'https://example.com/path',
+	'https://example.com?x=1', 'https://example.com#f', 'https://', 'example.com', 'https://example.com:0', 'https://example.com:65536',
+	'https://exa mple.com', 'HTTPS://example.com', 'file:///etc/passwd', '', NULL]) u;
+ROLLBACK;
+
+SELECT storesync.add_sku('TEA'), storesync.add_sku('CUP', 'Cup', 3, true);
+SELECT code, name, safety_stock, allow_backorder FROM storesync.sku ORDER BY sku_id;
+SELECT code, sellable FROM storesync.location;
+SELECT storesync.add_sku('TEA');
+SELECT storesync.add_sku('');
+SELECT storesync.add_sku(NULL);
+SELECT storesync.add_sku(repeat('茶', 67));
+SELECT storesync.add_sku('X', safety_stock => -1);
+SELECT storesync.add_sku('X', safety_stock => 1000000000001);
+SELECT storesync.add_sku(repeat('茶', 66)) IS NOT NULL AS taken;
+SELECT storesync.add_location('back', 'Back room', false) IS NOT NULL AS taken;
+SELECT storesync.add_location('back');
+
+SELECT storesync.add_listing(:store, 'TEA', '100') AS listing \gset
+SELECT storesync.add_listing(:second, 'TEA', '100', '0', 2) IS NOT NULL AS taken;
+SELECT storesync.add_listing(:second, 'CUP', '100', '7') IS NOT NULL AS taken;
+SELECT s.shop_id, l.item_id, l.model_id, l.pack, l.revision FROM storesync.listing l JOIN storesync.store s USING (store_id) ORDER BY listing_id;
+-- NULL, '' and '0' are one model
+SELECT storesync.add_listing(:second, 'CUP', '100', m) FROM (VALUES (NULL)) v(m);
+SELECT storesync.add_listing(:second, 'CUP', '100', '');
+SELECT storesync.add_listing(:second, 'CUP', '100', '0');
+SELECT storesync.add_listing(99, 'TEA', '1');
+SELECT storesync.add_listing(NULL, 'TEA', '1');
+SELECT storesync.add_listing(:store, 'none', '1');
+SELECT storesync.add_listing(:store, 'TEA', '');
+SELECT storesync.add_listing(:store, 'TEA', '1', pack => 0);
+SELECT storesync.add_listing(:store, 'TEA', '1', repeat('m', 201));
+-- nothing of what failed is left
+SELECT count(*) FROM storesync.listing;
+UPDATE storesync.listing SET model_id = '0' WHERE listing_id = :listing;
+SELECT model_id = '' AS normalised FROM storesync.listing WHERE listing_id = :listing;
+
+-- Switches
+SELECT storesync.pause(:store);
+SELECT paused FROM storesync.store WHERE store_id = :store;
+SELECT storesync.resume(:store);
+SELECT storesync.pause(99);
+
+-- The audit: every change once, in its words; what follows from another change is not one.
+UPDATE storesync.listing SET buffer = 2, cap = 5 WHERE pack = 2;
+UPDATE storesync.listing SET buffer = 2, cap = 5 WHERE pack = 2;
+UPDATE storesync.sku SET safety_stock = 1 WHERE code = 'TEA';
+UPDATE storesync.store SET mode = 'live', priority = 3 WHERE store_id = :store;
+SELECT action, subject, before, after - 'created_at' AS after FROM storesync.audit ORDER BY audit_id;
+SELECT bool_and(login = session_user AND application = current_setting('application_name')) AS by_whom FROM storesync.audit;
+DELETE FROM storesync.audit;
+UPDATE storesync.audit SET login = 'nobody';
+TRUNCATE storesync.audit;
+-- each change that moves what a listing shows is in the outbox
+SELECT kind, subject FROM storesync.outbox ORDER BY id;
+
+-- A restored row takes the place of the one that CREATE EXTENSION made, column by column, while
+-- nothing refers to it yet; otherwise it is a duplicate like any other.
+INSERT INTO storesync.platform (platform, base_url, max_quantity) VALUES ('shopee', 'https://a.example', 5);
+INSERT INTO storesync.platform (platform, base_url, max_quantity) VALUES ('other', 'https://a.example', 5);
+INSERT INTO storesync.platform VALUES ('other', 'https://b.example', '7/s', 6, false, '9 minutes');
+SELECT * FROM storesync.platform WHERE platform = 'other';
+SELECT count(*) FROM storesync.audit WHERE subject = 'platform other';
+
+-- The guard: a loopback platform needs no word, unless the data came from another database.
+SELECT storesync.sending_allowed('shopee'), storesync.sending_allowed('other'), storesync.sending_allowed('none'), storesync.sending_allowed(NULL);
+UPDATE storesync.incarnation SET system_identifier = 1;
+\c -
+SELECT storesync.sending_allowed('shopee');
+SELECT storesync.current_incarnation(), storesync.is_copy(), storesync.sending_allowed('shopee');
+SELECT (storesync.database_identity()).instance_name;
+SELECT storesync.confirm_instance('mine');
+SELECT storesync.confirm_instance(NULL);
+SELECT storesync.confirm_instance('regress');
+SELECT storesync.is_copy(), storesync.instance_confirmed(), storesync.sending_allowed('shopee'), storesync.sending_allowed('other');
+-- it is this pair that was confirmed, and nothing else
+BEGIN;
+UPDATE storesync.instance SET database_oid = 1;
+SELECT storesync.instance_confirmed(), storesync.sending_allowed('shopee');
+ROLLBACK;
+BEGIN;
+UPDATE storesync.instance SET name = 'other';
+SELECT storesync.instance_confirmed();
+ROLLBACK;
+
+-- as found
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS storesync CASCADE;
+CREATE EXTENSION storesync;
+RESET client_min_messages;
