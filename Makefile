@@ -32,7 +32,7 @@ UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform t
 	test_shopee_judge test_shopee_order
 FUZZ_TARGETS =
 REGRESS_TESTS = conventions install partition outbox catalog credential rights
-ISOLATION_TESTS =
+ISOLATION_TESTS = outbox_order partition_make
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building
