@@ -272,7 +272,7 @@ member(const cJSON *parent, const char *name)
 }
 
 const cJSON *
-json_object(const cJSON *parent, const char *name)
+json_child(const cJSON *parent, const char *name)
 {
 	const cJSON *value = member(parent, name);
 

@@ -37,7 +37,7 @@ extern cJSON *json_parse(const char *body, size_t length);
  * Members of an object, NULL or false when the parent is NULL or no object,
  * or the member is missing or of another type. Texts live as long as the tree.
  */
-extern const cJSON *json_object(const cJSON *parent, const char *name);
+extern const cJSON *json_child(const cJSON *parent, const char *name);
 extern const cJSON *json_array(const cJSON *parent, const char *name);
 extern const char *json_text(const cJSON *parent, const char *name);
 extern bool json_int(const cJSON *parent, const char *name, int64_t low, int64_t high, int64_t *value);

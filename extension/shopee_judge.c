@@ -215,7 +215,7 @@ judge_error(const PlatformCall *call, const PlatformReply *reply, const cJSON *r
 
 	/* when all models are refused the reasons are in the list as well */
 	if (call->kind == CALL_PUSH_STOCK &&
-		judge_lists(call, json_object(root, "response"), arena, answer) > 0)
+		judge_lists(call, json_child(root, "response"), arena, answer) > 0)
 		sum_up(answer, true);
 }
 
@@ -224,7 +224,7 @@ judge_push_stock(const PlatformCall *call, const cJSON *root, Arena *arena, Plat
 {
 	settle(call, answer, OUTCOME_IN_DOUBT, not_named);
 	answer->message = "";
-	(void) judge_lists(call, json_object(root, "response"), arena, answer);
+	(void) judge_lists(call, json_child(root, "response"), arena, answer);
 	sum_up(answer, false);
 }
 
@@ -235,7 +235,7 @@ judge_push_stock(const PlatformCall *call, const cJSON *root, Arena *arena, Plat
 static void
 judge_list_orders(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
 {
-	const cJSON *response = json_object(root, "response");
+	const cJSON *response = json_child(root, "response");
 	const cJSON *list = json_array(response, "order_list");
 	const cJSON *more = cJSON_GetObjectItemCaseSensitive(response, "more");
 	const char *cursor = json_text(response, "next_cursor");
@@ -274,7 +274,7 @@ judge_list_orders(const PlatformCall *call, const cJSON *root, Arena *arena, Pla
 static void
 judge_get_orders(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
 {
-	const cJSON *list = json_array(json_object(root, "response"), "order_list");
+	const cJSON *list = json_array(json_child(root, "response"), "order_list");
 
 	if (list == NULL)
 		settle(call, answer, OUTCOME_LATER, "the answer has no order list");
@@ -317,7 +317,7 @@ judge_body(const PlatformCall *call, const PlatformReply *reply, const cJSON *ro
 
 	/* an error of another type, or none and nothing beside it, is somebody else's JSON */
 	if (error == NULL && (json_has(root, "error") ||
-						  (json_object(root, "response") == NULL && !json_has(root, "access_token"))))
+						  (json_child(root, "response") == NULL && !json_has(root, "access_token"))))
 		return false;
 	if (error != NULL && *error != '\0')
 	{

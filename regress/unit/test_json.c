@@ -141,9 +141,9 @@ members_are_typed(void **state)
 	int64_t		value = 0;
 
 	(void) state;
-	assert_non_null(json_object(tree, "o"));
-	assert_null(json_object(tree, "l"));
-	assert_null(json_object(NULL, "o"));
+	assert_non_null(json_child(tree, "o"));
+	assert_null(json_child(tree, "l"));
+	assert_null(json_child(NULL, "o"));
 	assert_non_null(json_array(tree, "l"));
 	assert_null(json_array(tree, "o"));
 	assert_null(json_array(json_array(tree, "l"), "l"));
