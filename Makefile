@@ -10,12 +10,13 @@ MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox \
 	key rate_limit gcra rate rate_shared rate_sql listing credential \
 	set stock holder answer ledger \
-	order order_doc order_time order_load order_map order_want order_book order_write order_fill order_json \
+	order order_doc \
 	arena plain json sign platform shopee shopee_class shopee_judge shopee_order
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
-WORKER_FILES = launcher worker dispatcher http http_call
+WORKER_FILES = launcher worker dispatcher http http_call \
+	stores queue feed target push intake record columns call retry
 WORKER = storesync_worker$(DLSUFFIX)
 WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 

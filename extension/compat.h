@@ -59,6 +59,13 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 }
 #endif
 
+/* 17 ties wait event sets to resource owners, before that they lived in a memory context */
+#if PG_VERSION_NUM < 170000
+#define SsCreateWaitEventSet(n) CreateWaitEventSet(TopMemoryContext, (n))
+#else
+#define SsCreateWaitEventSet(n) CreateWaitEventSet(NULL, (n))
+#endif
+
 /*
  * 17 replaced BackendIds by ProcNumbers, gave PGPROC's number a macro and put
  * the local transaction id into a struct

@@ -108,7 +108,7 @@ count_injected(Faults *faults, FaultKind kind)
 }
 
 FaultKind
-faults_draw(Faults *faults, uint32_t shop, const char *path, bool with_token)
+faults_draw(Faults *faults, uint32_t shop, const char *path)
 {
 	double		fraction;
 
@@ -117,14 +117,12 @@ faults_draw(Faults *faults, uint32_t shop, const char *path, bool with_token)
 	fraction = next_fraction(&faults->stream[shop]);
 	for (int kind = 0; kind < FAULT_ITEM_FAILURE; kind++)
 	{
-		double		rate = kind == FAULT_AUTH && !with_token ? 0 : faults->rules.rate[kind];
-
-		if (fraction < rate)
+		if (fraction < faults->rules.rate[kind])
 		{
 			count_injected(faults, (FaultKind) kind);
 			return (FaultKind) kind;
 		}
-		fraction -= rate;
+		fraction -= faults->rules.rate[kind];
 	}
 	return FAULT_NONE;
 }

@@ -1,1 +1,49 @@
--- 70_dispatch
+-- What people do with work that was given up (docs/dispatch.md).
+
+CREATE FUNCTION storesync.settle_compensation(compensation_id bigint, how text) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	given_up storesync.compensation;
+BEGIN
+	UPDATE storesync.compensation c SET settled_at = clock_timestamp(), settled_by = $2
+	WHERE c.compensation_id = $1 AND c.settled_at IS NULL
+	RETURNING c.* INTO given_up;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'compensation % does not exist or is settled', coalesce($1::text, 'null')
+			USING ERRCODE = 'SS007';
+	END IF;
+	INSERT INTO storesync.audit (action, subject, before, after)
+	VALUES (split_part($2, ':', 1), concat('compensation ', $1),
+		jsonb_build_object('call', given_up.call, 'class', given_up.class, 'reason', given_up.reason),
+		jsonb_build_object('settled_by', $2));
+	IF given_up.listing_id IS NOT NULL THEN
+		PERFORM storesync.outbox_add('listing', ARRAY[given_up.listing_id]);
+	END IF;
+	RETURN given_up.listing_id;
+END
+$$;
+COMMENT ON FUNCTION storesync.settle_compensation(bigint, text) IS
+'What requeue() and discard() do: settle the row, write the audit, have the listing compared again. Returns its listing_id. Error SS007 when the row does not exist or is settled.';
+
+CREATE FUNCTION storesync.requeue(compensation_id bigint) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM storesync.settle_compensation($1, 'requeued');
+END
+$$;
+COMMENT ON FUNCTION storesync.requeue(bigint) IS
+'Try work that was given up once more: the listing is written again when it still differs, with the quantity of then. An order that could not be booked comes again with its store''s next fetch only while it is inside the overlap. Error SS007 when the row does not exist or is settled. Example: SELECT storesync.requeue(17);';
+
+CREATE FUNCTION storesync.discard(compensation_id bigint, reason text) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM storesync.check_text('reason', $2);
+	PERFORM storesync.settle_compensation($1, concat('discarded: ', $2));
+END
+$$;
+COMMENT ON FUNCTION storesync.discard(bigint, text) IS
+'Let work that was given up rest: the listing is left as it is until something about it changes. Errors: SS007 when the row does not exist or is settled, 22023 for an empty or overlong reason. Example: SELECT storesync.discard(17, ''the item was taken down'');';

@@ -107,7 +107,7 @@ sub load
 		push @sql, "SELECT storesync.add_listing(store_id, '$code', '$item', '$model') AS listing"
 		  . " FROM storesync.store WHERE platform = 'shopee' AND shop_id = '$shop' \\gset";
 		push @sql, "INSERT INTO storesync.listing_shown VALUES (:listing, $shown, 0,"
-		  . " storesync.current_incarnation(), now() - interval '1 hour')"
+		  . " storesync.current_incarnation(), now() - interval '1 hour', now() - interval '1 hour')"
 		  if $option{shown};
 	}
 	push @sql, "COMMIT";

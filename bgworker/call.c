@@ -1,0 +1,121 @@
+/*
+ * call.c
+ *		Between the codecs, which know bytes, and the HTTP engine, which
+ *		moves them. No table is touched and nothing is logged here: a request
+ *		holds secrets.
+ */
+#include "call.h"
+
+#include <time.h>
+
+#include "utils/memutils.h"
+
+const char *
+call_name(CallKind kind)
+{
+	switch (kind)
+	{
+		case CALL_PUSH_STOCK:
+			return "push_stock";
+		case CALL_LIST_ORDERS:
+			return "list_orders";
+		case CALL_GET_ORDERS:
+			return "get_orders";
+		case CALL_REFRESH_TOKEN:
+			return "refresh_token";
+	}
+	return "";
+}
+
+static const char *
+keep(Arena *arena, const char *text)
+{
+	return text == NULL ? NULL : arena_strdup(arena, text);
+}
+
+DispatchCall *
+call_create(DispatchStore *store, CallKind kind)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "storesync call", ALLOCSET_SMALL_SIZES);
+	DispatchCall *call = MemoryContextAllocZero(context, sizeof(DispatchCall));
+
+	call->context = context;
+	call->arena = arena_create(CALL_ARENA_BYTES);
+	if (call->arena == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	call->store = store;
+	call->call.kind = kind;
+	call->call.cursor = "";
+	call->access.base_url = keep(call->arena, store->access.base_url);
+	call->access.shop_id = keep(call->arena, store->access.shop_id);
+	call->access.partner_id = keep(call->arena, store->access.partner_id);
+	call->access.partner_key = keep(call->arena, store->access.partner_key);
+	call->access.access_token = keep(call->arena, store->access.access_token);
+	call->access.refresh_token = keep(call->arena, store->access.refresh_token);
+	return call;
+}
+
+bool
+call_build(DispatchCall *call, const char **error)
+{
+	*error = "out of memory";
+	call->access.now = (int64) time(NULL);
+	if (arena_failed(call->arena))
+		return false;
+	return call->store->platform->build(&call->call, &call->access, call->arena, &call->request, error);
+}
+
+bool
+call_start(DispatchCall *call, HttpEngine *engine)
+{
+	HttpRequest request = {
+		.method = call->request.method,
+		.url = call->request.url,
+		.headers = call->request.headers,
+		.n_headers = call->request.n_headers,
+		.body = call->request.body,
+		.body_length = call->request.body_length,
+		.connect_timeout_ms = ss_connect_timeout,
+		.timeout_ms = ss_request_timeout,
+		.max_answer = CALL_MAX_ANSWER,
+		.tag = call
+	};
+
+	call->sent_at = GetCurrentTimestamp();
+	return http_start(engine, &request);
+}
+
+DispatchCall *
+call_finished(HttpEngine *engine)
+{
+	HttpResult	result;
+	PlatformReply reply;
+	DispatchCall *call;
+
+	if (!http_next(engine, &result))
+		return NULL;
+	call = result.tag;
+	call->answered_at = GetCurrentTimestamp();
+	call->sent = result.sent;
+	call->http_status = result.http_status;
+	call->curl_code = result.curl_code;
+	call->total_us = result.total_us;
+
+	reply.sent = result.sent;
+	reply.complete = result.complete;
+	reply.http_status = result.http_status;
+	reply.retry_after = result.retry_after;
+	reply.body = result.body;
+	reply.body_length = result.body_length;
+	call->store->platform->judge(&call->call, &reply, call->arena, &call->answer);
+	platform_redact(&call->access, call->arena, &call->answer);
+	http_result_free(&result);
+	return call;
+}
+
+void
+call_free(DispatchCall *call)
+{
+	arena_free(call->arena);
+	MemoryContextDelete(call->context);
+}

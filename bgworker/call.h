@@ -1,0 +1,58 @@
+/*
+ * call.h
+ *		One call to a platform, from the transaction that built it until its
+ *		outcome is recorded. It owns a memory context and an arena; all that
+ *		it points at lives there, except the store and the queue's entries,
+ *		which outlive it.
+ */
+#ifndef STORESYNC_CALL_H
+#define STORESYNC_CALL_H
+
+#include "storesync.h"
+
+#include "http.h"
+#include "lib/ilist.h"
+#include "platform.h"
+#include "stores.h"
+
+/* Bound of a call's arena: request, answer and its parts. */
+#define CALL_ARENA_BYTES	(64 * 1024 * 1024)
+/* Longest body read. */
+#define CALL_MAX_ANSWER		(4 * 1024 * 1024)
+
+typedef struct DispatchCall
+{
+	dlist_node	node;
+	MemoryContext context;
+	Arena	   *arena;
+	DispatchStore *store;
+	PlatformAccess access;		/* as the request was built with: what must be redacted */
+	PlatformCall call;
+	PlatformRequest request;
+	TimestampTz sent_at;
+
+	/* CALL_PUSH_STOCK, an element for each of call.items */
+	QueueListing **listings;
+	int64	   *versions;
+	int64	   *at_most;		/* the most the platform could have shown, -1 unknown */
+
+	TimestampTz answered_at;
+	bool		sent;
+	int			http_status;
+	int			curl_code;
+	int64		total_us;
+	PlatformAnswer answer;
+} DispatchCall;
+
+extern DispatchCall *call_create(DispatchStore *store, CallKind kind);
+/* Build the request from `call`. False with the reason; the caller still has to free the call. */
+extern bool call_build(DispatchCall *call, const char **error);
+/* The request is on its way; false when the engine has no room for it. */
+extern bool call_start(DispatchCall *call, HttpEngine *engine);
+/* The next call that the engine has finished, judged and redacted; NULL for none. */
+extern DispatchCall *call_finished(HttpEngine *engine);
+extern void call_free(DispatchCall *call);
+/* What logs and the call log name it by. */
+extern const char *call_name(CallKind kind);
+
+#endif

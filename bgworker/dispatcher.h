@@ -1,0 +1,23 @@
+/*
+ * dispatcher.h
+ *		What the parts of the dispatcher share: its calls and its counters.
+ */
+#ifndef STORESYNC_DISPATCHER_H
+#define STORESYNC_DISPATCHER_H
+
+#include "call.h"
+#include "shmem.h"
+
+/* Add to a counter of this database's slot. */
+extern void dispatch_count(SsCounter counter, int64 n);
+/* Count an answer by its class. */
+extern void dispatch_count_answer(const DispatchCall *call);
+/* The call waits to be started when the round has committed. */
+extern void dispatch_ready(DispatchCall *call);
+/* The call has ended without having been made: its outcome is recorded by the next round. */
+extern void dispatch_ended(DispatchCall *call);
+
+/* A throttle, quota or auth answer: what it means for the store. False for any other class. */
+extern bool dispatch_hold_store(const DispatchCall *call);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * intake.h
+ *		Orders in: each store's list by update time, documents of what it
+ *		names, booked page by page.
+ */
+#ifndef STORESYNC_INTAKE_H
+#define STORESYNC_INTAKE_H
+
+#include "record.h"
+
+/* When the store's next fetching call is due; DT_NOEND while one is under way or none is to be made. */
+extern TimestampTz intake_due(const DispatchStore *store);
+/* Build the next call and hand it over. */
+extern void intake_build(DispatchStore *store);
+/*
+ * Book the documents of an answered call, in a transaction of its own: it
+ * holds the locks of stock and nothing else. Not called inside a transaction.
+ * A failure becomes the call's outcome.
+ */
+extern void intake_ingest(DispatchCall *call);
+/* Record the call and go on to the next step. */
+extern void intake_settle(DispatchCall *call, Record *record);
+/* The call could not be started: it is due again. */
+extern void intake_return(DispatchCall *call);
+
+#endif

@@ -1,0 +1,247 @@
+/*
+ * push.c
+ *		Stock calls and their outcomes.
+ *
+ * A quantity is read in the transaction that builds its call and nowhere
+ * earlier, so the last value always goes out. Whatever the outcome, each
+ * listing is compared again afterwards: it may have moved while the call was
+ * under way. What may have been applied is never taken for not applied.
+ */
+#include "push.h"
+
+#include "dispatcher.h"
+#include "retry.h"
+#include "target.h"
+
+void
+push_pick(DispatchStore *store, PushPick *pick)
+{
+	pick->store = store;
+	pick->n = queue_take(&store->lanes, pick->taken, Min(PUSH_MAX_ITEMS, store->platform->max_push_items));
+}
+
+/* still_due tells whether the listing has to be written now, by what was read in this transaction. */
+static bool
+still_due(const DispatchStore *store, const Target *target)
+{
+	if (target == NULL || !target->due)
+		return false;
+	return store->writes == WRITES_ALL || target->wanted == 0 ||
+		(target->at_most >= 0 && target->wanted < target->at_most);
+}
+
+/* fill_call takes over the listings of the pick that have to be written, and lets go of the others. */
+static void
+fill_call(DispatchCall *call, PushPick *pick, const Target *targets, int found)
+{
+	PlatformItem *items = MemoryContextAllocZero(call->context, pick->n * sizeof(PlatformItem));
+	int			n = 0;
+
+	call->listings = MemoryContextAlloc(call->context, pick->n * sizeof(QueueListing *));
+	call->versions = MemoryContextAlloc(call->context, pick->n * sizeof(int64));
+	call->at_most = MemoryContextAlloc(call->context, pick->n * sizeof(int64));
+	for (int i = 0; i < pick->n; i++)
+	{
+		QueueListing *listing = pick->taken[i];
+		const Target *target = target_find(targets, found, listing->listing_id);
+
+		if (!still_due(pick->store, target))
+		{
+			queue_withdraw(listing);
+			continue;
+		}
+		items[n].listing_id = listing->listing_id;
+		items[n].item_id = arena_strdup(call->arena, listing->item->item_id);
+		items[n].model_id = arena_strdup(call->arena, target->model_id);
+		items[n].quantity = target->wanted;
+		call->listings[n] = listing;
+		call->versions[n] = target->version;
+		call->at_most[n] = target->at_most;
+		n++;
+	}
+	call->call.items = items;
+	call->call.n_items = n;
+}
+
+/* access_builds tells whether the store's access is good for any call at all, or why not. */
+static bool
+access_builds(DispatchStore *store, const char **error)
+{
+	DispatchCall *probe = call_create(store, CALL_LIST_ORDERS);
+	bool		builds = call_build(probe, error);
+
+	call_free(probe);
+	return builds;
+}
+
+void
+push_return(DispatchCall *call)
+{
+	queue_land(call->listings, call->call.n_items);
+	for (int i = 0; i < call->call.n_items; i++)
+		queue_return(call->listings[i]);
+	call_free(call);
+}
+
+/*
+ * cannot_build tells a store without credentials, which waits, from listings
+ * whose ids no platform takes, which end as if the platform had said so.
+ */
+static void
+cannot_build(DispatchCall *call, const char *error)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	const char *access_error;
+
+	if (!access_builds(call->store, &access_error))
+	{
+		store_trouble(call->store, TROUBLE_ACCESS, now + STORE_AUTH_WAIT_US, access_error);
+		push_return(call);
+		return;
+	}
+	call->sent_at = now;
+	call->answered_at = now;
+	call->answer.class = OUTCOME_PERMANENT;
+	call->answer.code = "";
+	call->answer.message = error;
+	dispatch_ended(call);
+}
+
+static void
+build_one(PushPick *pick, const Target *targets, int found)
+{
+	bool		any = false;
+	DispatchCall *call;
+	const char *error;
+
+	for (int i = 0; i < pick->n; i++)
+		any |= still_due(pick->store, target_find(targets, found, pick->taken[i]->listing_id));
+	if (!any)
+	{
+		queue_land(pick->taken, pick->n);
+		for (int i = 0; i < pick->n; i++)
+			queue_drop(pick->taken[i]->listing_id);
+		return;
+	}
+	call = call_create(pick->store, CALL_PUSH_STOCK);
+	fill_call(call, pick, targets, found);
+	if (call_build(call, &error))
+		dispatch_ready(call);
+	else
+		cannot_build(call, error);
+}
+
+void
+push_build(PushPick *picks, int n)
+{
+	int			total = 0;
+	int			found;
+	int64	   *ids;
+	Target	   *targets;
+
+	for (int i = 0; i < n; i++)
+		total += picks[i].n;
+	if (total == 0)
+		return;
+	ids = palloc(total * sizeof(int64));
+	total = 0;
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < picks[i].n; j++)
+			ids[total++] = picks[i].taken[j]->listing_id;
+	targets = target_read(ids, total, &found);
+	for (int i = 0; i < n; i++)
+		if (picks[i].n > 0)
+			build_one(&picks[i], targets, found);
+}
+
+/* outcome_of gives the class and reason of one listing of an answered call. */
+static OutcomeClass
+outcome_of(const DispatchCall *call, int i, const char **reason)
+{
+	const PlatformAnswer *answer = &call->answer;
+
+	*reason = answer->message;
+	switch (answer->class)
+	{
+		case OUTCOME_THROTTLED:
+		case OUTCOME_QUOTA:
+		case OUTCOME_AUTH:
+			return answer->class;
+		default:
+			break;
+	}
+	if (answer->n_items != call->call.n_items)
+		return answer->class == OUTCOME_PARTIAL ? OUTCOME_IN_DOUBT : answer->class;
+	*reason = answer->items[i].reason;
+	return answer->items[i].class;
+}
+
+static void
+remember_attempt(const DispatchCall *call, QueueListing *listing, OutcomeClass class, const char *reason)
+{
+	QueueAttempt attempt = {
+		.at = call->answered_at,
+		.class = class,
+		.http_status = call->http_status,
+		.curl_code = call->curl_code
+	};
+
+	strlcpy(attempt.reason, reason != NULL ? reason : "", sizeof(attempt.reason));
+	queue_failed(listing, &attempt);
+}
+
+/*
+ * settle_listing: a try that failed waits longer each time, except that the
+ * first one in doubt is sent again at once; what is refused for good, or has
+ * failed too often, is given up at this version.
+ */
+static void
+settle_listing(DispatchCall *call, int i, Record *record)
+{
+	QueueListing *listing = call->listings[i];
+	const char *reason;
+	OutcomeClass class = outcome_of(call, i, &reason);
+
+	record_push(record, call, i, class, reason);
+	switch (class)
+	{
+		case OUTCOME_OK:
+			queue_succeeded(listing, call->answered_at);
+			dispatch_count(SS_LISTINGS_ACKED, 1);
+			return;
+		case OUTCOME_THROTTLED:
+		case OUTCOME_QUOTA:
+		case OUTCOME_AUTH:
+			return;
+		default:
+			break;
+	}
+	remember_attempt(call, listing, class, reason);
+	if (class == OUTCOME_PERMANENT || listing->attempts >= QUEUE_MAX_ATTEMPTS)
+		record_dead_listing(record, call, i, class, reason);
+	else if (class != OUTCOME_IN_DOUBT)
+		listing->due = call->answered_at + retry_delay_us(listing->attempts);
+	else if (listing->attempts > 1)
+		listing->due = call->answered_at + retry_delay_us(listing->attempts - 1);
+}
+
+void
+push_settle(DispatchCall *call, Record *record, Columns *again)
+{
+	queue_land(call->listings, call->call.n_items);
+	record_call(record, call, NULL);
+	dispatch_count_answer(call);
+	if (!dispatch_hold_store(call) &&
+		(call->answer.class == OUTCOME_OK || call->answer.class == OUTCOME_PARTIAL))
+		store_well(call->store);
+	for (int i = 0; i < call->call.n_items; i++)
+	{
+		Datum		values[2];
+
+		settle_listing(call, i, record);
+		values[0] = Int64GetDatum(call->listings[i]->listing_id);
+		values[1] = TimestampTzGetDatum(call->listings[i]->changed_at);
+		columns_add(again, values, NULL);
+	}
+	call_free(call);
+}

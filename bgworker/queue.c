@@ -1,0 +1,396 @@
+/*
+ * queue.c
+ *		Per-store queues of dirty listings; queue.h says what they promise.
+ *
+ * Two hash tables find listings and items, doubly linked lists order the
+ * lanes, a pairing heap orders those that wait for a time. Everything is in
+ * one memory context and touched by one process: no locks. Nothing here
+ * knows tables, calls or limits.
+ */
+#include "queue.h"
+
+#include "common/hashfn.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+static MemoryContext context = NULL;
+static HTAB *listings = NULL;
+static HTAB *items = NULL;
+static pairingheap *waiting = NULL;
+static int	n_waiting = 0;
+static int	n_flying = 0;
+static uint32 sweep = 0;
+
+static uint32
+item_hash(const void *key, Size size)
+{
+	const QueueItem *item = key;
+
+	return hash_combine(hash_uint32((uint32) item->store_id),
+						hash_bytes((const unsigned char *) item->item_id, (int) strlen(item->item_id)));
+}
+
+static int
+item_match(const void *left, const void *right, Size size)
+{
+	const QueueItem *a = left;
+	const QueueItem *b = right;
+
+	return a->store_id == b->store_id ? strcmp(a->item_id, b->item_id) : 1;
+}
+
+static int
+later_first(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	TimestampTz left = pairingheap_const_container(QueueListing, heap, a)->due;
+	TimestampTz right = pairingheap_const_container(QueueListing, heap, b)->due;
+
+	return left < right ? 1 : left > right ? -1 : 0;
+}
+
+void
+queue_init(void)
+{
+	HASHCTL		control = {0};
+
+	context = AllocSetContextCreate(TopMemoryContext, "storesync queue", ALLOCSET_DEFAULT_SIZES);
+	control.hcxt = context;
+	control.keysize = sizeof(int64);
+	control.entrysize = sizeof(QueueListing);
+	listings = hash_create("storesync listings", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	control.keysize = offsetof(QueueItem, flying);
+	control.entrysize = sizeof(QueueItem);
+	control.hash = item_hash;
+	control.match = item_match;
+	items = hash_create("storesync items", 1024, &control,
+						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	MemoryContextSwitchTo(context);
+	waiting = pairingheap_allocate(later_first, NULL);
+	MemoryContextSwitchTo(TopMemoryContext);
+}
+
+void
+queue_init_lanes(QueueLanes *lanes)
+{
+	dlist_init(&lanes->decreases);
+	dlist_init(&lanes->raises);
+}
+
+bool
+queue_lanes_empty(const QueueLanes *lanes)
+{
+	return dlist_is_empty(unconstify(dlist_head *, &lanes->decreases)) &&
+		dlist_is_empty(unconstify(dlist_head *, &lanes->raises));
+}
+
+static QueueItem *
+find_item(int store_id, const char *item_id)
+{
+	QueueItem	key = {.store_id = store_id, .item_id = unconstify(char *, item_id)};
+	QueueItem  *item;
+	bool		found;
+
+	item = hash_search(items, &key, HASH_ENTER, &found);
+	if (!found)
+	{
+		item->item_id = MemoryContextStrdup(context, item_id);
+		item->flying = false;
+		dlist_init(&item->listings);
+	}
+	return item;
+}
+
+static void
+leave_item(QueueListing *listing)
+{
+	QueueItem  *item = listing->item;
+	char	   *item_id = item->item_id;
+
+	dlist_delete(&listing->sibling);
+	listing->item = NULL;
+	if (!dlist_is_empty(&item->listings) || item->flying)
+		return;
+	hash_search(items, item, HASH_REMOVE, NULL);
+	pfree(item_id);
+}
+
+/* unlink_state takes a listing out of the lane or the heap that its state stands for. */
+static void
+unlink_state(QueueListing *listing)
+{
+	if (listing->state == QUEUE_READY)
+		dlist_delete(&listing->lane);
+	else if (listing->state == QUEUE_WAITING)
+	{
+		pairingheap_remove(waiting, &listing->heap);
+		n_waiting--;
+	}
+}
+
+/* enter_lane keeps the lane ordered by age; nearly always the listing goes last, or first. */
+static void
+enter_lane(QueueListing *listing)
+{
+	dlist_head *lane = listing->decrease ? &listing->lanes->decreases : &listing->lanes->raises;
+	dlist_node *before = lane->head.prev;
+
+	listing->state = QUEUE_READY;
+	if (dlist_is_empty(lane) ||
+		listing->changed_at < dlist_head_element(QueueListing, lane, lane)->changed_at)
+	{
+		dlist_push_head(lane, &listing->lane);
+		return;
+	}
+	while (dlist_container(QueueListing, lane, before)->changed_at > listing->changed_at)
+		before = before->prev;
+	dlist_insert_after(before, &listing->lane);
+}
+
+/* place puts an unlinked listing where it belongs now. */
+static void
+place(QueueListing *listing, TimestampTz due)
+{
+	if (listing->item->flying)
+		listing->state = QUEUE_BLOCKED;
+	else if (due != 0)
+	{
+		listing->state = QUEUE_WAITING;
+		listing->due = due;
+		pairingheap_add(waiting, &listing->heap);
+		n_waiting++;
+		return;
+	}
+	else
+		enter_lane(listing);
+	listing->due = due;
+}
+
+static QueueListing *
+enter_listing(QueueLanes *lanes, int store_id, const char *item_id, int64 listing_id, TimestampTz changed_at)
+{
+	QueueListing *listing = hash_search(listings, &listing_id, HASH_ENTER, NULL);
+
+	memset((char *) listing + sizeof(int64), 0, sizeof(QueueListing) - sizeof(int64));
+	listing->lanes = lanes;
+	listing->item = find_item(store_id, item_id);
+	dlist_push_tail(&listing->item->listings, &listing->sibling);
+	listing->state = QUEUE_LANDED;
+	listing->changed_at = changed_at;
+	return listing;
+}
+
+/* move_listing follows a listing whose item or store was changed under it. */
+static void
+move_listing(QueueListing *listing, QueueLanes *lanes, int store_id, const char *item_id)
+{
+	if (listing->item->store_id == store_id && strcmp(listing->item->item_id, item_id) == 0)
+		return;
+	leave_item(listing);
+	listing->lanes = lanes;
+	listing->item = find_item(store_id, item_id);
+	dlist_push_tail(&listing->item->listings, &listing->sibling);
+}
+
+bool
+queue_put(QueueLanes *lanes, int store_id, const char *item_id, int64 listing_id,
+		  bool decrease, TimestampTz changed_at, TimestampTz due)
+{
+	QueueListing *listing = queue_find(listing_id);
+
+	if (listing == NULL)
+	{
+		if (hash_get_num_entries(listings) >= QUEUE_MAX)
+			return false;
+		listing = enter_listing(lanes, store_id, item_id, listing_id, changed_at);
+	}
+	listing->seen = sweep;
+	if (listing->state == QUEUE_FLYING)
+	{
+		if (listing->changed_again_at == 0 || changed_at < listing->changed_again_at)
+			listing->changed_again_at = changed_at;
+		return true;
+	}
+	unlink_state(listing);
+	move_listing(listing, lanes, store_id, item_id);
+	listing->decrease = decrease;
+	listing->changed_at = Min(listing->changed_at, changed_at);
+	place(listing, Max(due, listing->due));
+	return true;
+}
+
+QueueListing *
+queue_find(int64 listing_id)
+{
+	return hash_search(listings, &listing_id, HASH_FIND, NULL);
+}
+
+static void
+forget(QueueListing *listing)
+{
+	unlink_state(listing);
+	leave_item(listing);
+	if (listing->story != NULL)
+		pfree(listing->story);
+	hash_search(listings, &listing->listing_id, HASH_REMOVE, NULL);
+}
+
+void
+queue_drop(int64 listing_id)
+{
+	QueueListing *listing = queue_find(listing_id);
+
+	if (listing != NULL && listing->state != QUEUE_FLYING)
+		forget(listing);
+}
+
+int
+queue_take(QueueLanes *lanes, QueueListing **taken, int max)
+{
+	dlist_head *lane = dlist_is_empty(&lanes->decreases) ? &lanes->raises : &lanes->decreases;
+	QueueListing *first;
+	dlist_iter	iter;
+	int			n = 0;
+
+	if (dlist_is_empty(lane))
+		return 0;
+	first = dlist_head_element(QueueListing, lane, lane);
+	first->item->flying = true;
+	taken[n++] = first;
+	dlist_foreach(iter, &first->item->listings)
+	{
+		QueueListing *other = dlist_container(QueueListing, sibling, iter.cur);
+
+		if (other == first || other->state != QUEUE_READY)
+			continue;
+		if (n < max)
+			taken[n++] = other;
+		else
+		{
+			dlist_delete(&other->lane);
+			other->state = QUEUE_BLOCKED;
+		}
+	}
+	for (int i = 0; i < n; i++)
+	{
+		dlist_delete(&taken[i]->lane);
+		taken[i]->state = QUEUE_FLYING;
+		n_flying++;
+		taken[i]->changed_again_at = 0;
+	}
+	return n;
+}
+
+void
+queue_land(QueueListing **taken, int n)
+{
+	QueueItem  *item = taken[0]->item;
+	dlist_iter	iter;
+
+	item->flying = false;
+	for (int i = 0; i < n; i++)
+	{
+		Assert(taken[i]->state == QUEUE_FLYING && taken[i]->item == item);
+		taken[i]->state = QUEUE_LANDED;
+		taken[i]->due = 0;
+		n_flying--;
+	}
+	dlist_foreach(iter, &item->listings)
+	{
+		QueueListing *other = dlist_container(QueueListing, sibling, iter.cur);
+
+		if (other->state == QUEUE_BLOCKED)
+			place(other, other->due);
+	}
+}
+
+void
+queue_withdraw(QueueListing *listing)
+{
+	Assert(listing->state == QUEUE_FLYING && listing->item->flying);
+	listing->state = QUEUE_LANDED;
+	n_flying--;
+	forget(listing);
+}
+
+void
+queue_return(QueueListing *listing)
+{
+	Assert(listing->state == QUEUE_LANDED);
+	place(listing, 0);
+}
+
+void
+queue_failed(QueueListing *listing, const QueueAttempt *attempt)
+{
+	if (listing->story == NULL)
+		listing->story = MemoryContextAllocZero(context, QUEUE_MAX_ATTEMPTS * sizeof(QueueAttempt));
+	if (listing->attempts < QUEUE_MAX_ATTEMPTS)
+		listing->story[listing->attempts++] = *attempt;
+}
+
+void
+queue_succeeded(QueueListing *listing, TimestampTz now)
+{
+	listing->attempts = 0;
+	listing->changed_at = listing->changed_again_at != 0 ? listing->changed_again_at : now;
+}
+
+void
+queue_release_due(TimestampTz now)
+{
+	while (queue_next_due() <= now)
+	{
+		QueueListing *listing = pairingheap_container(QueueListing, heap, pairingheap_first(waiting));
+
+		unlink_state(listing);
+		place(listing, 0);
+	}
+}
+
+TimestampTz
+queue_next_due(void)
+{
+	if (pairingheap_is_empty(waiting))
+		return DT_NOEND;
+	return pairingheap_container(QueueListing, heap, pairingheap_first(waiting))->due;
+}
+
+void
+queue_sweep_begin(void)
+{
+	sweep++;
+}
+
+void
+queue_sweep_end(const QueueLanes *lanes)
+{
+	HASH_SEQ_STATUS scan;
+	QueueListing *listing;
+
+	hash_seq_init(&scan, listings);
+	while ((listing = hash_seq_search(&scan)) != NULL)
+	{
+		if (listing->seen != sweep && listing->state != QUEUE_FLYING &&
+			(lanes == NULL || listing->lanes == lanes))
+			forget(listing);
+	}
+}
+
+int
+queue_count(void)
+{
+	return (int) hash_get_num_entries(listings);
+}
+
+int
+queue_waiting(void)
+{
+	return n_waiting;
+}
+
+int
+queue_flying(void)
+{
+	return n_flying;
+}

@@ -1,0 +1,262 @@
+/*
+ * record.c
+ *		Outcomes into tables: one statement a table and round, whatever the
+ *		number of calls. Partitions are made before the statement that needs
+ *		them opens their parent.
+ */
+#include "record.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+#include "outbox.h"
+#include "partition.h"
+
+void
+record_init(Record *record, MemoryContext context)
+{
+	static const Oid shown[] = {INT8OID, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+	static const Oid push[] = {TIMESTAMPTZOID, INT8OID, INT4OID, INT8OID, INT8OID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
+	static const Oid calls[] = {TIMESTAMPTZOID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID,
+	INT8OID, TEXTOID, TEXTOID};
+	static const Oid dead[] = {INT4OID, INT8OID, TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID};
+	static const Oid cursors[] = {INT4OID, TIMESTAMPTZOID};
+
+	columns_init(&record->acks, context, lengthof(shown) - 1, shown);
+	columns_init(&record->doubts, context, lengthof(shown), shown);
+	columns_init(&record->pushes, context, lengthof(push), push);
+	columns_init(&record->calls, context, lengthof(calls), calls);
+	columns_init(&record->dead, context, lengthof(dead), dead);
+	columns_init(&record->cursors, context, lengthof(cursors), cursors);
+}
+
+static Datum
+text_or_null(const char *value, bool *isnull)
+{
+	*isnull = value == NULL || *value == '\0';
+	return *isnull ? (Datum) 0 : CStringGetTextDatum(value);
+}
+
+void
+record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class, const char *reason)
+{
+	const PlatformItem *item = &call->call.items[i];
+	Datum		push[9];
+	bool		nulls[9] = {false};
+	Datum		shown[7];
+
+	push[0] = TimestampTzGetDatum(call->answered_at);
+	push[1] = Int64GetDatum(item->listing_id);
+	push[2] = Int32GetDatum(call->store->store_id);
+	push[3] = Int64GetDatum(item->quantity);
+	push[4] = Int64GetDatum(call->versions[i]);
+	push[5] = TimestampTzGetDatum(call->listings[i]->changed_at);
+	push[6] = TimestampTzGetDatum(call->sent_at);
+	push[7] = CStringGetTextDatum(outcome_name(class));
+	push[8] = text_or_null(reason, &nulls[8]);
+	columns_add(&record->pushes, push, nulls);
+
+	shown[0] = Int64GetDatum(item->listing_id);
+	shown[1] = Int64GetDatum(item->quantity);
+	shown[2] = Int64GetDatum(call->versions[i]);
+	shown[3] = Int32GetDatum(incarnation_current());
+	shown[4] = TimestampTzGetDatum(call->sent_at);
+	shown[5] = TimestampTzGetDatum(call->answered_at);
+	shown[6] = Int64GetDatum(Max(call->at_most[i], item->quantity));
+	if (class == OUTCOME_OK)
+		columns_add(&record->acks, shown, NULL);
+	else if (class == OUTCOME_IN_DOUBT)
+		columns_add(&record->doubts, shown, NULL);
+}
+
+void
+record_call(Record *record, const DispatchCall *call, const char *message)
+{
+	Datum		values[10];
+	bool		nulls[10] = {false};
+
+	values[0] = TimestampTzGetDatum(call->answered_at);
+	values[1] = Int32GetDatum(call->store->store_id);
+	values[2] = CStringGetTextDatum(call_name(call->call.kind));
+	values[3] = CStringGetTextDatum(outcome_name(call->answer.class));
+	values[4] = Int32GetDatum(Max(call->call.n_items, Max(call->call.n_order_sns, call->answer.n_order_sns)));
+	values[5] = Int32GetDatum(call->http_status);
+	values[6] = Int32GetDatum(call->curl_code);
+	values[7] = Int64GetDatum(call->total_us);
+	values[8] = text_or_null(call->answer.code, &nulls[8]);
+	values[9] = text_or_null(message != NULL ? message : call->answer.message, &nulls[9]);
+	nulls[5] = call->http_status == 0;
+	columns_add(&record->calls, values, nulls);
+}
+
+/* story_of writes the tries of a listing as a JSON array. */
+static char *
+story_of(const QueueListing *listing)
+{
+	StringInfoData story;
+
+	initStringInfo(&story);
+	appendStringInfoChar(&story, '[');
+	for (int i = 0; i < listing->attempts; i++)
+	{
+		const QueueAttempt *attempt = &listing->story[i];
+
+		appendStringInfo(&story, "%s{\"at\":", i > 0 ? "," : "");
+		escape_json(&story, timestamptz_to_str(attempt->at));
+		appendStringInfo(&story, ",\"class\":\"%s\",\"http_status\":%d,\"curl_code\":%d,\"reason\":",
+						 outcome_name(attempt->class), attempt->http_status, attempt->curl_code);
+		escape_json(&story, attempt->reason);
+		appendStringInfoChar(&story, '}');
+	}
+	appendStringInfoChar(&story, ']');
+	return story.data;
+}
+
+void
+record_dead_listing(Record *record, const DispatchCall *call, int i, OutcomeClass class, const char *reason)
+{
+	Datum		values[7];
+	bool		nulls[7] = {false};
+
+	values[0] = Int32GetDatum(call->store->store_id);
+	values[1] = Int64GetDatum(call->call.items[i].listing_id);
+	values[2] = CStringGetTextDatum("push_stock");
+	values[3] = CStringGetTextDatum(outcome_name(class));
+	values[4] = Int64GetDatum(call->versions[i]);
+	values[5] = text_or_null(reason, &nulls[5]);
+	values[6] = CStringGetTextDatum(story_of(call->listings[i]));
+	columns_add(&record->dead, values, nulls);
+}
+
+void
+record_dead_order(Record *record, int store_id, const char *order_sn, OutcomeClass class, const char *reason)
+{
+	Datum		values[7];
+	bool		nulls[7] = {false, true, false, false, true, false, false};
+	StringInfoData story;
+
+	initStringInfo(&story);
+	appendStringInfoString(&story, "[{\"order_sn\":");
+	escape_json(&story, order_sn);
+	appendStringInfoString(&story, "}]");
+	values[0] = Int32GetDatum(store_id);
+	values[1] = (Datum) 0;
+	values[2] = CStringGetTextDatum("fetch_orders");
+	values[3] = CStringGetTextDatum(outcome_name(class));
+	values[4] = (Datum) 0;
+	values[5] = text_or_null(reason, &nulls[5]);
+	values[6] = CStringGetTextDatum(story.data);
+	columns_add(&record->dead, values, nulls);
+}
+
+void
+record_cursor(Record *record, int store_id, TimestampTz through)
+{
+	Datum		values[2];
+
+	values[0] = Int32GetDatum(store_id);
+	values[1] = TimestampTzGetDatum(through);
+	columns_add(&record->cursors, values, NULL);
+}
+
+/* write_shown tells what the platforms show; a version acknowledged never falls within an incarnation. */
+static void
+write_shown(const Record *record)
+{
+	static SPIPlanPtr ack_plan = NULL;
+	static SPIPlanPtr doubt_plan = NULL;
+	static SPIPlanPtr settle_plan = NULL;
+
+	columns_run(&record->acks, &ack_plan,
+				"INSERT INTO storesync.listing_shown AS w "
+				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at) "
+				"SELECT * FROM unnest($1, $2, $3, $4, $5, $6) "
+				"ON CONFLICT (listing_id) DO UPDATE SET acked_qty = excluded.acked_qty, "
+				"acked_version = CASE WHEN w.acked_incarnation = excluded.acked_incarnation "
+				"THEN greatest(w.acked_version, excluded.acked_version) ELSE excluded.acked_version END, "
+				"acked_incarnation = excluded.acked_incarnation, "
+				"sent_at = excluded.sent_at, written_at = excluded.written_at, doubt_qty = NULL",
+				SPI_OK_INSERT);
+	/* a listing in doubt before its first acknowledgement has acknowledged no version: 0 */
+	columns_run(&record->doubts, &doubt_plan,
+				"INSERT INTO storesync.listing_shown AS w "
+				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at, doubt_qty) "
+				"SELECT x.listing_id, x.qty, 0, x.incarnation, x.sent_at, x.written_at, x.at_most "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7) "
+				"AS x (listing_id, qty, version, incarnation, sent_at, written_at, at_most) "
+				"ON CONFLICT (listing_id) DO UPDATE SET doubt_qty = greatest(w.doubt_qty, excluded.doubt_qty)",
+				SPI_OK_INSERT);
+	columns_run(&record->acks, &settle_plan,
+				"UPDATE storesync.compensation c SET settled_at = clock_timestamp(), "
+				"settled_by = 'overtaken by version ' || x.version "
+				"FROM unnest($1, $2, $3, $4, $5, $6) AS x (listing_id, qty, version, incarnation, sent_at, written_at) "
+				"WHERE c.listing_id = x.listing_id AND c.version <= x.version AND c.settled_at IS NULL "
+				"AND c.call = 'push_stock'",
+				SPI_OK_UPDATE);
+}
+
+static int
+write_dead(const Record *record)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (record->dead.n == 0)
+		return 0;
+	columns_run(&record->dead, &plan,
+				"INSERT INTO storesync.compensation (store_id, listing_id, call, class, version, reason, story) "
+				"SELECT x.store_id, x.listing_id, x.call, x.class::storesync.outcome_class, x.version, "
+				"x.reason, x.story::jsonb "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7) "
+				"AS x (store_id, listing_id, call, class, version, reason, story) "
+				"WHERE x.listing_id IS NOT NULL OR NOT EXISTS (SELECT FROM storesync.compensation c "
+				"WHERE c.listing_id IS NULL AND c.store_id = x.store_id AND c.call = x.call "
+				"AND c.settled_at IS NULL AND c.story = x.story::jsonb)",
+				SPI_OK_INSERT);
+	return (int) SPI_processed;
+}
+
+static void
+write_logs(const Record *record)
+{
+	static SPIPlanPtr push_plan = NULL;
+	static SPIPlanPtr call_plan = NULL;
+
+	for (int i = 0; i < record->pushes.n; i++)
+		partition_ensure("push", DatumGetTimestampTz(record->pushes.values[0][i]));
+	for (int i = 0; i < record->calls.n; i++)
+		partition_ensure("call_log", DatumGetTimestampTz(record->calls.values[0][i]));
+	columns_run(&record->pushes, &push_plan,
+				"INSERT INTO storesync.push (at, listing_id, store_id, qty, version, changed_at, sent_at, class, reason) "
+				"SELECT x.at, x.listing_id, x.store_id, x.qty, x.version, x.changed_at, x.sent_at, "
+				"x.class::storesync.outcome_class, x.reason "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+				"AS x (at, listing_id, store_id, qty, version, changed_at, sent_at, class, reason)",
+				SPI_OK_INSERT);
+	columns_run(&record->calls, &call_plan,
+				"INSERT INTO storesync.call_log (at, store_id, call, class, items, http_status, curl_code, "
+				"total_us, code, message) "
+				"SELECT x.at, x.store_id, x.call, x.class::storesync.outcome_class, x.items, x.http_status, "
+				"x.curl_code, x.total_us, x.code, x.message "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+				"AS x (at, store_id, call, class, items, http_status, curl_code, total_us, code, message)",
+				SPI_OK_INSERT);
+}
+
+int
+record_write(const Record *record)
+{
+	static SPIPlanPtr cursor_plan = NULL;
+
+	write_shown(record);
+	write_logs(record);
+	columns_run(&record->cursors, &cursor_plan,
+				"INSERT INTO storesync.order_cursor AS c (store_id, fetched_through) "
+				"SELECT x.store_id, max(x.through) FROM unnest($1, $2) AS x (store_id, through) GROUP BY x.store_id "
+				"ON CONFLICT (store_id) DO UPDATE SET fetched_at = clock_timestamp(), "
+				"fetched_through = greatest(c.fetched_through, excluded.fetched_through)",
+				SPI_OK_INSERT);
+	return write_dead(record);
+}

@@ -1,0 +1,41 @@
+/*
+ * record.h
+ *		What a round has to write about the calls that ended: gathered first,
+ *		written by a handful of statements.
+ */
+#ifndef STORESYNC_RECORD_H
+#define STORESYNC_RECORD_H
+
+#include "call.h"
+#include "columns.h"
+
+typedef struct Record
+{
+	Columns		acks;			/* listing_shown: acknowledged */
+	Columns		doubts;			/* listing_shown: may or may not have been applied */
+	Columns		pushes;			/* push: each quantity sent */
+	Columns		calls;			/* call_log */
+	Columns		dead;			/* compensation */
+	Columns		cursors;		/* order_cursor */
+} Record;
+
+extern void record_init(Record *record, MemoryContext context);
+
+/* Outcome of element `i` of a stock call. */
+extern void record_push(Record *record, const DispatchCall *call, int i,
+						OutcomeClass class, const char *reason);
+/* The call itself; `message` NULL for the answer's own. */
+extern void record_call(Record *record, const DispatchCall *call, const char *message);
+/* Given up: element `i` of a stock call, with the story its listing has. */
+extern void record_dead_listing(Record *record, const DispatchCall *call, int i,
+								OutcomeClass class, const char *reason);
+/* Given up: one order that cannot be fetched or booked. Not repeated while it is unsettled. */
+extern void record_dead_order(Record *record, int store_id, const char *order_sn,
+							  OutcomeClass class, const char *reason);
+/* All orders of the store up to `through` are committed. */
+extern void record_cursor(Record *record, int store_id, TimestampTz through);
+
+/* Write everything. Returns how many went to compensation. SPI connected, as the owner. */
+extern int	record_write(const Record *record);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * stores.c
+ *		Reading the stores and remembering what they wait for.
+ *
+ * A store is read again when the outbox says that it, its platform or a
+ * credential changed. One that has vanished keeps its entry, silent, until
+ * the dispatcher ends: calls under way may still name it.
+ */
+#include "stores.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+static DispatchStore **stores = NULL;
+static int	n_stores = 0;
+static int	room = 0;
+
+/* Columns of the query in stores_load. */
+enum
+{
+	COL_STORE = 1, COL_PLATFORM, COL_SHOP, COL_BASE_URL, COL_MODE, COL_PAUSED, COL_ALLOWED,
+	COL_POLL, COL_OVERLAP, COL_STOCK_FROM, COL_FETCHED_THROUGH,
+	COL_PARTNER_ID, COL_PARTNER_KEY, COL_ACCESS_TOKEN, COL_REFRESH_TOKEN
+};
+
+int
+stores_count(void)
+{
+	return n_stores;
+}
+
+DispatchStore *
+stores_nth(int n)
+{
+	return stores[n];
+}
+
+DispatchStore *
+stores_find(int store_id)
+{
+	int			low = 0;
+	int			high = n_stores - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (stores[middle]->store_id == store_id)
+			return stores[middle];
+		if (stores[middle]->store_id < store_id)
+			low = middle + 1;
+		else
+			high = middle - 1;
+	}
+	return NULL;
+}
+
+static DispatchStore *
+add_store_entry(int store_id)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	DispatchStore *store = palloc0(sizeof(DispatchStore));
+	int			place = n_stores;
+
+	if (n_stores == room)
+	{
+		room = Max(16, room * 2);
+		stores = stores == NULL ? palloc(room * sizeof(*stores)) : repalloc(stores, room * sizeof(*stores));
+	}
+	while (place > 0 && stores[place - 1]->store_id > store_id)
+	{
+		stores[place] = stores[place - 1];
+		place--;
+	}
+	stores[place] = store;
+	n_stores++;
+	store->store_id = store_id;
+	store->context = AllocSetContextCreate(TopMemoryContext, "storesync store", ALLOCSET_SMALL_SIZES);
+	store->intake.context = AllocSetContextCreate(TopMemoryContext, "storesync intake", ALLOCSET_SMALL_SIZES);
+	queue_init_lanes(&store->lanes);
+	MemoryContextSwitchTo(old);
+	return store;
+}
+
+static char *
+text_column(DispatchStore *store, HeapTuple row, TupleDesc desc, int column)
+{
+	char	   *value = SPI_getvalue(row, desc, column);
+
+	return value == NULL ? NULL : MemoryContextStrdup(store->context, value);
+}
+
+static Datum
+column(HeapTuple row, TupleDesc desc, int column, Datum missing)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? missing : value;
+}
+
+static void
+read_switches(DispatchStore *store, HeapTuple row, TupleDesc desc)
+{
+	char	   *mode = SPI_getvalue(row, desc, COL_MODE);
+	bool		allowed = DatumGetBool(column(row, desc, COL_ALLOWED, BoolGetDatum(false)));
+	bool		paused = DatumGetBool(column(row, desc, COL_PAUSED, BoolGetDatum(false)));
+	bool		on = allowed && store->platform != NULL && strcmp(mode, "off") != 0;
+
+	store->fetches = on;
+	store->writes = WRITES_NONE;
+	if (on && !paused && strcmp(mode, "live") == 0)
+		store->writes = WRITES_ALL;
+	else if (on && !paused && strcmp(mode, "lower_only") == 0)
+		store->writes = WRITES_LOWER;
+
+	/* whatever it waited for may just have been mended, except the day's quota */
+	if (!allowed)
+		store_trouble(store, TROUBLE_GUARD, DT_NOEND, NULL);
+	else if (store->trouble != TROUBLE_QUOTA)
+		store->waits_until = 0;
+	store->token_due = 0;
+}
+
+static void
+read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
+{
+	char	   *platform;
+
+	MemoryContextReset(store->context);
+	store->present = true;
+	platform = text_column(store, row, desc, COL_PLATFORM);
+	store->platform = platform_find(platform);
+	store->access.shop_id = text_column(store, row, desc, COL_SHOP);
+	store->access.base_url = text_column(store, row, desc, COL_BASE_URL);
+	store->access.partner_id = text_column(store, row, desc, COL_PARTNER_ID);
+	store->access.partner_key = text_column(store, row, desc, COL_PARTNER_KEY);
+	store->access.access_token = text_column(store, row, desc, COL_ACCESS_TOKEN);
+	store->access.refresh_token = text_column(store, row, desc, COL_REFRESH_TOKEN);
+	store->poll_us = DatumGetInt64(column(row, desc, COL_POLL, 0));
+	store->overlap_us = DatumGetInt64(column(row, desc, COL_OVERLAP, 0));
+	store->stock_from = DatumGetTimestampTz(column(row, desc, COL_STOCK_FROM, TimestampTzGetDatum(DT_NOBEGIN)));
+	if (store->intake.phase == INTAKE_IDLE)
+	{
+		store->intake.fetched_through =
+			DatumGetTimestampTz(column(row, desc, COL_FETCHED_THROUGH, TimestampTzGetDatum(0)));
+		store->intake.due = Min(store->intake.due, GetCurrentTimestamp() + store->poll_us);
+	}
+	read_switches(store, row, desc);
+}
+
+void
+stores_load(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	ss_execute(&plan,
+			   "SELECT s.store_id, s.platform, s.shop_id, p.base_url, s.mode, s.paused, "
+			   "storesync.sending_allowed(s.platform), "
+			   "(extract(epoch FROM s.poll_interval) * 1000000)::bigint, "
+			   "(extract(epoch FROM p.order_overlap) * 1000000)::bigint, "
+			   "s.stock_from, o.fetched_through, "
+			   "(SELECT value FROM storesync.app_credential WHERE platform = s.platform AND name = 'partner_id'), "
+			   "(SELECT value FROM storesync.app_credential WHERE platform = s.platform AND name = 'partner_key'), "
+			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'access_token'), "
+			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'refresh_token') "
+			   "FROM storesync.store s JOIN storesync.platform p ON p.platform = s.platform "
+			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id",
+			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+	for (int i = 0; i < n_stores; i++)
+	{
+		stores[i]->present = false;
+		stores[i]->fetches = false;
+		stores[i]->writes = WRITES_NONE;
+	}
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		int			store_id = DatumGetInt32(column(row, SPI_tuptable->tupdesc, COL_STORE, 0));
+		DispatchStore *store = stores_find(store_id);
+
+		if (store == NULL)
+			store = add_store_entry(store_id);
+		read_store(store, row, SPI_tuptable->tupdesc);
+	}
+}
+
+static const char *
+trouble_text(StoreTrouble trouble)
+{
+	switch (trouble)
+	{
+		case TROUBLE_NONE:
+			return "works again";
+		case TROUBLE_AUTH:
+			return "waits: the platform refuses its credential";
+		case TROUBLE_ACCESS:
+			return "waits: its requests cannot be built";
+		case TROUBLE_QUOTA:
+			return "waits: the day's calls are used up";
+		case TROUBLE_GUARD:
+			return "waits: this instance is not confirmed for its platform";
+	}
+	return "";
+}
+
+void
+store_trouble(DispatchStore *store, StoreTrouble trouble, TimestampTz until, const char *detail)
+{
+	store->waits_until = until;
+	if (store->trouble == trouble)
+		return;
+	store->trouble = trouble;
+	ereport(LOG,
+			(errmsg("storesync store %d %s", store->store_id, trouble_text(trouble)),
+			 detail != NULL && *detail != '\0' ? errdetail_internal("%s", detail) : 0));
+}
+
+void
+store_well(DispatchStore *store)
+{
+	if (store->trouble != TROUBLE_NONE)
+		store_trouble(store, TROUBLE_NONE, 0, NULL);
+}

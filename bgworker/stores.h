@@ -1,0 +1,95 @@
+/*
+ * stores.h
+ *		The stores of one database as its dispatcher knows them: where they
+ *		are, what may be sent, what is under way and what they wait for.
+ */
+#ifndef STORESYNC_STORES_H
+#define STORESYNC_STORES_H
+
+#include "storesync.h"
+
+#include "platform.h"
+#include "queue.h"
+
+/* Calls under way to one store at once. */
+#define STORE_MAX_IN_FLIGHT 4
+/* A refused credential is tried again after this time, or when it was set anew. */
+#define STORE_AUTH_WAIT_US	(60 * USECS_PER_SEC)
+
+typedef enum StoreWrites
+{
+	WRITES_NONE,				/* off, shadow, paused, or sending is not allowed */
+	WRITES_LOWER,				/* decreases alone */
+	WRITES_ALL
+} StoreWrites;
+
+/* Why a store makes no calls; each change is one line in the log. */
+typedef enum StoreTrouble
+{
+	TROUBLE_NONE,
+	TROUBLE_AUTH,				/* the platform refused the credential */
+	TROUBLE_ACCESS,				/* no request can be built: a credential is missing */
+	TROUBLE_QUOTA,				/* the day's calls are used up */
+	TROUBLE_GUARD				/* this instance may not send (storesync.instance_name) */
+} StoreTrouble;
+
+/* Where the fetching of a store's orders stands (intake.c). */
+typedef struct StoreIntake
+{
+	enum
+	{
+		INTAKE_IDLE,
+		INTAKE_LIST,			/* the next call asks for a page of order numbers */
+		INTAKE_DETAIL			/* the next call asks for documents of the page */
+	}			phase;
+	bool		flying;
+	TimestampTz due;			/* of the next call */
+	TimestampTz polled_at;		/* when this fetch began */
+	TimestampTz fetched_through;	/* 0: never fetched */
+	TimestampTz window_from;
+	TimestampTz window_to;
+	MemoryContext context;		/* of the page */
+	char	   *cursor;			/* of the page */
+	char	   *next_cursor;	/* NULL: the page is the last of its window */
+	char	  **order_sns;
+	int			n_order_sns;
+	int			n_done;			/* of these, ingested or given up */
+	int			alone_until;	/* order numbers before this index are fetched one by one */
+	int			failures;		/* in a row */
+	bool		rejecting;		/* the last page had documents that were refused */
+} StoreIntake;
+
+typedef struct DispatchStore
+{
+	int			store_id;
+	bool		present;		/* found by the last load */
+	const Platform *platform;	/* NULL: no such platform in this build */
+	MemoryContext context;		/* of the texts below */
+	PlatformAccess access;
+	StoreWrites writes;
+	bool		fetches;
+	int64		poll_us;
+	int64		overlap_us;
+	TimestampTz stock_from;
+	StoreTrouble trouble;
+	TimestampTz waits_until;	/* no call before; with trouble */
+	TimestampTz token_due;		/* the limiter grants nothing before */
+	int			in_flight;
+	bool		fetched_last;	/* the last token went to a fetch */
+	QueueLanes	lanes;
+	StoreIntake intake;
+} DispatchStore;
+
+/* (Re)read all stores of the database. SPI connected, as the owner. */
+extern void stores_load(void);
+
+extern int	stores_count(void);
+extern DispatchStore *stores_nth(int n);	/* in the order of their ids */
+extern DispatchStore *stores_find(int store_id);
+
+/* The store makes no call before `until`; one log line when the trouble is a new one. */
+extern void store_trouble(DispatchStore *store, StoreTrouble trouble, TimestampTz until, const char *detail);
+/* A call went well. */
+extern void store_well(DispatchStore *store);
+
+#endif

@@ -1,0 +1,42 @@
+# The dispatcher delivers: what the database wants is what every shop shows,
+# with no call too many and no limit broken.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Storesync;
+use Test::More;
+
+my $catalogue = <<'END';
+app	2009999	demoPartnerKey0123456789abcdef
+shop	300001	token-1	refresh-1
+shop	300002	token-2	refresh-2
+shop	300003	token-3	refresh-3
+sku	TEA	20
+sku	CUP	5
+listing	300001	TEA	1001	11	0	100
+listing	300001	CUP	1001	12	0	100
+listing	300002	TEA	2001	0	0	100
+listing	300002	CUP	2002	0	0	100
+listing	300003	TEA	3001	31	0	100
+END
+$catalogue =~ s/\h+/\t/g;
+
+my $sim = Storesync->simulator(catalogue => $catalogue, rate => 20);
+my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '100ms');
+my $store = Storesync->load($node, $sim, rate_limit => '20/s');
+
+Storesync->converged($node, $sim, 'new listings are shown everywhere');
+is($sim->stock('300001', 1001, 11), 20, 'all that is available is shown');
+
+# a change of stock
+my $before = $sim->get('counters')->{calls}{'/api/v2/product/update_stock'};
+$node->safe_psql('shop', "SELECT storesync.receive('TEA', 5, storesync.new_key())");
+Storesync->converged($node, $sim, 'a receipt is shown everywhere');
+is($sim->stock('300003', 3001, 31), 25, 'the receipt is shown');
+is($sim->get('counters')->{calls}{'/api/v2/product/update_stock'} - $before,
+	3, 'by one call a listing');
+
+done_testing();
