@@ -30,7 +30,7 @@ DATA_built = storesync--$(EXTVERSION).sql
 PURE_FILES = $(addprefix extension/, arena plain json sign platform \
 	shopee shopee_class shopee_judge shopee_order gcra)
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_shopee_build \
-	test_shopee_judge test_shopee_order
+	test_shopee_judge test_shopee_order test_gcra
 FUZZ_TARGETS =
 REGRESS_TESTS = conventions install partition outbox catalog credential rights
 ISOLATION_TESTS = outbox_order partition_make

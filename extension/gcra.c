@@ -14,7 +14,7 @@ gcra_window(GcraWindow *window, int64_t calls, int64_t period_ns, int64_t burst)
 		return false;
 	/* rounded up: rounding down would grant one call too many now and then */
 	interval = period_ns / calls + (period_ns % calls != 0);
-	if (interval < GCRA_MIN_INTERVAL_NS || burst > GCRA_MAX_CAPACITY_NS / interval)
+	if (period_ns / calls < GCRA_MIN_INTERVAL_NS || burst > GCRA_MAX_CAPACITY_NS / interval)
 		return false;
 	window->interval_ns = interval;
 	window->capacity_ns = burst * interval;
