@@ -37,7 +37,9 @@ extern void json_comma(Text *text);
 /* Whole numbers up to 2^53 in size; with allow_text also "123". False: absent or something else. */
 extern bool json_integer(const cJSON *value, bool allow_text, int64_t *result);
 extern bool json_field_integer(const cJSON *object, const char *name, bool allow_text, int64_t *result);
-extern const char *json_field_string(const cJSON *object, const char *name);	/* NULL: absent or not a string */
+
+/* NULL: absent or not a string. */
+extern const char *json_field_string(const cJSON *object, const char *name);
 
 /* Decimal digits with an optional minus, nothing else, no overflow. */
 extern bool parse_integer(const char *string, int64_t *result);
