@@ -53,6 +53,9 @@ COMMENT ON TABLE storesync.instance IS
 'The newest row names the instance that may call real platforms (confirm_instance). Never dumped: a copy waits for its operator.';
 
 -- ---------------------------------------------------------------- catalogue
+--
+-- No foreign keys among tables that are dumped: members exist before their rows come, and
+-- pg_restore -j loads them in any order. sql/65_catalog.sql refuses what would leave an orphan.
 
 CREATE TABLE storesync.platform (
 	platform text PRIMARY KEY,
@@ -68,7 +71,7 @@ COMMENT ON TABLE storesync.platform IS
 CREATE SEQUENCE storesync.store_id_seq AS int;
 CREATE TABLE storesync.store (
 	store_id int PRIMARY KEY DEFAULT nextval('storesync.store_id_seq'),
-	platform text NOT NULL REFERENCES storesync.platform,
+	platform text NOT NULL,
 	shop_id text NOT NULL CHECK (shop_id <> ''),
 	name text NOT NULL,
 	mode text NOT NULL DEFAULT 'shadow' CHECK (mode IN ('off', 'shadow', 'lower_only', 'live')),
@@ -112,8 +115,8 @@ COMMENT ON TABLE storesync.sku IS
 CREATE SEQUENCE storesync.listing_id_seq;
 CREATE TABLE storesync.listing (
 	listing_id bigint PRIMARY KEY DEFAULT nextval('storesync.listing_id_seq'),
-	store_id int NOT NULL REFERENCES storesync.store,
-	sku_id bigint NOT NULL REFERENCES storesync.sku,
+	store_id int NOT NULL,
+	sku_id bigint NOT NULL,
 	item_id text NOT NULL CHECK (item_id <> ''),
 	model_id text NOT NULL DEFAULT '',
 	pack int NOT NULL DEFAULT 1 CHECK (pack > 0),

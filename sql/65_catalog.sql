@@ -43,22 +43,22 @@ COMMENT ON FUNCTION storesync.platform_check() IS
 CREATE TRIGGER platform_check BEFORE INSERT OR UPDATE ON storesync.platform
 	FOR EACH ROW EXECUTE FUNCTION storesync.platform_check();
 
--- CREATE EXTENSION brings rows that a dump brings too, perhaps changed by an operator: the later
--- row takes the place of the one that nothing refers to yet. (It deletes, where an UPDATE would
--- call triggers that write other tables, which a dump in mid-restore must not meet.)
+-- CREATE EXTENSION brings rows that a dump brings too, perhaps changed by an operator: an inserted
+-- row takes the place of the one that is there. (It deletes, where an UPDATE would call triggers
+-- that write other tables, which a dump in mid-restore must not meet.) Once the application has
+-- secrets the database is at work, and a row that is there already is an error as everywhere.
 CREATE FUNCTION storesync.platform_replace() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	DELETE FROM storesync.platform p
 	WHERE p.platform = NEW.platform
-		AND NOT EXISTS (SELECT FROM storesync.store s WHERE s.platform = p.platform)
 		AND NOT EXISTS (SELECT FROM storesync.app_credential c WHERE c.platform = p.platform);
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION storesync.platform_replace() IS
-'Row trigger of storesync.platform: an inserted row replaces the one of the same name while nothing refers to that, so that a restored dump meets the row that CREATE EXTENSION made.';
+'Row trigger of storesync.platform: an inserted row replaces the one of the same name while its application has no credentials, so that a restored dump meets the row that CREATE EXTENSION made.';
 CREATE TRIGGER platform_replace BEFORE INSERT ON storesync.platform
 	FOR EACH ROW EXECUTE FUNCTION storesync.platform_replace();
 
@@ -78,6 +78,68 @@ COMMENT ON FUNCTION storesync.listing_normalise() IS
 'Row trigger of storesync.listing: a model_id of NULL or ''0'' is stored as ''''.';
 CREATE TRIGGER listing_normalise BEFORE INSERT OR UPDATE OF model_id ON storesync.listing
 	FOR EACH ROW EXECUTE FUNCTION storesync.listing_normalise();
+
+-- ---------------------------------------------------------------- references
+--
+-- What foreign keys would do. Whoever makes a reference has locked the row it points to (FOR KEY
+-- SHARE), so that a removal waits for him and then finds the reference.
+
+CREATE FUNCTION storesync.refuse_orphans() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_used boolean;
+BEGIN
+	CASE TG_TABLE_NAME
+		WHEN 'platform' THEN
+			is_used := EXISTS (SELECT FROM storesync.store s WHERE s.platform = OLD.platform);
+		WHEN 'store' THEN
+			is_used := EXISTS (SELECT FROM storesync.listing l WHERE l.store_id = OLD.store_id)
+				OR EXISTS (SELECT FROM storesync.sales_order o WHERE o.store_id = OLD.store_id);
+		WHEN 'sku' THEN
+			is_used := EXISTS (SELECT FROM storesync.listing l WHERE l.sku_id = OLD.sku_id)
+				OR EXISTS (SELECT FROM storesync.stock_lock k WHERE k.sku_id = OLD.sku_id);
+		WHEN 'location' THEN
+			is_used := EXISTS (SELECT FROM storesync.stock_lock k WHERE k.location_id = OLD.location_id);
+	END CASE;
+	IF is_used THEN
+		RAISE EXCEPTION '% is still referred to', TG_TABLE_NAME USING ERRCODE = '23503',
+			DETAIL = format('Rows refer to %s.', to_jsonb(OLD) -> TG_ARGV[0]);
+	END IF;
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION storesync.refuse_orphans() IS
+'Row trigger: refuses with 23503 to delete a platform, store, SKU or location that rows refer to, or to change its key. Argument: the key.';
+CREATE TRIGGER refuse_orphans BEFORE DELETE OR UPDATE OF platform ON storesync.platform
+	-- but not what platform_replace() does
+	FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION storesync.refuse_orphans('platform');
+CREATE TRIGGER refuse_orphans BEFORE DELETE OR UPDATE OF store_id ON storesync.store
+	FOR EACH ROW EXECUTE FUNCTION storesync.refuse_orphans('store_id');
+CREATE TRIGGER refuse_orphans BEFORE DELETE OR UPDATE OF sku_id ON storesync.sku
+	FOR EACH ROW EXECUTE FUNCTION storesync.refuse_orphans('sku_id');
+CREATE TRIGGER refuse_orphans BEFORE DELETE OR UPDATE OF location_id ON storesync.location
+	FOR EACH ROW EXECUTE FUNCTION storesync.refuse_orphans('location_id');
+
+CREATE FUNCTION storesync.listing_moved() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM FROM storesync.store s WHERE s.store_id = NEW.store_id FOR KEY SHARE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'store % does not exist', coalesce(NEW.store_id::text, 'null') USING ERRCODE = 'SS002';
+	END IF;
+	PERFORM FROM storesync.sku k WHERE k.sku_id = NEW.sku_id FOR KEY SHARE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'SKU % does not exist', coalesce(NEW.sku_id::text, 'null') USING ERRCODE = 'SS001';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION storesync.listing_moved() IS
+'Row trigger of storesync.listing: a changed mapping must point to an existing store and SKU (SS002, SS001).';
+CREATE TRIGGER listing_moved BEFORE UPDATE OF store_id, sku_id ON storesync.listing
+	FOR EACH ROW EXECUTE FUNCTION storesync.listing_moved();
 
 -- ---------------------------------------------------------------- audit
 
@@ -149,7 +211,7 @@ BEGIN
 		RAISE EXCEPTION 'rate limit of a store must not be null' USING ERRCODE = '22004';
 	END IF;
 	SELECT storesync.is_loopback(p.base_url) INTO loopback
-	FROM storesync.platform p WHERE p.platform = $1;
+	FROM storesync.platform p WHERE p.platform = $1 FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'platform "%" does not exist', $1 USING ERRCODE = 'SS005';
 	END IF;
@@ -234,11 +296,11 @@ BEGIN
 	IF $5 IS NULL OR $5 < 1 THEN
 		RAISE EXCEPTION 'pack % is out of range', coalesce($5::text, 'null') USING ERRCODE = 'SS201';
 	END IF;
-	PERFORM FROM storesync.store s WHERE s.store_id = $1;
+	PERFORM FROM storesync.store s WHERE s.store_id = $1 FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'store % does not exist', coalesce($1::text, 'null') USING ERRCODE = 'SS002';
 	END IF;
-	SELECT k.sku_id INTO kept FROM storesync.sku k WHERE k.code = $2;
+	SELECT k.sku_id INTO kept FROM storesync.sku k WHERE k.code = $2 FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'SKU "%" does not exist', coalesce($2, 'null') USING ERRCODE = 'SS001';
 	END IF;

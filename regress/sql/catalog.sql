@@ -71,6 +71,21 @@ SELECT count(*) FROM storesync.listing;
 UPDATE storesync.listing SET model_id = '0' WHERE listing_id = :listing;
 SELECT model_id = '' AS normalised FROM storesync.listing WHERE listing_id = :listing;
 
+-- What others refer to stays.
+DELETE FROM storesync.platform WHERE platform = 'shopee';
+DELETE FROM storesync.store WHERE store_id = :store;
+DELETE FROM storesync.sku WHERE code = 'TEA';
+UPDATE storesync.sku SET sku_id = 99 WHERE code = 'TEA';
+UPDATE storesync.listing SET sku_id = 99 WHERE listing_id = :listing;
+UPDATE storesync.listing SET store_id = 99 WHERE listing_id = :listing;
+UPDATE storesync.listing SET sku_id = NULL WHERE listing_id = :listing;
+BEGIN;
+UPDATE storesync.listing SET sku_id = (SELECT sku_id FROM storesync.sku WHERE code = 'CUP') WHERE listing_id = :listing;
+DELETE FROM storesync.listing WHERE pack = 2;
+DELETE FROM storesync.sku WHERE code = 'TEA';
+SELECT action, subject, before -> 'code' AS code FROM storesync.audit ORDER BY audit_id DESC LIMIT 2;
+ROLLBACK;
+
 -- Switches
 SELECT storesync.pause(:store);
 SELECT paused FROM storesync.store WHERE store_id = :store;
@@ -90,8 +105,9 @@ TRUNCATE storesync.audit;
 -- each change that moves what a listing shows is in the outbox
 SELECT kind, subject FROM storesync.outbox ORDER BY id;
 
--- A restored row takes the place of the one that CREATE EXTENSION made, column by column, while
--- nothing refers to it yet; otherwise it is a duplicate like any other.
+-- A restored row takes the place of the one that CREATE EXTENSION made, in whatever order the tables
+-- come, and tells nobody; where the application has secrets it is a duplicate like any other.
+SELECT storesync.set_app_credential('shopee', 'partner_id', '1');
 INSERT INTO storesync.platform (platform, base_url, max_quantity) VALUES ('shopee', 'https://a.example', 5);
 INSERT INTO storesync.platform (platform, base_url, max_quantity) VALUES ('other', 'https://a.example', 5);
 INSERT INTO storesync.platform VALUES ('other', 'https://b.example', '7/s', 6, false, '9 minutes');

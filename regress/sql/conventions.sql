@@ -41,7 +41,7 @@ SELECT p.oid::regprocedure AS interpreted FROM pg_proc p JOIN pg_language l ON l
 WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname = 'plpgsql' AND p.prokind <> 'p'
 	AND p.proname NOT IN ('add_store', 'add_sku', 'add_location', 'add_listing', 'set_paused',
 		'confirm_instance', 'grant_role', 'check_text', 'refuse_change',
-		'platform_check', 'platform_replace', 'listing_normalise', 'audit_change')
+		'platform_check', 'platform_replace', 'listing_normalise', 'listing_moved', 'refuse_orphans', 'audit_change')
 ORDER BY 1;
 
 -- Nothing is granted to everybody.
@@ -71,4 +71,8 @@ ORDER BY 1;
 SELECT i.indexrelid::regclass AS index_of_parent FROM pg_index i
 JOIN pg_class c ON c.oid = i.indrelid
 WHERE c.relkind = 'p' AND c.relnamespace = 'storesync'::regnamespace
+ORDER BY 1;
+-- Nor does a foreign key join two tables that are dumped: pg_restore -j loads them in any order.
+SELECT c.conname AS foreign_key FROM pg_constraint c JOIN pg_extension e ON e.extname = 'storesync'
+WHERE c.contype = 'f' AND c.conrelid = ANY (e.extconfig) AND c.confrelid = ANY (e.extconfig)
 ORDER BY 1;
