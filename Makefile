@@ -10,7 +10,7 @@ MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox \
 	key rate_limit gcra rate rate_shared rate_sql listing credential \
 	set stock holder answer ledger \
-	order order_doc \
+	order order_doc order_time order_load order_map order_want order_book order_write order_fill order_json \
 	arena plain json sign platform shopee shopee_class shopee_judge shopee_order
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 

@@ -24,7 +24,9 @@
 #include "holder.h"
 #include "key.h"
 #include "ledger.h"
+#include "order.h"
 #include "outbox.h"
+#include "partition.h"
 #include "stock.h"
 
 PG_FUNCTION_INFO_V1(ledger_receive);
@@ -210,12 +212,16 @@ fill_answer(Answer *answer, const StockPlace *place, bool insufficient)
 	answer->version = place->version;
 }
 
-/* record writes what follows from a movement whose key is ours: ledger row, holder, outbox. */
+/* record writes what follows from a movement whose key is ours: ledger row, holder, short lines served, outbox. */
 static void
 record(const Movement *m, const Holder *holder, StockJournal *journal, StockPlace *place)
 {
+	FilledLine *filled;
+
 	stock_write(journal);
 	holder_book(holder, m->kind, m->qty, m->expires_at);
+	if (place->freed)
+		(void) order_fill(journal, &place, 1, &filled);
 	outbox_append(OUTBOX_STOCK, 1, &place->sku_id, &place->version);
 }
 
@@ -236,6 +242,7 @@ book(const Movement *m, Answer *answer)
 	holder.reference = m->reference;
 	answer_prepare(m->key);
 	stock_prepare();
+	partition_ensure("order_history", GetCurrentTimestamp());
 	stock_lock_place(holder.sku_id, holder.location_id, &place);
 	stock_journal_start(&journal);
 

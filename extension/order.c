@@ -1,4 +1,309 @@
 /*
  * order.c
+ *		ingest_order and ingest_orders: a page of order documents in, one
+ *		answer each out.
+ *
+ * The way of a page: read and judge every document; lock and load its orders
+ * and lines; look up new lines; lock the stock; decide document by document
+ * in memory; write it all; tell the outbox. When a document sets units free
+ * that short lines wait for, what is decided so far is written and they are
+ * served at once, before the page's next document is looked at.
  */
 #include "storesync.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+#include "order.h"
+#include "outbox.h"
+#include "partition.h"
+#include "set.h"
+
+PG_FUNCTION_INFO_V1(ingest_order);
+PG_FUNCTION_INFO_V1(ingest_orders);
+
+static void
+load_store(int32 store_id, PageStore *store)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(store_id)};
+	HeapTuple	tuple;
+	TupleDesc	desc;
+	bool		isnull;
+
+	ss_execute(&plan,
+			   "SELECT s.platform, s.shop_id, s.stock_from, s.returns = 'platform' "
+			   "FROM storesync.store s WHERE s.store_id = $1",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(SS_ERR_UNKNOWN_STORE),
+				 errmsg("store %d does not exist", store_id)));
+	tuple = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	store->store_id = store_id;
+	store->platform = DatumGetTextPP(SPI_getbinval(tuple, desc, 1, &isnull));
+	store->shop_id = DatumGetTextPP(SPI_getbinval(tuple, desc, 2, &isnull));
+	store->stock_from = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 3, &isnull));
+	store->trusts_returns = DatumGetBool(SPI_getbinval(tuple, desc, 4, &isnull));
+}
+
+/* prepare_partitions: before any lock, and before a statement opens the parents. */
+static void
+prepare_partitions(TimestampTz now)
+{
+	stock_prepare();
+	partition_ensure("sales_order_line", now);
+	partition_ensure("order_history", now);
+}
+
+/* patch_filled brings the page's lines in line with what filling has written. */
+static void
+patch_filled(OrderPage *page, const FilledLine *filled, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		for (int j = 0; j < page->norders; j++)
+		{
+			OrderLine  *line;
+
+			if (page->orders[j].order_id != filled[i].order_id)
+				continue;
+			line = order_line_find(&page->orders[j], filled[i].line_id);
+			line->reserved += filled[i].units;
+			line->missing -= filled[i].units;
+			line->location_id = filled[i].location_id;
+			line->effects++;
+			line->state = order_line_state(line);
+		}
+	}
+}
+
+/* freed_places collects the places with new units whose SKU has lines waiting. */
+static int
+freed_places(OrderPage *page, StockPlace **places)
+{
+	int			n = 0;
+
+	if (!page->shorts_known)
+		order_find_shorts(page->skus, page->nskus);
+	page->shorts_known = true;
+	for (int i = 0; i < page->nskus; i++)
+	{
+		PageSku    *sku = &page->skus[i];
+
+		for (int p = 0; p < sku->nplaces; p++)
+		{
+			if (sku->places[p]->freed && sku->has_short)
+				places[n++] = sku->places[p];
+			sku->places[p]->freed = false;
+		}
+	}
+	page->journal.freed = false;
+	return n;
+}
+
+/* serve_shorts gives freed units to short lines, the page's own among them. */
+static void
+serve_shorts(OrderPage *page)
+{
+	StockPlace **places;
+	FilledLine *filled;
+	int			nplaces;
+	int			nfilled;
+
+	if (!page->journal.freed)
+		return;
+	places = palloc(sizeof(StockPlace *) * Max(page->nplaces, 1));
+	nplaces = freed_places(page, places);
+	if (nplaces > 0)
+	{
+		order_write(page);
+		nfilled = order_fill(&page->journal, places, nplaces, &filled);
+		patch_filled(page, filled, nfilled);
+	}
+	pfree(places);
+}
+
+/* tell_outbox appends one row for each SKU whose stock or sales the page changed. */
+static void
+tell_outbox(const OrderPage *page)
+{
+	int64	   *subjects = palloc(sizeof(int64) * Max(page->nskus, 1));
+	int64	   *versions = palloc(sizeof(int64) * Max(page->nskus, 1));
+	int			n = 0;
+
+	for (int i = 0; i < page->nskus; i++)
+	{
+		const PageSku *sku = &page->skus[i];
+		bool		moved = sku->touched;
+
+		versions[n] = 0;
+		for (int p = 0; p < sku->nplaces; p++)
+		{
+			moved |= sku->places[p]->moved;
+			versions[n] = Max(versions[n], sku->places[p]->version);
+		}
+		if (moved)
+			subjects[n++] = sku->sku_id;
+	}
+	outbox_append(OUTBOX_STOCK, n, subjects, versions);
+}
+
+/* ingest books a page whose documents have been read. */
+static void
+ingest(OrderPage *page)
+{
+	static const Oid history_types[] = {
+		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID
+	};
+
+	page->order_of = palloc(sizeof(int) * Max(page->ndocs, 1));
+	page->history = set_create(lengthof(history_types), history_types, page->ndocs);
+	prepare_partitions(page->now);
+	order_load(page);
+	order_map(page);
+	stock_journal_start(&page->journal);
+	order_lock_stock(page);
+	page->journal.now = GetCurrentTimestamp();
+	for (int d = 0; d < page->ndocs; d++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		order_book(page, d);
+		serve_shorts(page);
+	}
+	order_write(page);
+	tell_outbox(page);
+}
+
+static void
+read_documents(OrderPage *page, JsonbContainer *array)
+{
+	page->now = GetCurrentTimestamp();
+	page->docs = palloc(sizeof(OrderDoc) * Max(page->ndocs, 1));
+	page->answers = palloc0(sizeof(DocAnswer) * Max(page->ndocs, 1));
+	for (int d = 0; d < page->ndocs; d++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		order_doc_read(getIthJsonbValueFromContainer(array, d), page->now, &page->docs[d]);
+	}
+}
+
+/* result_values turns an answer into the columns of order_result. */
+static void
+result_values(const OrderPage *page, int d, Datum *values, bool *nulls)
+{
+	nulls[0] = page->docs[d].order_sn == NULL;
+	nulls[1] = nulls[2] = false;
+	values[0] = PointerGetDatum(page->docs[d].order_sn);
+	values[1] = CStringGetTextDatum(page->answers[d].outcome);
+	values[2] = JsonbPGetDatum(page->answers[d].detail);
+}
+
+static void
+check_arguments(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("store and document cannot be null")));
+}
+
+/* ingest_order(store, doc): one document, one answer. */
+Datum
+ingest_order(PG_FUNCTION_ARGS)
+{
+	OrderPage	page = {.ndocs = 1};
+	SsSession	session;
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		nulls[3];
+	JsonbValue	document;
+	Jsonb	   *json;
+	HeapTupleHeader result;
+
+	check_arguments(fcinfo);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	desc = BlessTupleDesc(desc);
+	json = PG_GETARG_JSONB_P(1);
+	ss_enter(&session, "storesync.ingest_order()", true);
+	load_store(PG_GETARG_INT32(0), &page.store);
+	page.now = GetCurrentTimestamp();
+	page.docs = palloc(sizeof(OrderDoc));
+	page.answers = palloc0(sizeof(DocAnswer));
+	document.type = jbvBinary;
+	document.val.binary.data = &json->root;
+	document.val.binary.len = VARSIZE(json) - VARHDRSZ;
+	order_doc_read(&document, page.now, &page.docs[0]);
+	ingest(&page);
+	result_values(&page, 0, values, nulls);
+	result = SPI_returntuple(heap_form_tuple(desc, values, nulls), desc);
+	ss_leave(&session);
+	PG_RETURN_DATUM(HeapTupleHeaderGetDatum(result));
+}
+
+/* start_result makes the tuplestore that a set-returning call answers with. */
+static Tuplestorestate *
+start_result(FunctionCallInfo fcinfo, TupleDesc *desc)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	Tuplestorestate *store;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) || !(result->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	*desc = CreateTupleDescCopy(*desc);
+	store = tuplestore_begin_heap(true, false, work_mem);
+	result->returnMode = SFRM_Materialize;
+	result->setResult = store;
+	result->setDesc = *desc;
+	MemoryContextSwitchTo(old);
+	return store;
+}
+
+/* ingest_orders(store, docs): an array of documents, one answer each in their order. */
+Datum
+ingest_orders(PG_FUNCTION_ARGS)
+{
+	OrderPage	page = {0};
+	SsSession	session;
+	Tuplestorestate *store;
+	TupleDesc	desc;
+	Jsonb	   *json;
+
+	check_arguments(fcinfo);
+	store = start_result(fcinfo, &desc);
+	json = PG_GETARG_JSONB_P(1);
+	if (!JB_ROOT_IS_ARRAY(json) || JB_ROOT_IS_SCALAR(json))
+		ereport(ERROR,
+				(errcode(SS_ERR_BAD_DOCUMENT),
+				 errmsg("order documents are no JSON array")));
+	if (JB_ROOT_COUNT(json) > SS_MAX_PAGE)
+		ereport(ERROR,
+				(errcode(SS_ERR_BAD_DOCUMENT),
+				 errmsg("page has %u documents; at most %d are allowed", JB_ROOT_COUNT(json), SS_MAX_PAGE)));
+	ss_enter(&session, "storesync.ingest_orders()", true);
+	load_store(PG_GETARG_INT32(0), &page.store);
+	page.ndocs = JB_ROOT_COUNT(json);
+	read_documents(&page, &json->root);
+	ingest(&page);
+	for (int d = 0; d < page.ndocs; d++)
+	{
+		Datum		values[3];
+		bool		nulls[3];
+
+		result_values(&page, d, values, nulls);
+		tuplestore_putvalues(store, desc, values, nulls);
+	}
+	ss_leave(&session);
+	PG_RETURN_NULL();
+}

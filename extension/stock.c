@@ -246,7 +246,7 @@ stock_move(StockJournal *journal, StockPlace *place, MovementKind kind,
 	place->recorded_at = Max(place->recorded_at, journal->now);
 	place->moved = true;
 	if (on_hand_delta > reserved_delta)
-		place->freed = true;
+		place->freed = journal->freed = true;
 
 	move = &journal->moves[journal->n++];
 	memset(move, 0, sizeof(StockMove));

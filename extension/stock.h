@@ -70,6 +70,7 @@ typedef struct StockJournal
 	int			n;
 	int			capacity;
 	StockMove  *moves;
+	bool		freed;			/* some place has freed set */
 } StockJournal;
 
 /* Make the ledger's partitions that a call starting now may need. Before any lock. */

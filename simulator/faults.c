@@ -108,7 +108,7 @@ count_injected(Faults *faults, FaultKind kind)
 }
 
 FaultKind
-faults_draw(Faults *faults, uint32_t shop, const char *path)
+faults_draw(Faults *faults, uint32_t shop, const char *path, bool with_token)
 {
 	double		fraction;
 
@@ -117,12 +117,14 @@ faults_draw(Faults *faults, uint32_t shop, const char *path)
 	fraction = next_fraction(&faults->stream[shop]);
 	for (int kind = 0; kind < FAULT_ITEM_FAILURE; kind++)
 	{
-		if (fraction < faults->rules.rate[kind])
+		double		rate = kind == FAULT_AUTH && !with_token ? 0 : faults->rules.rate[kind];
+
+		if (fraction < rate)
 		{
 			count_injected(faults, (FaultKind) kind);
 			return (FaultKind) kind;
 		}
-		fraction -= faults->rules.rate[kind];
+		fraction -= rate;
 	}
 	return FAULT_NONE;
 }

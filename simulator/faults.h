@@ -55,8 +55,8 @@ extern const char *fault_name(FaultKind kind);
 extern FaultRules fault_rules_none(void);
 extern void faults_set(Faults *faults, const FaultRules *rules);
 
-/* The fault of this call, counted; FAULT_NONE mostly. */
-extern FaultKind faults_draw(Faults *faults, uint32_t shop, const char *path);
+/* The fault of this call, counted; FAULT_NONE mostly. A call without token meets no FAULT_AUTH. */
+extern FaultKind faults_draw(Faults *faults, uint32_t shop, const char *path, bool with_token);
 
 /* Whether this model's entry fails, counted. */
 extern bool faults_draw_item(Faults *faults, uint32_t shop, const char *path);

@@ -194,6 +194,31 @@ serve(Simulator *sim, const Options *options, const sigset_t *signals)
 	return ok;
 }
 
+/* Sets all parts up, serves, and takes them down. */
+static bool
+run(Simulator *sim, const Options *options, const sigset_t *signals)
+{
+	uint32_t	n_shops = sim->catalogue.n_shops;
+	uint32_t	limit = options->rate == 0 ? 0 : (uint32_t) (options->rate + options->burst - 1);
+	bool		ok;
+
+	market_init(&sim->market, &sim->catalogue, options->order_delay_ms * 1000,
+				options->return_on_cancel != 0);
+	tokens_init(&sim->tokens, &sim->catalogue, options->token_life_s, options->token_grace_s,
+				(uint64_t) options->seed);
+	calls_init(&sim->calls, n_shops, limit);
+	faults_init(&sim->faults, n_shops, (uint64_t) options->seed);
+	ok = trace_load(&sim->trace, options->trace, &sim->catalogue, options->speed) &&
+		serve(sim, options, signals);
+
+	trace_free(&sim->trace);
+	faults_free(&sim->faults);
+	calls_free(&sim->calls);
+	tokens_free(&sim->tokens);
+	market_free(&sim->market);
+	return ok;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -203,7 +228,6 @@ main(int argc, char **argv)
 	};
 	Simulator	sim;
 	sigset_t	signals;
-	uint32_t	n_shops;
 	bool		ok;
 
 	/* The threads inherit the mask: signals come to sigwait alone. */
@@ -217,22 +241,7 @@ main(int argc, char **argv)
 	memset(&sim, 0, sizeof(sim));
 	if (!read_options(&options, argc, argv))
 		return 2;
-	if (!catalogue_load(&sim.catalogue, options.catalogue))
-		return 1;
-	n_shops = sim.catalogue.n_shops;
-	market_init(&sim.market, &sim.catalogue, options.order_delay_ms * 1000, options.return_on_cancel != 0);
-	tokens_init(&sim.tokens, &sim.catalogue, options.token_life_s, options.token_grace_s,
-				(uint64_t) options.seed);
-	calls_init(&sim.calls, n_shops, options.rate == 0 ? 0 : (uint32_t) (options.rate + options.burst - 1));
-	faults_init(&sim.faults, n_shops, (uint64_t) options.seed);
-	ok = trace_load(&sim.trace, options.trace, &sim.catalogue, options.speed) &&
-		serve(&sim, &options, &signals);
-
-	trace_free(&sim.trace);
-	faults_free(&sim.faults);
-	calls_free(&sim.calls);
-	tokens_free(&sim.tokens);
-	market_free(&sim.market);
+	ok = catalogue_load(&sim.catalogue, options.catalogue) && run(&sim, &options, &signals);
 	catalogue_free(&sim.catalogue);
 	return ok ? 0 : 1;
 }

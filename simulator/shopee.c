@@ -250,7 +250,7 @@ serve_signed(ShopeeCall *call, const Endpoint *endpoint)
 		shopee_error(call->answer, "error_rate_limit", "Too many requests, please try later.");
 		return;
 	}
-	fault = faults_draw(&sim->faults, call->shop, endpoint->path);
+	fault = faults_draw(&sim->faults, call->shop, endpoint->path, !endpoint->public);
 	if (fault_before(call, fault))
 		return;
 	if (!endpoint->public && !tokens_valid(&sim->tokens, call->shop,

@@ -244,6 +244,7 @@ CREATE TABLE storesync.sales_order (
 	currency text,
 	PRIMARY KEY (store_id, order_sn)
 ) WITH (fillfactor = 85);
+CREATE UNIQUE INDEX ON storesync.sales_order (order_id);
 COMMENT ON TABLE storesync.sales_order IS
 'An order as its newest document says. update_time: of that document (fetched_at where the platform has none). recorded_at: when the order was first booked; its lines lie in the partition of that moment. stock_effect false: from before the cut-over.';
 

@@ -1,1 +1,38 @@
--- 40_order
+-- Orders: ingestion and what is due back (extension/order.c, docs/order.md).
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON storesync.order_history
+	FOR EACH ROW EXECUTE FUNCTION storesync.refuse_change();
+
+CREATE FUNCTION storesync.ingest_order(store int, doc jsonb) RETURNS storesync.order_result
+	AS 'MODULE_PATHNAME', 'ingest_order' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.ingest_order(int, jsonb) IS
+'Books one order document: what its lines want of the stock less what they have booked, so repeated, late and disordered documents come out right. Outcome, the worst word that fits: rejected (malformed; detail has the reason), stale (a newer document is booked), parked (a line has no listing or SKU), short (stock does not cover a line), applied, unchanged. Detail per line: line_id, state, qty (sold units), booked (units of the SKU it keeps off the shelf), reason. Errors: SS002 unknown store, 22004 null argument, 25006 read-only, 40001 under REPEATABLE READ. Document and rules: docs/order.md. Example: SELECT * FROM storesync.ingest_order(1, ''{"order_sn":"A1","status":"ready_to_ship","create_time":1760000000,"lines":[{"line_id":"1","sku":"T-SHIRT-M","qty":2}]}'');';
+
+CREATE FUNCTION storesync.ingest_orders(store int, docs jsonb) RETURNS SETOF storesync.order_result
+	AS 'MODULE_PATHNAME', 'ingest_orders' LANGUAGE C VOLATILE ROWS 50;
+COMMENT ON FUNCTION storesync.ingest_orders(int, jsonb) IS
+'Books a JSON array of at most 10000 order documents as ingest_order does, in their order and in one transaction; one row each in that order. A bad document is rejected alone. All orders and all stock are locked in one order, so calls never deadlock as long as each is a transaction of its own. Errors as ingest_order, and SS301 when docs is no array or too long. Example: SELECT order_sn, outcome FROM storesync.ingest_orders(1, ''[]'');';
+
+CREATE VIEW storesync.returns_due AS
+SELECT l.store_id, o.order_sn, l.line_id, k.code AS sku, d.units, d.since, d.cause, l.order_id
+FROM storesync.sales_order_line l
+JOIN storesync.sales_order o ON o.order_id = l.order_id
+JOIN storesync.sku k ON k.sku_id = l.sku_id
+CROSS JOIN LATERAL (
+	SELECT CASE
+			WHEN l.status IN ('cancelled', 'unpaid', 'ready_to_ship') THEN l.shipped - l.restocked
+			WHEN l.status = 'in_cancel' THEN l.shipped - l.restocked
+			WHEN l.returned_qty > 0 THEN least(l.shipped, l.returned_qty::numeric * l.pack)::bigint - l.restocked
+			WHEN l.cancelled_qty > 0
+				THEN l.shipped - (greatest(l.qty - l.cancelled_qty, 0)::numeric * l.pack)::bigint - l.restocked
+			ELSE 0 END AS units,
+		CASE
+			WHEN l.status IN ('cancelled', 'unpaid', 'ready_to_ship') THEN 'not collected'
+			WHEN l.status = 'in_cancel' OR l.returned_qty > 0 THEN 'return requested'
+			ELSE 'cancelled in transit' END AS cause,
+		coalesce(l.cancelled_at, o.update_time) AS since) d
+WHERE l.shipped > l.restocked
+	AND (l.status NOT IN ('shipped', 'completed', 'returned') OR l.cancelled_qty > 0 OR l.returned_qty > 0)
+	AND d.units > 0;
+COMMENT ON VIEW storesync.returns_due IS
+'Shipped lines whose goods should come back and have not: store, order, line, units of the SKU, since when (of the document that said so), cause: not collected (cancelled, or to be shipped again, after it had left), return requested, cancelled in transit (fewer units wanted than were shipped). Receiving the goods settles it.';

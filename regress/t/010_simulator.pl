@@ -520,7 +520,9 @@ error_is(post_call($refresh_path, { partner_id => $partner, shop_id => $shop, re
 	sign => 'x'), 'error_sign', 'not signed');
 
 start('token-grace' => 0, 'token-life' => 1);
-refresh_token($refresh);
+$sim->faults(auth => 1);
+error_is(refresh_token($refresh), '', 'tokens refused by a fault can be refreshed');
+$sim->faults();
 error_is(get_call($shop_info), 'invalid_acceess_token', 'without grace the old token ends at once');
 start('token-life' => 1);
 wait_until(sub { get_call($shop_info)->[1]{error} eq 'invalid_acceess_token' }, 'a token ends with its life');

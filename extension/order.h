@@ -1,0 +1,189 @@
+/*
+ * order.h
+ *		A page of orders on its way: loaded as a set, decided in memory,
+ *		written as a set.
+ *
+ * Locking: the row of each order in sales_order guards the order and its
+ * lines. A page locks its orders sorted by number, then all places of all
+ * SKUs that it may move (stock.h). Whoever locks an order also locks the
+ * SKUs of its short lines and tries to fill them, which lets order_fill.c
+ * pass over orders that somebody else has locked.
+ */
+#ifndef STORESYNC_ORDER_H
+#define STORESYNC_ORDER_H
+
+#include "storesync.h"
+
+#include "order_doc.h"
+#include "stock.h"
+
+/* In the order of the SQL type line_state. */
+typedef enum LineState
+{
+	LINE_PARKED,
+	LINE_SHORT,
+	LINE_RESERVED,
+	LINE_SHIPPED,
+	LINE_RESTOCKED,
+	LINE_CANCELLED,
+	LINE_KEPT
+} LineState;
+
+/* A line as it is booked. Ids are 0 and texts NULL where there is none. */
+typedef struct OrderLine
+{
+	bool		is_new;			/* not in the table yet */
+	bool		changed;		/* to be written */
+	text	   *line_id;
+	text	   *item_id;
+	text	   *model_id;
+	text	   *sku_code;
+	text	   *reason;
+	Numeric		unit_price;
+	int64		listing_id;
+	int64		sku_id;
+	int32		location_id;
+	int32		pack;
+	int64		qty;			/* sold units, as the platform counts */
+	int64		cancelled_qty;
+	int64		returned_qty;
+	int64		reserved;		/* units of the SKU */
+	int64		shipped;
+	int64		restocked;
+	int64		missing;		/* column "short" */
+	int32		effects;
+	TimestampTz cancelled_at;	/* DT_NOBEGIN: nothing is cancelled */
+	OrderStatus status;
+	LineState	state;
+} OrderLine;
+
+typedef struct Order
+{
+	bool		is_new;			/* made by this call, no document booked yet */
+	bool		changed;		/* the row is to be written */
+	int64		order_id;
+	text	   *order_sn;
+	OrderStatus status;
+	bool		stock_effect;
+	TimestampTz create_time;
+	TimestampTz update_time;
+	TimestampTz fetched_at;
+	TimestampTz recorded_at;
+	text	   *buyer;
+	text	   *currency;
+	int			nlines;
+	int			capacity;
+	OrderLine **lines;			/* sorted by line_id */
+	int			first_doc;		/* its first sound document in the page */
+} Order;
+
+typedef struct PageSku
+{
+	int64		sku_id;
+	int			nplaces;
+	StockPlace **places;		/* by location_id */
+	bool		touched;		/* the outbox tells of it */
+	bool		has_short;		/* may have short lines */
+} PageSku;
+
+typedef struct PageStore
+{
+	int32		store_id;
+	text	   *platform;
+	text	   *shop_id;
+	TimestampTz stock_from;
+	bool		trusts_returns; /* store.returns = 'platform' */
+} PageStore;
+
+/* What is answered for one document. */
+typedef struct DocAnswer
+{
+	const char *outcome;
+	Jsonb	   *detail;
+} DocAnswer;
+
+typedef struct OrderPage
+{
+	PageStore	store;
+	TimestampTz now;
+	int			ndocs;
+	OrderDoc   *docs;
+	DocAnswer  *answers;		/* one per document */
+	int		   *order_of;		/* document -> index in orders, -1: rejected */
+	int			norders;
+	Order	   *orders;			/* sorted by order_sn, bytewise */
+	int			nskus;
+	PageSku    *skus;			/* sorted by sku_id */
+	bool		shorts_known;	/* has_short of skus has been read */
+	int			nplaces;
+	StockPlace *places;			/* sorted by (sku_id, location_id) */
+	StockJournal journal;
+	struct SsSet *history;
+} OrderPage;
+
+/* order_load.c: lock and read the page's orders and their lines. */
+extern void order_load(OrderPage *page);
+extern OrderLine *order_line_find(const Order *order, const text *line_id);
+extern PageSku *order_page_sku(const OrderPage *page, int64 sku_id);
+
+/* order_map.c: listings and SKUs of lines that need one; then lock the stock that the page may move. */
+extern void order_map(OrderPage *page);
+extern void order_lock_stock(OrderPage *page);
+
+/* order_want.c: what a line's status wants of the stock. */
+typedef struct LineWant
+{
+	bool		ships;			/* the goods have left */
+	int64		reserved;
+	int64		shipped;
+	int64		restocked;		/* at most what is shipped */
+} LineWant;
+
+extern bool order_is_stale(const Order *order, const OrderDoc *doc);
+extern bool order_finished(OrderStatus status);
+extern int64 order_units(int64 qty, int32 pack);
+extern void order_want(const OrderPage *page, const OrderDoc *doc, const DocLine *doc_line,
+					   const OrderLine *line, LineWant *want);
+extern bool order_has_left(const OrderLine *line);
+extern bool order_settled(const OrderLine *line, const LineWant *want);
+extern bool order_still_short(const OrderLine *line);
+extern LineState order_line_state(const OrderLine *line);
+
+/* order_book.c: decide one document in memory. */
+extern void order_book(OrderPage *page, int doc_index);
+extern void order_effect_key(IdempotencyKey *key, const PageStore *store, TimestampTz create_time,
+							 const text *order_sn, const text *line_id, int32 effect);
+extern StockPlace *order_choose_place(StockPlace **places, int nplaces, int64 units);
+
+/* order_write.c: write what was decided, and forget that it was to be written. */
+extern void order_write(OrderPage *page);
+extern void order_insert(OrderPage *page);
+
+/* order_json.c: details of answers and lines of the history. */
+extern void order_answer_lines(OrderPage *page, int doc_index, const char *outcome);
+extern void order_answer_reject(OrderPage *page, int doc_index, const char *reason);
+extern Jsonb *order_history_lines(OrderLine **lines, int n);
+
+/* Names of SQL enum values. */
+extern const char *order_state_name(LineState state);
+extern LineState order_state_find(const char *name);
+
+/* order_fill.c */
+typedef struct FilledLine
+{
+	int64		order_id;
+	text	   *line_id;
+	int32		location_id;
+	int64		units;
+} FilledLine;
+
+/*
+ * Give what locked, sellable places have to the short lines of their SKUs,
+ * oldest paid order first. Ledger rows go through the journal and are
+ * written. Returns how many lines were filled; *filled tells which.
+ */
+extern int	order_fill(StockJournal *journal, StockPlace **places, int nplaces, FilledLine **filled);
+/* Which of the SKUs have lines that are short. Sets has_short. */
+extern void order_find_shorts(PageSku *skus, int nskus);
+
+#endif

@@ -1,0 +1,443 @@
+/*
+ * order_book.c
+ *		Books one document in memory: what it wants less what is booked, line
+ *		by line, on the balances of the locked places.
+ *
+ * Effects become ledger rows of their own: releasing, reserving, shipping,
+ * restocking. A line that ships units it has not reserved takes them from
+ * what is available in the same ship row: on hand falls by all of them,
+ * reserved by its own, so available never passes below zero in between.
+ */
+#include "storesync.h"
+
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "order.h"
+#include "set.h"
+
+/* What booking one line needs to know. */
+typedef struct Booking
+{
+	OrderPage  *page;
+	Order	   *order;
+	const OrderDoc *doc;
+} Booking;
+
+void
+order_effect_key(IdempotencyKey *key, const PageStore *store, TimestampTz create_time,
+				 const text *order_sn, const text *line_id, int32 effect)
+{
+	char		number[16];
+	const char *parts[5];
+	int			lengths[5];
+
+	snprintf(number, sizeof(number), "%d", effect);
+	parts[0] = VARDATA_ANY(store->platform);
+	parts[1] = VARDATA_ANY(store->shop_id);
+	parts[2] = VARDATA_ANY(order_sn);
+	parts[3] = VARDATA_ANY(line_id);
+	parts[4] = number;
+	lengths[0] = VARSIZE_ANY_EXHDR(store->platform);
+	lengths[1] = VARSIZE_ANY_EXHDR(store->shop_id);
+	lengths[2] = VARSIZE_ANY_EXHDR(order_sn);
+	lengths[3] = VARSIZE_ANY_EXHDR(line_id);
+	lengths[4] = strlen(number);
+	key_derive(key, create_time, 5, parts, lengths);
+}
+
+/* sells_before says that place a is preferred to b when both would do. */
+static bool
+sells_before(const StockPlace *a, const StockPlace *b)
+{
+	if (a->priority != b->priority)
+		return a->priority < b->priority;
+	return a->location_id < b->location_id;
+}
+
+/*
+ * order_choose_place picks where a line is booked: the first sellable place
+ * that covers it, else the one with most, else 'main' or the first. NULL when
+ * none sells.
+ */
+StockPlace *
+order_choose_place(StockPlace **places, int nplaces, int64 units)
+{
+	StockPlace *covers = NULL;
+	StockPlace *most = NULL;
+	StockPlace *usual = NULL;
+
+	for (int i = 0; i < nplaces; i++)
+	{
+		StockPlace *p = places[i];
+
+		if (!p->sellable)
+			continue;
+		if (stock_room(p) >= units && (covers == NULL || sells_before(p, covers)))
+			covers = p;
+		if (most == NULL || stock_room(p) > stock_room(most) ||
+			(stock_room(p) == stock_room(most) && sells_before(p, most)))
+			most = p;
+		if (usual == NULL || p->preferred || (!usual->preferred && sells_before(p, usual)))
+			usual = p;
+	}
+	if (covers != NULL)
+		return covers;
+	return most != NULL && stock_room(most) > 0 ? most : usual;
+}
+
+/* place_for returns where the line's units are, or where they are to be booked. */
+static StockPlace *
+place_for(PageSku *sku, const OrderLine *line, int64 units)
+{
+	if (line->reserved == 0 && line->shipped == 0)
+		return order_choose_place(sku->places, sku->nplaces, units);
+	for (int i = 0; i < sku->nplaces; i++)
+		if (sku->places[i]->location_id == line->location_id)
+			return sku->places[i];
+	elog(ERROR, "line \"%s\" holds stock at a place that is not locked", text_to_cstring(line->line_id));
+}
+
+/* effect moves stock for a line, under the key of the line's next effect. */
+static void
+effect(Booking *b, OrderLine *line, StockPlace *place, MovementKind kind, int64 on_hand, int64 reserved)
+{
+	StockMove  *move = stock_move(&b->page->journal, place, kind, on_hand, reserved);
+
+	line->effects++;
+	line->location_id = place->location_id;
+	move->order_id = b->order->order_id;
+	move->event_at = b->doc->update_time;
+	move->reference = line->line_id;
+	move->reason = cstring_to_text(order_status_name(line->status));
+	order_effect_key(&move->key, &b->page->store, b->order->create_time,
+					 b->order->order_sn, line->line_id, line->effects);
+}
+
+/* book_reserved brings the line's reservation to `wanted`, as far as the stock covers it. */
+static void
+book_reserved(Booking *b, OrderLine *line, PageSku *sku, int64 wanted)
+{
+	int64		more = wanted - line->reserved;
+	StockPlace *place = place_for(sku, line, Max(more, 0));
+	int64		take = place == NULL ? 0 : Min(more, stock_room(place));
+
+	if (take > 0)
+		effect(b, line, place, MOVE_RESERVE, 0, take);
+	else if (more < 0)
+		effect(b, line, place, MOVE_RELEASE, 0, more);
+	else if (place != NULL)
+		line->location_id = place->location_id;
+	line->reserved += more < 0 ? more : take;
+	line->missing = wanted - line->reserved;
+}
+
+/* book_shipped sends away what has left by the document: own units first, then what is available. */
+static void
+book_shipped(Booking *b, OrderLine *line, PageSku *sku, const LineWant *want, bool had_left)
+{
+	int64		more = Max(want->shipped - line->shipped - (had_left ? line->missing : 0), 0);
+	StockPlace *place = place_for(sku, line, more);
+	int64		own = Min(more, line->reserved);
+	int64		free = place == NULL ? 0 : Min(more - own, stock_room(place));
+	int64		back;
+
+	if (own + free > 0)
+		effect(b, line, place, MOVE_SHIP, -(own + free), -own);
+	line->reserved -= own;
+	line->shipped += own + free;
+	if (line->reserved > 0)
+		effect(b, line, place, MOVE_RELEASE, 0, -line->reserved);
+	line->reserved = 0;
+	line->missing = want->shipped - line->shipped;
+	back = Min(want->restocked, line->shipped) - line->restocked;
+	if (back > 0)
+		effect(b, line, place, MOVE_RESTOCK, back, 0);
+	line->restocked += Max(back, 0);
+}
+
+/* unmapped_reason says why a line is parked. */
+static text *
+unmapped_reason(const OrderLine *line)
+{
+	if (line->item_id != NULL)
+		return cstring_to_text(psprintf("no listing of item \"%s\", model \"%s\"",
+										text_to_cstring(line->item_id), text_to_cstring(line->model_id)));
+	if (line->sku_code != NULL)
+		return cstring_to_text(psprintf("no SKU \"%s\"", text_to_cstring(line->sku_code)));
+	return cstring_to_text("line names neither item nor SKU");
+}
+
+/* adopt takes over what the line is: its names and, when there is one, its mapping. */
+static void
+adopt(OrderLine *line, const DocLine *doc_line)
+{
+	line->item_id = doc_line->item_id;
+	line->model_id = doc_line->model_id;
+	line->sku_code = doc_line->sku;
+	line->listing_id = doc_line->listing_id;
+	line->sku_id = doc_line->sku_id;
+	line->pack = doc_line->resolved ? doc_line->pack : 1;
+	line->reason = NULL;
+	if (doc_line->listed_sku != NULL)
+		line->reason = cstring_to_text(psprintf("mapping warning: document says SKU \"%s\", listing has \"%s\"",
+												text_to_cstring(doc_line->sku),
+												text_to_cstring(doc_line->listed_sku)));
+}
+
+/* take_content copies what the document says of a line. */
+static void
+take_content(Booking *b, OrderLine *line, const DocLine *doc_line)
+{
+	int64		cancelled = doc_line->cancelled_qty;
+
+	/* cancelled before it left: the platform has all of it back */
+	if (doc_line->status == ORDER_CANCELLED && line->shipped == 0)
+		cancelled = doc_line->qty;
+	if (cancelled == 0)
+		line->cancelled_at = DT_NOBEGIN;
+	else if (cancelled > line->cancelled_qty)
+		line->cancelled_at = b->doc->update_time;
+	line->cancelled_qty = cancelled;
+	line->qty = doc_line->qty;
+	line->returned_qty = doc_line->returned_qty;
+	line->status = doc_line->status;
+	if (doc_line->unit_price != NULL)
+		line->unit_price = doc_line->unit_price;
+}
+
+/* book_stock moves the stock of a mapped line to what it wants. */
+static void
+book_stock(Booking *b, OrderLine *line, const LineWant *want, bool had_left)
+{
+	PageSku    *sku = order_page_sku(b->page, line->sku_id);
+
+	if (sku == NULL)
+		elog(ERROR, "SKU of line \"%s\" is not locked", text_to_cstring(line->line_id));
+	if (want->ships)
+		book_shipped(b, line, sku, want, had_left);
+	else
+		book_reserved(b, line, sku, want->reserved);
+	sku->has_short |= order_still_short(line);
+}
+
+static bool
+same_text(const text *a, const text *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return ss_text_compare(a, b) == 0;
+}
+
+static bool
+same_price(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+/* same_line says that nothing needs to be written. */
+static bool
+same_line(const OrderLine *a, const OrderLine *b)
+{
+	return a->listing_id == b->listing_id && a->sku_id == b->sku_id && a->location_id == b->location_id &&
+		a->pack == b->pack && a->qty == b->qty && a->cancelled_qty == b->cancelled_qty &&
+		a->returned_qty == b->returned_qty && a->reserved == b->reserved && a->shipped == b->shipped &&
+		a->restocked == b->restocked && a->missing == b->missing && a->effects == b->effects &&
+		a->cancelled_at == b->cancelled_at && a->status == b->status && a->state == b->state &&
+		same_text(a->item_id, b->item_id) && same_text(a->model_id, b->model_id) &&
+		same_text(a->sku_code, b->sku_code) && same_text(a->reason, b->reason) &&
+		same_price(a->unit_price, b->unit_price);
+}
+
+/* first_sight makes the line of a document that the order does not have yet. */
+static OrderLine *
+first_sight(const Booking *b, const DocLine *doc_line)
+{
+	OrderLine  *line = palloc0(sizeof(OrderLine));
+	bool		before = b->order->create_time < b->page->store.stock_from;
+
+	line->is_new = true;
+	line->line_id = doc_line->line_id;
+	line->cancelled_at = DT_NOBEGIN;
+	line->state = LINE_CANCELLED;
+	line->status = ORDER_UNPAID;
+	if (!b->order->stock_effect || (before && order_finished(doc_line->status)))
+		line->state = LINE_KEPT;
+	return line;
+}
+
+/* book_line books one line of a document; true when the line changed. */
+static bool
+book_line(Booking *b, OrderLine *line, const DocLine *doc_line)
+{
+	OrderLine	old = *line;
+	LineWant	want;
+	bool		had_left = order_has_left(line);
+	bool		settled;
+
+	if (line->is_new || (line->sku_id == 0 && line->state != LINE_KEPT))
+		adopt(line, doc_line);
+	order_want(b->page, b->doc, doc_line, line, &want);
+	settled = order_settled(line, &want);
+	take_content(b, line, doc_line);
+	if (line->state == LINE_KEPT)
+		line->reason = NULL;
+	else if (line->sku_id != 0)
+	{
+		if (!settled)
+			book_stock(b, line, &want, had_left);
+		line->state = order_line_state(line);
+	}
+	else
+	{
+		bool		wants = want.reserved > 0 || want.shipped > 0;
+
+		line->state = wants ? LINE_PARKED : LINE_CANCELLED;
+		line->reason = wants ? unmapped_reason(line) : NULL;
+	}
+	if (line->is_new && !line->changed)
+		return true;
+	return !same_line(&old, line);
+}
+
+static int
+compare_lines(const void *a, const void *b)
+{
+	return ss_text_compare((*(OrderLine *const *) a)->line_id, (*(OrderLine *const *) b)->line_id);
+}
+
+/* add_lines merges new lines into an order's sorted array. */
+static void
+add_lines(Order *order, OrderLine **added, int n)
+{
+	if (n == 0)
+		return;
+	if (order->nlines + n > order->capacity)
+	{
+		order->capacity = order->nlines + n;
+		order->lines = order->lines == NULL ? palloc(sizeof(OrderLine *) * order->capacity) :
+			repalloc(order->lines, sizeof(OrderLine *) * order->capacity);
+	}
+	memcpy(order->lines + order->nlines, added, sizeof(OrderLine *) * n);
+	order->nlines += n;
+	qsort(order->lines, order->nlines, sizeof(OrderLine *), compare_lines);
+}
+
+/* book_head takes over what the document says of the order itself; true when that changed anything but its times. */
+static bool
+book_head(Order *order, const OrderDoc *doc)
+{
+	bool		content = order->status != doc->status ||
+		(doc->buyer != NULL && !same_text(order->buyer, doc->buyer)) ||
+		(doc->currency != NULL && !same_text(order->currency, doc->currency));
+
+	if (!content && order->update_time == doc->update_time && order->fetched_at == doc->fetched_at)
+		return false;
+	order->changed = true;
+	order->status = doc->status;
+	order->update_time = doc->update_time;
+	order->fetched_at = doc->fetched_at;
+	if (doc->buyer != NULL)
+		order->buyer = doc->buyer;
+	if (doc->currency != NULL)
+		order->currency = doc->currency;
+	return content;
+}
+
+/* outcome_of finds the worst word for a document whose lines have been booked. */
+static const char *
+outcome_of(const Order *order, const OrderDoc *doc, bool changed)
+{
+	const char *outcome = changed ? "applied" : "unchanged";
+
+	for (int i = 0; i < doc->nlines; i++)
+	{
+		OrderLine  *line = order_line_find(order, doc->lines[i].line_id);
+
+		if (line->state == LINE_PARKED)
+			return "parked";
+		if (line->state == LINE_SHORT)
+			outcome = "short";
+	}
+	return outcome;
+}
+
+/* note_history queues the row that tells what a document changed. */
+static void
+note_history(OrderPage *page, const Order *order, const char *outcome, OrderLine **lines, int n)
+{
+	SsSet	   *set = page->history;
+
+	set_add_row(set);
+	set_put(set, 0, Int64GetDatum(order->order_id));
+	set_put(set, 1, TimestampTzGetDatum(page->now));
+	set_put(set, 2, TimestampTzGetDatum(order->update_time));
+	set_put(set, 3, TimestampTzGetDatum(order->fetched_at));
+	set_put(set, 4, CStringGetTextDatum(order_status_name(order->status)));
+	set_put(set, 5, CStringGetTextDatum(outcome));
+	set_put_pointer(set, 6, n > 0 ? order_history_lines(lines, n) : NULL);
+}
+
+/* book_lines books all lines of a document; returns how many changed, into `changed`. */
+static int
+book_lines(Booking *b, OrderLine **changed)
+{
+	OrderLine **added = palloc(sizeof(OrderLine *) * b->doc->nlines);
+	int			nadded = 0;
+	int			nchanged = 0;
+
+	for (int i = 0; i < b->doc->nlines; i++)
+	{
+		const DocLine *doc_line = &b->doc->lines[i];
+		OrderLine  *line = order_line_find(b->order, doc_line->line_id);
+
+		if (line == NULL)
+			line = added[nadded++] = first_sight(b, doc_line);
+		if (book_line(b, line, doc_line))
+		{
+			PageSku    *sku = order_page_sku(b->page, line->sku_id);
+
+			line->changed = true;
+			changed[nchanged++] = line;
+			if (sku != NULL)
+				sku->touched = true;
+		}
+	}
+	add_lines(b->order, added, nadded);
+	pfree(added);
+	return nchanged;
+}
+
+void
+order_book(OrderPage *page, int d)
+{
+	OrderDoc   *doc = &page->docs[d];
+	Booking		b = {page, NULL, doc};
+	OrderLine **changed;
+	const char *outcome;
+	bool		head;
+	int			n;
+
+	if (doc->reject != NULL)
+	{
+		order_answer_reject(page, d, doc->reject);
+		return;
+	}
+	b.order = &page->orders[page->order_of[d]];
+	if (order_is_stale(b.order, doc))
+	{
+		order_answer_lines(page, d, "stale");
+		return;
+	}
+	changed = palloc(sizeof(OrderLine *) * doc->nlines);
+	head = b.order->is_new || book_head(b.order, doc);
+	b.order->is_new = false;
+	n = book_lines(&b, changed);
+	outcome = outcome_of(b.order, doc, head || n > 0);
+	if (head || n > 0)
+		note_history(page, b.order, outcome, changed, n);
+	order_answer_lines(page, d, outcome);
+	pfree(changed);
+}

@@ -1,0 +1,274 @@
+/*
+ * order_write.c
+ *		Writes what a page decided, a statement a table whatever the number of
+ *		orders. The page may go on afterwards: what was written is marked so.
+ */
+#include "storesync.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "order.h"
+#include "set.h"
+
+/* Columns of sales_order as order_insert hands them over. */
+enum
+{
+	O_STORE, O_SN, O_STATUS, O_EFFECT, O_CREATE, O_UPDATE, O_FETCHED, O_RECORDED, O_BUYER, O_CURRENCY, O_COLUMNS
+};
+
+/* moves_stock: an order from before the cut-over that arrives finished is kept for analysis only. */
+static bool
+moves_stock(const OrderPage *page, const OrderDoc *doc)
+{
+	if (doc->create_time >= page->store.stock_from)
+		return true;
+	for (int i = 0; i < doc->nlines; i++)
+		if (!order_finished(doc->lines[i].status))
+			return true;
+	return false;
+}
+
+static void
+put_order(SsSet *set, const OrderPage *page, const OrderDoc *doc)
+{
+	set_add_row(set);
+	set_put(set, O_STORE, Int32GetDatum(page->store.store_id));
+	set_put_pointer(set, O_SN, doc->order_sn);
+	set_put(set, O_STATUS, CStringGetTextDatum(order_status_name(doc->status)));
+	set_put(set, O_EFFECT, BoolGetDatum(moves_stock(page, doc)));
+	set_put(set, O_CREATE, TimestampTzGetDatum(doc->create_time));
+	set_put(set, O_UPDATE, TimestampTzGetDatum(doc->update_time));
+	set_put(set, O_FETCHED, TimestampTzGetDatum(doc->fetched_at));
+	set_put(set, O_RECORDED, TimestampTzGetDatum(page->now));
+	set_put_pointer(set, O_BUYER, doc->buyer);
+	set_put_pointer(set, O_CURRENCY, doc->currency);
+}
+
+/* adopt_order fills in an order that this call has made from its first document. */
+static void
+adopt_order(const OrderPage *page, Order *order, int64 order_id)
+{
+	const OrderDoc *doc = &page->docs[order->first_doc];
+
+	order->is_new = true;
+	order->order_id = order_id;
+	order->status = doc->status;
+	order->stock_effect = moves_stock(page, doc);
+	order->create_time = doc->create_time;
+	order->update_time = doc->update_time;
+	order->fetched_at = doc->fetched_at;
+	order->recorded_at = page->now;
+	order->buyer = doc->buyer;
+	order->currency = doc->currency;
+}
+
+/*
+ * order_insert makes the orders that do not exist yet, in the page's order.
+ * What another session makes at the same moment is waited for and then left
+ * to be locked as an existing one.
+ */
+void
+order_insert(OrderPage *page)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid element_types[O_COLUMNS] = {
+		INT4OID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID
+	};
+	SsSet	   *set = set_create(O_COLUMNS, element_types, page->norders);
+	int			at = 0;
+
+	for (int i = 0; i < page->norders; i++)
+		put_order(set, page, &page->docs[page->orders[i].first_doc]);
+	if (set->rows == 0)
+		return;
+	set_execute(&plan,
+				"INSERT INTO storesync.sales_order "
+				"(store_id, order_sn, status, stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency) "
+				"SELECT u.a, u.b, u.c::storesync.order_status, u.d, u.e, u.f, u.g, u.h, u.i, u.j "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY "
+				"AS u (a, b, c, d, e, f, g, h, i, j, ord) "
+				"WHERE NOT EXISTS (SELECT FROM storesync.sales_order o WHERE o.store_id = u.a AND o.order_sn = u.b) "
+				"ORDER BY u.ord ON CONFLICT DO NOTHING RETURNING order_sn, order_id",
+				SPI_OK_INSERT_RETURNING, set);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		bool		isnull;
+		text	   *sn = DatumGetTextPP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+
+		while (ss_text_compare(page->orders[at].order_sn, sn) != 0)
+			at++;				/* rows come back in the page's order */
+		adopt_order(page, &page->orders[at++],
+					DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull)));
+	}
+}
+
+/* write_heads updates the orders whose newest document says something else than the row. */
+static void
+write_heads(OrderPage *page)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid element_types[] = {INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
+	SsSet	   *set = set_create(7, element_types, page->norders);
+
+	for (int i = 0; i < page->norders; i++)
+	{
+		Order	   *order = &page->orders[i];
+
+		if (!order->changed)
+			continue;
+		order->changed = false;
+		set_add_row(set);
+		set_put(set, 0, Int32GetDatum(page->store.store_id));
+		set_put_pointer(set, 1, order->order_sn);
+		set_put(set, 2, CStringGetTextDatum(order_status_name(order->status)));
+		set_put(set, 3, TimestampTzGetDatum(order->update_time));
+		set_put(set, 4, TimestampTzGetDatum(order->fetched_at));
+		set_put_pointer(set, 5, order->buyer);
+		set_put_pointer(set, 6, order->currency);
+	}
+	set_execute(&plan,
+				"UPDATE storesync.sales_order o SET status = u.c::storesync.order_status, update_time = u.d, "
+				"       fetched_at = u.e, buyer = u.f, currency = u.g "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7) AS u (a, b, c, d, e, f, g) "
+				"WHERE o.store_id = u.a AND o.order_sn = u.b",
+				SPI_OK_UPDATE, set);
+}
+
+/* Columns of sales_order_line, for both statements. */
+enum
+{
+	N_RECORDED, N_ORDER, N_LINE, N_LISTING, N_SKU, N_ORDERED, N_CANCELLED_AT, N_QTY, N_CANCELLED, N_RETURNED,
+	N_RESERVED, N_SHIPPED, N_RESTOCKED, N_SHORT, N_STORE, N_LOCATION, N_PACK, N_EFFECTS, N_STATUS, N_STATE,
+	N_ITEM, N_MODEL, N_SKU_CODE, N_PRICE, N_REASON, N_COLUMNS
+};
+
+static const Oid line_types[N_COLUMNS] = {
+	TIMESTAMPTZOID, INT8OID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID,
+	INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID,
+	TEXTOID, TEXTOID, TEXTOID, NUMERICOID, TEXTOID
+};
+
+#define LINE_UNNEST \
+	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, " \
+	"$21, $22, $23, $24, $25) AS u (recorded_at, order_id, line_id, listing_id, sku_id, ordered_at, cancelled_at, " \
+	"qty, cancelled_qty, returned_qty, reserved, shipped, restocked, short, store_id, location_id, pack, effects, " \
+	"status, state, item_id, model_id, sku_code, unit_price, reason) "
+
+static void
+put_line(SsSet *set, const OrderPage *page, const Order *order, const OrderLine *line)
+{
+	set_add_row(set);
+	set_put(set, N_RECORDED, TimestampTzGetDatum(order->recorded_at));
+	set_put(set, N_ORDER, Int64GetDatum(order->order_id));
+	set_put_pointer(set, N_LINE, line->line_id);
+	if (line->listing_id != 0)
+		set_put(set, N_LISTING, Int64GetDatum(line->listing_id));
+	if (line->sku_id != 0)
+		set_put(set, N_SKU, Int64GetDatum(line->sku_id));
+	set_put(set, N_ORDERED, TimestampTzGetDatum(order->create_time));
+	if (line->cancelled_at != DT_NOBEGIN)
+		set_put(set, N_CANCELLED_AT, TimestampTzGetDatum(line->cancelled_at));
+	set_put(set, N_QTY, Int64GetDatum(line->qty));
+	set_put(set, N_CANCELLED, Int64GetDatum(line->cancelled_qty));
+	set_put(set, N_RETURNED, Int64GetDatum(line->returned_qty));
+	set_put(set, N_RESERVED, Int64GetDatum(line->reserved));
+	set_put(set, N_SHIPPED, Int64GetDatum(line->shipped));
+	set_put(set, N_RESTOCKED, Int64GetDatum(line->restocked));
+	set_put(set, N_SHORT, Int64GetDatum(line->missing));
+	set_put(set, N_STORE, Int32GetDatum(page->store.store_id));
+	if (line->location_id != 0)
+		set_put(set, N_LOCATION, Int32GetDatum(line->location_id));
+	set_put(set, N_PACK, Int32GetDatum(line->pack));
+	set_put(set, N_EFFECTS, Int32GetDatum(line->effects));
+	set_put(set, N_STATUS, CStringGetTextDatum(order_status_name(line->status)));
+	set_put(set, N_STATE, CStringGetTextDatum(order_state_name(line->state)));
+	set_put_pointer(set, N_ITEM, line->item_id);
+	set_put_pointer(set, N_MODEL, line->model_id);
+	set_put_pointer(set, N_SKU_CODE, line->sku_code);
+	set_put_pointer(set, N_PRICE, line->unit_price);
+	set_put_pointer(set, N_REASON, line->reason);
+}
+
+static void
+insert_lines(SsSet *set)
+{
+	static SPIPlanPtr plan = NULL;
+
+	set_execute(&plan,
+				"INSERT INTO storesync.sales_order_line "
+				"(recorded_at, order_id, line_id, listing_id, sku_id, ordered_at, cancelled_at, qty, cancelled_qty, "
+				"returned_qty, reserved, shipped, restocked, short, store_id, location_id, pack, effects, status, state, "
+				"item_id, model_id, sku_code, unit_price, reason) "
+				"SELECT u.recorded_at, u.order_id, u.line_id, u.listing_id, u.sku_id, u.ordered_at, u.cancelled_at, "
+				"u.qty, u.cancelled_qty, u.returned_qty, u.reserved, u.shipped, u.restocked, u.short, u.store_id, "
+				"u.location_id, u.pack, u.effects, u.status::storesync.order_status, u.state::storesync.line_state, "
+				"u.item_id, u.model_id, u.sku_code, u.unit_price, u.reason " LINE_UNNEST,
+				SPI_OK_INSERT, set);
+}
+
+static void
+update_lines(SsSet *set)
+{
+	static SPIPlanPtr plan = NULL;
+
+	set_execute(&plan,
+				"UPDATE storesync.sales_order_line l SET listing_id = u.listing_id, sku_id = u.sku_id, "
+				"cancelled_at = u.cancelled_at, qty = u.qty, cancelled_qty = u.cancelled_qty, "
+				"returned_qty = u.returned_qty, reserved = u.reserved, shipped = u.shipped, restocked = u.restocked, "
+				"short = u.short, location_id = u.location_id, pack = u.pack, effects = u.effects, "
+				"status = u.status::storesync.order_status, state = u.state::storesync.line_state, "
+				"item_id = u.item_id, model_id = u.model_id, sku_code = u.sku_code, unit_price = u.unit_price, "
+				"reason = u.reason " LINE_UNNEST
+				"WHERE l.order_id = u.order_id AND l.line_id = u.line_id AND l.recorded_at = u.recorded_at",
+				SPI_OK_UPDATE, set);
+}
+
+static void
+write_lines(OrderPage *page)
+{
+	SsSet	   *fresh = set_create(N_COLUMNS, line_types, page->norders);
+	SsSet	   *known = set_create(N_COLUMNS, line_types, 4);
+
+	for (int i = 0; i < page->norders; i++)
+	{
+		Order	   *order = &page->orders[i];
+
+		for (int j = 0; j < order->nlines; j++)
+		{
+			OrderLine  *line = order->lines[j];
+
+			if (!line->changed)
+				continue;
+			put_line(line->is_new ? fresh : known, page, order, line);
+			line->is_new = line->changed = false;
+		}
+	}
+	insert_lines(fresh);
+	update_lines(known);
+}
+
+static void
+write_history(OrderPage *page)
+{
+	static SPIPlanPtr plan = NULL;
+
+	set_execute(&plan,
+				"INSERT INTO storesync.order_history "
+				"(order_id, recorded_at, update_time, fetched_at, status, outcome, lines) "
+				"SELECT u.a, u.b, u.c, u.d, u.e::storesync.order_status, u.f, u.g "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7) AS u (a, b, c, d, e, f, g)",
+				SPI_OK_INSERT, page->history);
+	page->history->rows = 0;
+}
+
+void
+order_write(OrderPage *page)
+{
+	stock_write(&page->journal);
+	write_heads(page);
+	write_lines(page);
+	write_history(page);
+}
