@@ -185,21 +185,26 @@ adopt(OrderLine *line, const DocLine *doc_line)
 												text_to_cstring(doc_line->listed_sku)));
 }
 
-/* take_content copies what the document says of a line. */
+/*
+ * take_content copies what the document says of a line. Once units have left,
+ * a smaller qty is noted as a larger cancelled_qty: what was ordered and sent
+ * stays on record, and what is live is the same.
+ */
 static void
 take_content(Booking *b, OrderLine *line, const DocLine *doc_line)
 {
-	int64		cancelled = doc_line->cancelled_qty;
+	int64		qty = line->shipped > 0 ? Max(line->qty, doc_line->qty) : doc_line->qty;
+	int64		cancelled = Min(doc_line->cancelled_qty, doc_line->qty) + qty - doc_line->qty;
 
 	/* cancelled before it left: the platform has all of it back */
 	if (doc_line->status == ORDER_CANCELLED && line->shipped == 0)
-		cancelled = doc_line->qty;
+		cancelled = qty;
 	if (cancelled == 0)
 		line->cancelled_at = DT_NOBEGIN;
 	else if (cancelled > line->cancelled_qty)
 		line->cancelled_at = b->doc->update_time;
 	line->cancelled_qty = cancelled;
-	line->qty = doc_line->qty;
+	line->qty = qty;
 	line->returned_qty = doc_line->returned_qty;
 	line->status = doc_line->status;
 	if (doc_line->unit_price != NULL)

@@ -1,1 +1,217 @@
--- 85_invariant
+-- What must always hold (docs/invariant.md). Each function returns no row when it does; hot tables
+-- carry no foreign keys, so these prove what foreign keys would.
+
+CREATE FUNCTION storesync.place_name(sku_id bigint, location_id int) RETURNS text
+LANGUAGE SQL STABLE AS $$
+	SELECT coalesce((SELECT s.code FROM storesync.sku s WHERE s.sku_id = $1), 'SKU ' || $1) || ' at '
+		|| coalesce((SELECT c.code FROM storesync.location c WHERE c.location_id = $2), 'location ' || $2)
+$$;
+COMMENT ON FUNCTION storesync.place_name(bigint, int) IS
+'How findings name a SKU at a location: ''CODE at CODE''. Example: SELECT storesync.place_name(1, 1);';
+
+CREATE FUNCTION storesync.line_name(order_id bigint, line_id text) RETURNS text
+LANGUAGE SQL STABLE AS $$
+	SELECT coalesce((SELECT t.platform || ' ' || t.shop_id || ' ' || o.order_sn
+		FROM storesync.sales_order o JOIN storesync.store t ON t.store_id = o.store_id
+		WHERE o.order_id = $1), 'order ' || $1) || ' line ' || $2
+$$;
+COMMENT ON FUNCTION storesync.line_name(bigint, text) IS
+'How findings name a line of an order: platform, shop, order number, line. Example: SELECT storesync.line_name(1, ''1'');';
+
+-- One sort of the ledger serves versions, chain, sums and record times.
+CREATE FUNCTION storesync.invariant_ledger() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT x.invariant, storesync.place_name(w.sku_id, w.location_id), x.detail
+	FROM (SELECT g.sku_id, g.location_id, g.version, g.on_hand, g.reserved, g.on_hand_delta, g.reserved_delta,
+				g.recorded_at, lag(g.version, 1, 0::bigint) OVER p AS version_before,
+				lag(g.on_hand, 1, 0::bigint) OVER p AS on_hand_before,
+				lag(g.reserved, 1, 0::bigint) OVER p AS reserved_before,
+				lag(g.recorded_at) OVER p AS recorded_before,
+				sum(g.on_hand_delta) OVER p AS on_hand_sum, sum(g.reserved_delta) OVER p AS reserved_sum
+			FROM storesync.ledger g
+			WINDOW p AS (PARTITION BY g.sku_id, g.location_id ORDER BY g.version)) w
+	CROSS JOIN LATERAL (VALUES
+		('ledger version', w.version <> w.version_before + 1,
+			format('version %s follows %s', w.version, w.version_before)),
+		('ledger chain', w.on_hand <> w.on_hand_before + w.on_hand_delta
+				OR w.reserved <> w.reserved_before + w.reserved_delta,
+			format('version %s: %s/%s and %s/%s give %s/%s', w.version, w.on_hand_before, w.reserved_before,
+				w.on_hand_delta, w.reserved_delta, w.on_hand, w.reserved)),
+		('ledger sum', w.on_hand <> w.on_hand_sum OR w.reserved <> w.reserved_sum,
+			format('version %s: deltas sum up to %s/%s, balance is %s/%s', w.version, w.on_hand_sum, w.reserved_sum,
+				w.on_hand, w.reserved)),
+		('ledger time', w.recorded_at < w.recorded_before,
+			format('version %s was recorded before version %s', w.version, w.version_before))
+		) x (invariant, broken, detail)
+	WHERE x.broken
+$$;
+COMMENT ON FUNCTION storesync.invariant_ledger() IS
+'Per SKU and location: versions run from 1 without gaps, each balance is the one before plus the deltas, deltas sum up to the balance, record times never fall. No rows when all hold. Example: SELECT * FROM storesync.invariant_ledger();';
+
+CREATE FUNCTION storesync.invariant_available() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'available', storesync.place_name(t.sku_id, t.location_id),
+		format('%s on hand, %s reserved', t.on_hand, t.reserved)
+	FROM storesync.stock t LEFT JOIN storesync.sku s ON s.sku_id = t.sku_id
+	WHERE t.reserved < 0 OR (t.on_hand < t.reserved AND s.allow_backorder IS NOT TRUE)
+$$;
+COMMENT ON FUNCTION storesync.invariant_available() IS
+'Nothing is reserved twice: reserved is not negative, and not above on hand unless the SKU allows backorder. No rows when it holds. Example: SELECT * FROM storesync.invariant_available();';
+
+CREATE FUNCTION storesync.invariant_reserved() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'reserved', storesync.place_name(sku_id, location_id),
+		format('ledger has %s, order lines and reservations hold %s', coalesce(t.reserved, 0), coalesce(h.units, 0))
+	FROM storesync.stock t
+	FULL JOIN (SELECT u.sku_id, u.location_id, sum(u.units) AS units
+			FROM (SELECT l.sku_id, l.location_id, l.reserved AS units FROM storesync.sales_order_line l
+					WHERE l.reserved > 0
+				UNION ALL SELECT r.sku_id, r.location_id, r.qty FROM storesync.reservation r) u
+			GROUP BY u.sku_id, u.location_id) h USING (sku_id, location_id)
+	WHERE coalesce(t.reserved, 0) <> coalesce(h.units, 0)
+$$;
+COMMENT ON FUNCTION storesync.invariant_reserved() IS
+'Reserved stock of each SKU and location is what order lines and direct reservations hold of it. No rows when it holds. Example: SELECT * FROM storesync.invariant_reserved();';
+
+CREATE FUNCTION storesync.invariant_holder() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'holder', storesync.place_name(sku_id, location_id) || ' for "' || reference || '"',
+		format('ledger has %s reserved, %s shipped, %s restocked; holders have %s, %s, %s',
+			coalesce(g.reserved, 0), coalesce(g.shipped, 0), coalesce(g.restocked, 0),
+			coalesce(r.qty, 0), coalesce(s.shipped, 0), coalesce(s.restocked, 0))
+	FROM (SELECT l.sku_id, l.location_id, coalesce(l.reference, '') AS reference, sum(l.reserved_delta) AS reserved,
+				coalesce(-sum(l.on_hand_delta) FILTER (WHERE l.kind = 'ship'), 0) AS shipped,
+				coalesce(sum(l.on_hand_delta) FILTER (WHERE l.kind = 'restock'), 0) AS restocked
+			FROM storesync.ledger l
+			WHERE l.order_id IS NULL AND l.kind IN ('reserve', 'release', 'ship', 'restock')
+			GROUP BY l.sku_id, l.location_id, coalesce(l.reference, '')) g
+	FULL JOIN storesync.reservation r USING (sku_id, location_id, reference)
+	FULL JOIN storesync.shipment s USING (sku_id, location_id, reference)
+	WHERE coalesce(g.reserved, 0) <> coalesce(r.qty, 0) OR coalesce(g.shipped, 0) <> coalesce(s.shipped, 0)
+		OR coalesce(g.restocked, 0) <> coalesce(s.restocked, 0)
+$$;
+COMMENT ON FUNCTION storesync.invariant_holder() IS
+'What direct calls hold, sent and took back by reference is what their ledger rows say. No rows when it holds. Example: SELECT * FROM storesync.invariant_holder();';
+
+CREATE FUNCTION storesync.invariant_effect() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'effect', storesync.line_name(order_id, line_id),
+		format('line has %s effects, %s reserved, %s shipped, %s restocked; its ledger rows %s, %s, %s, %s',
+			coalesce(l.effects, 0), coalesce(l.reserved, 0), coalesce(l.shipped, 0), coalesce(l.restocked, 0),
+			coalesce(g.effects, 0), coalesce(g.reserved, 0), coalesce(g.shipped, 0), coalesce(g.restocked, 0))
+	FROM (SELECT x.order_id, x.line_id, x.effects, x.reserved, x.shipped, x.restocked
+			FROM storesync.sales_order_line x) l
+	FULL JOIN (SELECT x.order_id, x.reference AS line_id, count(*) AS effects, sum(x.reserved_delta) AS reserved,
+				coalesce(-sum(x.on_hand_delta) FILTER (WHERE x.on_hand_delta < 0), 0) AS shipped,
+				coalesce(sum(x.on_hand_delta) FILTER (WHERE x.on_hand_delta > 0), 0) AS restocked
+			FROM storesync.ledger x
+			WHERE x.order_id IS NOT NULL
+			GROUP BY x.order_id, x.reference) g USING (order_id, line_id)
+	WHERE coalesce(l.effects, 0) <> coalesce(g.effects, 0) OR coalesce(l.reserved, 0) <> coalesce(g.reserved, 0)
+		OR coalesce(l.shipped, 0) <> coalesce(g.shipped, 0) OR coalesce(l.restocked, 0) <> coalesce(g.restocked, 0)
+$$;
+COMMENT ON FUNCTION storesync.invariant_effect() IS
+'Each order line has booked what its ledger rows say, once: as many rows as effects, with its reserved, shipped and restocked units. No rows when it holds. Example: SELECT * FROM storesync.invariant_effect();';
+
+CREATE FUNCTION storesync.invariant_key() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'key', g.key::text, format('%s ledger rows of %s', count(*), storesync.place_name(g.sku_id, g.location_id))
+	FROM storesync.ledger g
+	GROUP BY g.key, g.sku_id, g.location_id
+	HAVING count(*) > 1
+$$;
+COMMENT ON FUNCTION storesync.invariant_key() IS
+'One key moves the stock of a SKU at a location at most once. No rows when it holds. Example: SELECT * FROM storesync.invariant_key();';
+
+CREATE FUNCTION storesync.invariant_line() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT x.invariant, storesync.line_name(l.order_id, l.line_id),
+		format('%s, %s: %s of %s live units reserved, %s shipped, %s restocked, %s short', l.status, l.state,
+			l.reserved, w.live, l.shipped, l.restocked, l.short)
+	FROM storesync.sales_order_line l
+	CROSS JOIN LATERAL (SELECT
+		least(greatest(l.qty - l.cancelled_qty, 0)::numeric * l.pack, 1000000000000) AS live,
+		least(l.qty::numeric * l.pack, 1000000000000) AS ordered,
+		l.status IN ('shipped', 'completed', 'returned') AS gone) w
+	CROSS JOIN LATERAL (VALUES
+		('line shipped', l.shipped > w.ordered),
+		('line restocked', l.restocked > l.shipped),
+		('line booked', CASE
+			WHEN l.sku_id IS NULL OR l.state = 'kept' THEN l.reserved + l.shipped + l.short > 0
+			WHEN l.shipped > 0 OR w.gone
+				THEN l.reserved > 0 OR (w.gone AND l.shipped + l.short <> greatest(l.shipped, w.live))
+			WHEN l.status = 'cancelled' THEN l.reserved + l.short > 0
+			ELSE l.reserved + l.short <> w.live END),
+		('line state', l.state <> (CASE
+			WHEN l.state = 'kept' THEN 'kept'
+			WHEN l.sku_id IS NULL
+				THEN CASE WHEN w.live > 0 AND l.status <> 'cancelled' THEN 'parked' ELSE 'cancelled' END
+			WHEN l.short > 0 THEN 'short'
+			WHEN l.shipped > 0 THEN CASE WHEN l.restocked = l.shipped THEN 'restocked' ELSE 'shipped' END
+			WHEN l.reserved > 0 THEN 'reserved'
+			ELSE 'cancelled' END)::storesync.line_state)
+		) x (invariant, broken)
+	WHERE x.broken
+$$;
+COMMENT ON FUNCTION storesync.invariant_line() IS
+'Each order line has what its status and quantities want: reserved plus short, or shipped plus short, is the live quantity; shipped is never above ordered, restocked never above shipped; its state says so. No rows when it holds. Example: SELECT * FROM storesync.invariant_line();';
+
+CREATE FUNCTION storesync.invariant_reference() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'reference', 'order ' || l.order_id || ' line ' || l.line_id, 'its order does not exist'
+	FROM storesync.sales_order_line l
+	WHERE NOT EXISTS (SELECT FROM storesync.sales_order o WHERE o.order_id = l.order_id AND o.recorded_at = l.recorded_at)
+	UNION ALL
+	SELECT 'reference', storesync.line_name(l.order_id, l.line_id), 'its SKU, location or store does not exist'
+	FROM storesync.sales_order_line l
+	WHERE NOT EXISTS (SELECT FROM storesync.store t WHERE t.store_id = l.store_id)
+		OR (l.sku_id IS NOT NULL AND NOT EXISTS (SELECT FROM storesync.sku s WHERE s.sku_id = l.sku_id))
+		OR (l.location_id IS NOT NULL
+			AND NOT EXISTS (SELECT FROM storesync.location c WHERE c.location_id = l.location_id))
+	UNION ALL
+	SELECT 'reference', 'order ' || o.order_id, 'it has no lines'
+	FROM storesync.sales_order o
+	WHERE NOT EXISTS (SELECT FROM storesync.sales_order_line l WHERE l.order_id = o.order_id AND l.recorded_at = o.recorded_at)
+	UNION ALL
+	SELECT 'reference', storesync.place_name(k.sku_id, k.location_id), 'SKU or location does not exist'
+	FROM storesync.stock_lock k
+	WHERE NOT EXISTS (SELECT FROM storesync.sku s WHERE s.sku_id = k.sku_id)
+		OR NOT EXISTS (SELECT FROM storesync.location c WHERE c.location_id = k.location_id)
+	UNION ALL
+	SELECT 'reference', storesync.place_name(g.sku_id, g.location_id), 'ledger rows without a row to lock'
+	FROM storesync.ledger g
+	WHERE g.version = 1 AND NOT EXISTS (SELECT FROM storesync.stock_lock k
+		WHERE k.sku_id = g.sku_id AND k.location_id = g.location_id)
+$$;
+COMMENT ON FUNCTION storesync.invariant_reference() IS
+'What foreign keys would prove: lines have their order, store, SKU and location, orders have lines, stock has its SKU, location and lock row. No rows when it holds. Example: SELECT * FROM storesync.invariant_reference();';
+
+CREATE FUNCTION storesync.invariant_shown() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'shown', 'listing ' || w.listing_id,
+		format('version %s was acknowledged, the current one is %s', w.acked_version, l.revision + coalesce(v.versions, 0))
+	FROM storesync.listing_shown w
+	JOIN storesync.listing l ON l.listing_id = w.listing_id
+	LEFT JOIN (SELECT t.sku_id, sum(t.version)::bigint AS versions FROM storesync.stock t GROUP BY t.sku_id) v
+		ON v.sku_id = l.sku_id
+	WHERE w.acked_version > l.revision + coalesce(v.versions, 0)
+		AND w.acked_incarnation = (SELECT max(i.incarnation) FROM storesync.incarnation i)
+$$;
+COMMENT ON FUNCTION storesync.invariant_shown() IS
+'No platform has acknowledged a version of a listing that does not exist yet (its revision plus the versions of its stock). No rows when it holds. Example: SELECT * FROM storesync.invariant_shown();';
+
+CREATE FUNCTION storesync.check_invariants() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' AS $$
+	SELECT * FROM storesync.invariant_ledger()
+	UNION ALL SELECT * FROM storesync.invariant_available()
+	UNION ALL SELECT * FROM storesync.invariant_reserved()
+	UNION ALL SELECT * FROM storesync.invariant_holder()
+	UNION ALL SELECT * FROM storesync.invariant_effect()
+	UNION ALL SELECT * FROM storesync.invariant_key()
+	UNION ALL SELECT * FROM storesync.invariant_line()
+	UNION ALL SELECT * FROM storesync.invariant_reference()
+	UNION ALL SELECT * FROM storesync.invariant_shown()
+	ORDER BY 1, 2, 3
+$$;
+COMMENT ON FUNCTION storesync.check_invariants() IS
+'Everything that must always hold of stock, keys, orders and listings, from one snapshot: a row for each finding with the invariant, what it is about and what is wrong; no rows when all hold. Seconds for a million ledger rows. Example: SELECT * FROM storesync.check_invariants();';
