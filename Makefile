@@ -100,6 +100,7 @@ installed: all
 demo: installed simulator
 	simulator/demo
 demo-stop:
+	simulator/demo stop
 	deploy/cluster remove
 psql:
 	@deploy/cluster psql

@@ -7,7 +7,8 @@
 #   $sim->shown                     [{shop_id, sku, item_id, model_id, stock}, ...]
 #   $sim->stock(shop, item, model)  what one listing shows
 #   $sim->order(shop, [item, model, qty]...)
-#   $sim->stop
+#   $sim->stop                      done by itself when the object goes
+#   $sim->leave                     or never: it keeps running (start it detached => 1)
 #
 # Core Perl alone, so that the demo uses it too.
 package Storesync::Simulator;
@@ -35,6 +36,7 @@ sub start
 	my ($class, %option) = @_;
 	my $dir = File::Temp->newdir('storesync-simulator-XXXXXX', TMPDIR => 1);
 	my $log = delete $option{log} // "$dir/log";
+	my $detached = delete $option{detached};
 	my $self = bless { dir => $dir, log => $log, pid => 0, owner => $$ }, $class;
 	my @argument;
 
@@ -55,6 +57,7 @@ sub start
 	$self->{pid} = fork // die "cannot fork: $!";
 	if ($self->{pid} == 0)
 	{
+		POSIX::setsid() if $detached;
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>>', $log;
 		open STDERR, '>&', \*STDOUT;
@@ -201,6 +204,8 @@ sub stop
 	$self->{pid} = 0;
 	return;
 }
+
+sub leave { $_[0]->{pid} = 0; return; }
 
 sub DESTROY
 {
