@@ -147,8 +147,10 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON storesync.au
 	FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change();
 
 -- Columns that follow from others are left out: a row in which nothing else changed is no change.
+-- No nested loop: the plan is kept from the first change, mostly of one row, and would be quadratic
+-- for an import.
 CREATE FUNCTION storesync.audit_change() RETURNS trigger
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
 AS $$
 BEGIN
 	IF TG_OP = 'DELETE' THEN
