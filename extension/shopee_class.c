@@ -56,6 +56,18 @@ static const Phrase business[] = {
 	{NULL, 0}
 };
 
+/* Of a refused model: nothing but a person helps. */
+static const Phrase hopeless[] = {
+	{"wrong model", OUTCOME_PERMANENT},
+	{"invalid model", OUTCOME_PERMANENT},
+	{"not found", OUTCOME_PERMANENT},
+	{"not exist", OUTCOME_PERMANENT},
+	{"not belong", OUTCOME_PERMANENT},
+	{"deleted", OUTCOME_PERMANENT},
+	{"banned", OUTCOME_PERMANENT},
+	{NULL, 0}
+};
+
 static const Phrase param[] = {
 	{"access_token", OUTCOME_AUTH},
 	{"access token", OUTCOME_AUTH},
@@ -182,8 +194,15 @@ shopee_code_class(const char *code, const char *message, bool *known)
 	return phrase_class(found->phrases, message, found->class);
 }
 
+/*
+ * The text beside a refused model comes without a code and in any wording:
+ * what it does not clearly call hopeless is tried again, and given up after
+ * its attempts.
+ */
 OutcomeClass
 shopee_reason_class(const char *reason)
 {
-	return phrase_class(business, reason, OUTCOME_PERMANENT);
+	OutcomeClass class = phrase_class(business, reason, OUTCOME_PERMANENT);
+
+	return class == OUTCOME_PERMANENT ? phrase_class(hopeless, reason, OUTCOME_LATER) : class;
 }
