@@ -1,0 +1,156 @@
+# A dump restored into a new database has the same content, down to the first
+# and the newest partition; it has no secrets, begins a new incarnation, and
+# calls nobody until it is confirmed.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Storesync;
+
+my $node = Storesync->cluster('dump',
+	'storesync.databases' => '',
+	'storesync.instance_name' => 'main');
+
+# ---------------------------------------------------------------- content
+
+# handed in again after the restore, to be recognised
+my $key = $node->safe_psql('shop', 'SELECT storesync.new_key()');
+my $documents = $node->safe_psql('shop', <<'SQL');
+SELECT jsonb_agg(jsonb_build_object('order_sn', 'SN' || n, 'status', CASE n % 4 WHEN 0 THEN 'cancelled' WHEN 1 THEN 'shipped' ELSE 'ready_to_ship' END,
+	'create_time', extract(epoch FROM now())::bigint - 60, 'update_time', extract(epoch FROM now())::bigint - 30,
+	'fetched_at', extract(epoch FROM now())::bigint, 'buyer', 'b' || n, 'currency', 'TWD',
+	'lines', jsonb_build_array(jsonb_build_object('line_id', 'a', 'item_id', (1000 + n)::text,
+		'model_id', CASE n % 2 WHEN 0 THEN '7' END, 'qty', n, 'unit_price', 19.5))))
+FROM generate_series(1, 30) n
+SQL
+
+$node->safe_psql('shop', <<"SQL");
+CREATE ROLE clerk;
+SELECT storesync.grant_role('clerk', 'operator');
+UPDATE storesync.platform SET (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap)
+	= ('http://127.0.0.1:1', '350/min', 500, false, '9 minutes') WHERE platform = 'shopee';
+SELECT storesync.set_app_credential('shopee', 'partner_key', 'SECRET-key');
+SELECT storesync.add_store('shopee', '22000' || n, 'Shop ' || n, '5/s burst 2') FROM generate_series(1, 3) n;
+SELECT storesync.set_credential(store_id, 'access_token', 'SECRET-token') FROM storesync.store;
+SELECT storesync.add_sku('SKU-' || n, '茶 "' || n || E'"\\\\', n % 3, n = 7) FROM generate_series(1, 20) n;
+SELECT storesync.add_location('back', NULL, false);
+SELECT storesync.add_listing(s.store_id, k.code, (1000 + k.sku_id)::text, CASE k.sku_id % 2 WHEN 0 THEN '7' END, 1 + (k.sku_id % 2)::int)
+FROM storesync.store s, storesync.sku k ORDER BY 1;
+UPDATE storesync.listing SET buffer = 1, share = 0.5 WHERE listing_id % 5 = 0;
+SELECT storesync.pause(min(store_id)) FROM storesync.store;
+SELECT storesync.consumer_register('cache');
+SELECT storesync.receive(code, 100, storesync.derive_key(now(), 'opening', code)) FROM storesync.sku;
+SELECT storesync.reserve('SKU-1', 3, storesync.derive_key(now() - interval '30 days', 'old key'), reference => 'basket');
+SELECT storesync.ship('SKU-1', 1, '$key', reference => 'basket');
+SELECT storesync.reserve('SKU-2', 1000, storesync.derive_key(now(), 'too much'));
+SELECT * FROM storesync.ingest_orders((SELECT max(store_id) FROM storesync.store), '$documents');
+INSERT INTO storesync.outbox (subject, kind, payload) VALUES (1, 'order', '{"é": "雪"}');
+-- the newest partition of each, with the rows that time will bring there
+SELECT storesync.ensure_partitions('40 days');
+INSERT INTO storesync.outbox (at, subject, version, kind) VALUES (now() + interval '40 days', 1, 3, 'stock');
+INSERT INTO storesync.task_event (task_id, at, state) VALUES (1, now() + interval '40 days', 'sent');
+INSERT INTO storesync.ledger (sku_id, version, on_hand_delta, reserved_delta, on_hand, reserved, event_at, recorded_at, location_id, kind, key)
+SELECT sku_id, version + 1, 5, 0, on_hand + 5, reserved, now(), now() + interval '40 days', location_id, 'receive', storesync.new_key()
+FROM storesync.stock WHERE sku_id = 2;
+SQL
+
+# every table with rows of its own: parents' are their partitions'
+my $tables = $node->safe_psql('shop', <<'SQL');
+SELECT c.relname FROM pg_class c
+WHERE c.relnamespace = 'storesync'::regnamespace AND c.relkind = 'r'
+	AND c.relname NOT IN ('credential', 'app_credential', 'instance')
+ORDER BY 1
+SQL
+my $sequences = $node->safe_psql('shop',
+	q(SELECT relname FROM pg_class WHERE relnamespace = 'storesync'::regnamespace AND relkind = 'S' ORDER BY 1));
+my $newest = $node->safe_psql('shop',
+	q(SELECT string_agg(max, ' ' ORDER BY max) FROM (SELECT max(inhrelid::regclass::text) FROM pg_inherits i JOIN pg_class c ON c.oid = inhparent
+		WHERE c.relname IN ('outbox', 'ledger', 'task_event') GROUP BY inhparent) x));
+my $first = $node->safe_psql('shop',
+	q(SELECT string_agg(min, ' ' ORDER BY min) FROM (SELECT min(inhrelid::regclass::text) FROM pg_inherits i JOIN pg_class c ON c.oid = inhparent
+		WHERE c.relname IN ('outbox', 'ledger', 'idempotency') GROUP BY inhparent) x));
+
+# content DATABASE: name, rows and checksum of each table; state of each sequence; rights
+sub content
+{
+	my ($database) = @_;
+	return $node->safe_psql($database, join "\n",
+		(map { "SELECT '$_', count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM storesync.$_ t;" } split /\n/, $tables),
+		(map { "SELECT '$_', last_value, is_called FROM storesync.$_;" } split /\n/, $sequences),
+		"SELECT p.oid::regprocedure, p.proacl FROM pg_proc p WHERE p.pronamespace = 'storesync'::regnamespace ORDER BY p.oid::regprocedure::text;",
+		"SELECT c.relname, c.relacl FROM pg_class c WHERE c.relnamespace = 'storesync'::regnamespace AND c.relkind <> 'i' ORDER BY 1;",
+		"SELECT indexdef FROM pg_indexes WHERE schemaname = 'storesync' ORDER BY 1;",
+		"SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1;");
+}
+my $content = content('shop');
+
+foreach my $partition (split / /, "$first $newest")
+{
+	cmp_ok($node->safe_psql('shop', "SELECT count(*) FROM $partition"), '>', 0, "$partition has rows");
+}
+is($node->safe_psql('shop', 'SELECT * FROM storesync.check_invariants()'), '', 'no invariant is broken before');
+
+# ---------------------------------------------------------------- restores
+
+# check DATABASE, HOW: what must hold of a restored database
+sub check
+{
+	my ($database, $how) = @_;
+	my $ask = sub { $node->safe_psql($database, shift) };
+
+	is(content($database), $content, "$how: same rows, sequences, rights, indexes and triggers");
+	is($ask->('SELECT * FROM storesync.check_invariants()'), '', "$how: no invariant is broken");
+	is($ask->('SELECT (SELECT count(*) FROM storesync.credential) + (SELECT count(*) FROM storesync.app_credential) + (SELECT count(*) FROM storesync.instance)'),
+		'0', "$how: no secrets, no confirmation");
+	is($ask->(q(SELECT base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap FROM storesync.platform)),
+		'http://127.0.0.1:1|350/min|500|f|00:09:00', "$how: the operator's platform, not the script's");
+
+	# paused until confirmed, though the platform is on a loopback address
+	is($ask->(q(SELECT storesync.sending_allowed('shopee'))), 'f', "$how: sending is paused");
+	like($ask->(q(SELECT state || ' ' || reason FROM storesync.health() WHERE component = 'instance shopee')),
+		qr/^degraded sending is paused: this data came from another database/, "$how: health() says so");
+	is($ask->('SELECT storesync.current_incarnation()'), '2', "$how: the next incarnation starts");
+	is($ask->(q(SELECT storesync.sending_allowed('shopee'))), 'f', "$how: and is paused as well");
+	$ask->(q(SELECT storesync.confirm_instance('main')));
+	is($ask->(q(SELECT storesync.sending_allowed('shopee'), (SELECT state FROM storesync.health() WHERE component = 'instance shopee'))),
+		't|ok', "$how: confirmed, it may send");
+
+	# it goes on where the other stood
+	is($ask->(q(SELECT outcome, on_hand, version FROM storesync.receive('SKU-2', 1, storesync.new_key()))),
+		'applied|106|4', "$how: stock goes on in the newest partition");
+	is($ask->(q(SELECT outcome FROM storesync.reserve('SKU-1', 3, storesync.derive_key(now() - interval '30 days', 'other'), reference => 'basket'))),
+		'applied', "$how: keys of old weeks have their partition");
+	is($ask->("SELECT outcome FROM storesync.ship('SKU-1', 1, '$key', reference => 'basket')"), 'replayed', "$how: a key that was used is known");
+	is($ask->("SELECT count(*) FROM storesync.ingest_orders((SELECT max(store_id) FROM storesync.store), '$documents') WHERE outcome = 'applied'"),
+		'0', "$how: no order is booked twice");
+	is($ask->(q(SELECT count(*) FROM storesync.outbox WHERE incarnation = 2)), '3', "$how: outbox rows of the new incarnation");
+	$ask->(q(SELECT storesync.ensure_partitions('80 days')));
+	is($ask->('SELECT * FROM storesync.check_invariants()'), '', "$how: no invariant is broken afterwards");
+	return;
+}
+
+my $directory = PostgreSQL::Test::Utils::tempdir();
+
+$node->command_ok([ 'pg_dump', '-f', "$directory/plain.sql", 'shop' ], 'pg_dump, plain');
+$node->safe_psql('postgres', 'CREATE DATABASE plain');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$directory/plain.sql", 'plain' ], 'psql restores it without an error');
+check('plain', 'plain');
+
+$node->command_ok([ 'pg_dump', '-Fd', '-j', '2', '-f', "$directory/folder", 'shop' ], 'pg_dump, directory format, two at a time');
+$node->safe_psql('postgres', 'CREATE DATABASE custom');
+$node->command_ok([ 'pg_restore', '-e', '-j', '2', '-d', 'custom', "$directory/folder" ], 'pg_restore restores it without an error');
+check('custom', 'parallel');
+
+unlike(slurp_file("$directory/plain.sql"), qr/SECRET/, 'no secret in the dump');
+
+# a second generation: what was restored can be dumped again
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$directory/again.dump", 'custom' ], 'pg_dump of the restored database');
+$node->safe_psql('postgres', 'CREATE DATABASE again');
+$node->command_ok([ 'pg_restore', '-e', '-d', 'again', "$directory/again.dump" ], 'pg_restore of that');
+is($node->safe_psql('again', q(SELECT storesync.sending_allowed('shopee'), storesync.current_incarnation())), 'f|3', 'paused again, third incarnation');
+is($node->safe_psql('again', 'SELECT * FROM storesync.check_invariants()'), '', 'no invariant is broken in the third generation');
+
+$node->stop;
+done_testing();
