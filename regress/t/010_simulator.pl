@@ -637,7 +637,7 @@ error_is(write_stock(100001, [ 200001, 4 ]), 'error_server', 'strike that path a
 $sim->faults();
 error_is(write_stock(100001, [ 200001, 4 ]), '', 'no rules, no faults');
 
-is(admin('POST', 'faults', $_)->[0], 400, 'refused: ' . encode_json($_))
+is(admin('POST', 'faults', $_)->[0], 400, 'refused: ' . JSON::PP->new->canonical->encode($_))
   foreach { slow => 2 }, { slow => -1 }, { slow => [] }, { nonsense => 1 }, { shop_id => 5 }, { count => -1 },
   { slow_ms => 'x' }, { http_status => 99 }, { path => 'x' x 200 }, { server => 0.6, auth => 0.6 };
 
