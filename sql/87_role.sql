@@ -19,8 +19,8 @@ CREATE FUNCTION storesync.role_functions() RETURNS TABLE(kind text, name text)
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT m.kind, unnest(m.names) FROM (VALUES
-		('application', ARRAY['receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer',
-			'ingest_order', 'ingest_orders', 'receive_return', 'rate_take', 'current_incarnation']),
+		('application', ARRAY['receive', 'reserve', 'release', 'ship', 'restock',
+			'ingest_order', 'ingest_orders', 'rate_take', 'rate_hold', 'current_incarnation']),
 		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_credential', 'set_app_credential',
 			'missing_credentials', 'pause', 'resume', 'release_hold', 'requeue', 'discard',
 			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'check_invariants',

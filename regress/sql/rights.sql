@@ -44,11 +44,21 @@ SELECT storesync.grant_role('regress_public', 'operator');
 RESET ROLE;
 SELECT subject, after FROM storesync.audit WHERE action = 'grant role' ORDER BY audit_id;
 
--- Our own machinery is nobody's.
-SELECT r AS role, p.proname FROM pg_proc p, unnest(ARRAY['regress_application', 'regress_reporter', 'regress_operator']) r
-WHERE p.pronamespace = 'storesync'::regnamespace
-	AND p.proname IN ('outbox_add', 'set_paused', 'grant_role', 'database_identity', 'rate_hold', 'check_text', 'health_stores')
-	AND has_function_privilege(r, p.oid, 'EXECUTE');
+-- Every name in the matrix exists.
+SELECT name FROM storesync.role_functions() EXCEPT SELECT proname FROM pg_proc WHERE pronamespace = 'storesync'::regnamespace;
+SELECT name FROM storesync.role_tables() EXCEPT SELECT relname FROM pg_class WHERE relnamespace = 'storesync'::regnamespace;
+-- What no role may call is our own machinery: who adds a function for users gives it to a kind of role.
+SELECT DISTINCT p.proname AS internal FROM pg_proc p
+WHERE p.pronamespace = 'storesync'::regnamespace AND p.prorettype <> 'trigger'::regtype
+	AND p.proname !~ '^(health|invariant)_'
+	AND NOT EXISTS (SELECT FROM pg_type t WHERE p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend))
+	AND NOT EXISTS (SELECT FROM pg_amproc a WHERE a.amproc = p.oid)
+	AND NOT has_function_privilege('regress_operator', p.oid, 'EXECUTE')
+ORDER BY 1;
+-- An application's and a reporter's are among an operator's.
+SELECT r AS role, p.proname FROM pg_proc p, unnest(ARRAY['regress_application', 'regress_reporter']) r
+WHERE p.pronamespace = 'storesync'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')
+	AND NOT has_function_privilege('regress_operator', p.oid, 'EXECUTE');
 -- Secrets and the word that lets a database send: nobody's.
 SELECT r AS role, c.relname FROM pg_class c, unnest(ARRAY['regress_application', 'regress_reporter', 'regress_operator']) r
 WHERE c.relnamespace = 'storesync'::regnamespace AND c.relname IN ('credential', 'app_credential', 'instance')
