@@ -177,6 +177,13 @@ fuzz: $(FUZZ_TARGETS:%=.build/fuzz/%)
 lint: all
 	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(PG_CFLAGS)' regress/lint
 
+.PHONY: bench
+bench: STAGED = bench
+bench: installed
+	$(CLUSTER) start
+	$(stage)
+	@$(CLUSTER) run check/bench/bench/orders $(BENCH)
+
 .PHONY: help
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -191,6 +198,7 @@ help:
 #:  make fuzz          libFuzzer targets, FUZZ_SECONDS each (10)
 #:  make lint          compilers' warnings as errors, clang-tidy, cppcheck, SQL rules
 #:  make test          all of these, counted; installs first
+#:  make bench         storesync beside its peers and the floor, BENCH="--rounds 3" to shorten
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left
 #:  make demo-stop     stop it and remove .run
