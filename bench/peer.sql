@@ -1,6 +1,5 @@
 -- What a careful user would write instead: an ordinary layout (text keys, jsonb payloads, an
 -- index each) and one tight PL/pgSQL function that books an order, with the same facts kept.
-DROP SCHEMA IF EXISTS peer CASCADE;
 CREATE SCHEMA peer;
 
 CREATE TABLE peer.stock (
