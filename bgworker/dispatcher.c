@@ -368,8 +368,6 @@ take_answers(void)
 {
 	DispatchCall *call;
 
-	if (http_in_flight(engine) == 0)
-		return;
 	http_drive(engine);
 	while ((call = call_finished(engine)) != NULL)
 	{
