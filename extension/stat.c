@@ -20,8 +20,8 @@
 typedef struct StatRow
 {
 	const char *name;
-	const SsDatabase *slot;		/* NULL: never had a dispatcher */
-	const SsLaunch *launch;		/* NULL: not in storesync.databases */
+	const SsDatabase *slot;		/* an empty one where there never was a dispatcher */
+	const SsLaunch *launch;		/* an empty one for a name not in storesync.databases */
 } StatRow;
 
 typedef struct StatRows
@@ -36,8 +36,6 @@ PG_FUNCTION_INFO_V1(launcher_pid);
 static const char *
 launch_state(const StatRow *row)
 {
-	if (row->launch == NULL)
-		return row->slot->pid != 0 ? "stopping" : "off";
 	switch (row->launch->state)
 	{
 		case SS_LAUNCH_STARTING:
@@ -55,7 +53,7 @@ launch_state(const StatRow *row)
 		case SS_LAUNCH_NONE:
 			break;
 	}
-	return "off";
+	return row->slot->pid != 0 ? "stopping" : "off";
 }
 
 /* collect copies shared memory and joins slots to launcher's entries by name, in the current memory context. */
@@ -63,6 +61,8 @@ static StatRows *
 collect(void)
 {
 	StatRows   *answer = palloc0(sizeof(StatRows));
+	SsDatabase *no_slot = palloc0(sizeof(SsDatabase));
+	SsLaunch   *no_launch = palloc0(sizeof(SsLaunch));
 	SsDatabase *slots = palloc0(ss_max_databases * sizeof(SsDatabase));
 	SsLaunch   *launches = palloc0(ss_max_databases * sizeof(SsLaunch));
 	int			n_slots;
@@ -70,11 +70,9 @@ collect(void)
 
 	(void) shmem_read(slots, &n_slots, launches, &n_launches);
 	answer->rows = palloc0((n_slots + n_launches) * sizeof(StatRow));
+	no_launch->due = DT_NOEND;
 	for (int i = 0; i < n_launches; i++)
-	{
-		answer->rows[answer->n].name = launches[i].name;
-		answer->rows[answer->n++].launch = &launches[i];
-	}
+		answer->rows[answer->n++] = (StatRow) {launches[i].name, no_slot, &launches[i]};
 	for (int i = 0; i < n_slots; i++)
 	{
 		StatRow    *row = NULL;
@@ -87,13 +85,22 @@ collect(void)
 				row = &answer->rows[j];
 		}
 		if (row == NULL)
+		{
 			row = &answer->rows[answer->n++];
+			*row = (StatRow) {slots[i].name, no_slot, no_launch};
+		}
 		/* of two slots of one name the one with a process counts: a database was dropped and made again */
-		if (row->slot == NULL || row->slot->pid == 0)
+		if (row->slot->pid == 0)
 			row->slot = &slots[i];
-		row->name = slots[i].name;
 	}
 	return answer;
+}
+
+/* read_counter reads a copied atomic, which pg_atomic_read_u64 takes only as writable. */
+static uint64
+read_counter(const pg_atomic_uint64 *counter)
+{
+	return pg_atomic_read_u64((pg_atomic_uint64 *) counter);
 }
 
 static HeapTuple
@@ -101,24 +108,21 @@ form_row(const StatRow *row, TupleDesc descriptor)
 {
 	Datum		values[ALL_COLUMNS] = {0};
 	bool		nulls[ALL_COLUMNS] = {false};
-	uint64		heartbeat = row->slot ? pg_atomic_read_u64((pg_atomic_uint64 *) &row->slot->heartbeat) : 0;
-	bool		due = row->launch != NULL && row->launch->due != DT_NOEND;
+	uint64		heartbeat = read_counter(&row->slot->heartbeat);
 
 	values[0] = CStringGetTextDatum(row->name);
-	values[1] = Int32GetDatum(row->slot ? (int32) row->slot->pid : 0);
-	nulls[1] = row->slot == NULL || row->slot->pid == 0;
+	values[1] = Int32GetDatum((int32) row->slot->pid);
+	nulls[1] = row->slot->pid == 0;
 	values[2] = CStringGetTextDatum(launch_state(row));
-	values[3] = Int64GetDatum((int64) heartbeat);
+	values[3] = TimestampTzGetDatum((TimestampTz) heartbeat);
 	nulls[3] = heartbeat == 0;
-	values[4] = Int64GetDatum(row->launch ? (int64) row->launch->failures : 0);
-	values[5] = TimestampTzGetDatum(due ? row->launch->due : 0);
-	nulls[5] = !due;
+	values[4] = Int64GetDatum((int64) row->launch->failures);
+	values[5] = TimestampTzGetDatum(row->launch->due);
+	nulls[5] = row->launch->due == DT_NOEND;
 	for (int i = 0; i < SS_COUNTERS; i++)
-		values[FIXED_COLUMNS + i] = Int64GetDatum(row->slot ?
-												  (int64) pg_atomic_read_u64((pg_atomic_uint64 *) &row->slot->counters[i]) : 0);
+		values[FIXED_COLUMNS + i] = Int64GetDatum((int64) read_counter(&row->slot->counters[i]));
 	for (int i = 0; i < SS_GAUGES; i++)
-		values[FIXED_COLUMNS + SS_COUNTERS + i] = Int64GetDatum(row->slot ?
-																(int64) pg_atomic_read_u64((pg_atomic_uint64 *) &row->slot->gauges[i]) : 0);
+		values[FIXED_COLUMNS + SS_COUNTERS + i] = Int64GetDatum((int64) read_counter(&row->slot->gauges[i]));
 	return heap_form_tuple(descriptor, values, nulls);
 }
 

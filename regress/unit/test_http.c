@@ -540,7 +540,7 @@ static void
 test_never_sent(void **state)
 {
 	HttpEngine *engine = create();
-	int			closed_port;
+	int			closed_port = 0;
 	char		url[300];
 	HttpRequest request = get(url, sizeof(url), "/ok");
 	HttpResult	result;
