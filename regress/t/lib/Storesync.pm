@@ -3,6 +3,7 @@
 #
 #   my $node = Storesync->cluster('main', 'storesync.max_in_flight' => 4);
 #   my $sim = Storesync->simulator(catalogue => $text, rate => 20);
+#             (or catalogue => Storesync->catalogue(shops => 3, skus => 10, units => 50))
 #   my $store = Storesync->load($node, $sim);     # shop_id => store_id
 #   $node->safe_psql('shop', ...);
 #   Storesync->wait_until(sub { ... }, 'what is awaited');
@@ -67,6 +68,24 @@ sub simulator
 {
 	my ($class, %option) = @_;
 	return Storesync::Simulator->start(%option);
+}
+
+# catalogue [shops => N, skus => N, units => N]: text of a catalogue in which every
+# shop sells every SKU: shop 1001 and so on, SKU S1 and so on, item 1 and so on,
+# without models, each showing all units.
+sub catalogue
+{
+	my ($class, %option) = @_;
+	my ($shops, $skus, $units) = map { $option{$_} // 1 } qw(shops skus units);
+	my @line = ("app\t2009999\ttestPartnerKey0123456789");
+
+	push @line, map { "shop\t" . (1000 + $_) . "\taccessToken$_\trefreshToken$_" } 1 .. $shops;
+	push @line, map { "sku\tS$_\t$units" } 1 .. $skus;
+	foreach my $shop (1 .. $shops)
+	{
+		push @line, map { "listing\t" . (1000 + $shop) . "\tS$_\t$_\t0\t$units\t100" } 1 .. $skus;
+	}
+	return join("\n", @line) . "\n";
 }
 
 # load NODE, SIMULATOR [, database => NAME, rate_limit => '5/s', shown => 1]:
