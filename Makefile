@@ -180,7 +180,8 @@ lint: all
 .PHONY: bench
 bench: STAGED = bench
 bench: installed
-	$(CLUSTER) start
+	@$(CLUSTER) stop
+	@$(CLUSTER) start
 	$(stage)
 	@$(CLUSTER) run check/bench/bench/orders $(BENCH)
 
