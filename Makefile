@@ -32,7 +32,7 @@ PURE_FILES = $(addprefix extension/, arena plain json sign platform \
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_shopee_build \
 	test_shopee_judge test_shopee_order test_gcra
 FUZZ_TARGETS =
-REGRESS_TESTS = conventions install partition outbox catalog credential rights key rate_limit rate
+REGRESS_TESTS = conventions install partition outbox catalog credential rights key rate_limit rate ledger order order_input invariant
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot
 TAP = $(sort $(wildcard regress/t/*.pl))
 

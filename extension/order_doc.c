@@ -186,7 +186,7 @@ read_line(const JsonbValue *value, OrderStatus order_status, DocLine *line)
 	bool		bad;
 
 	if (value == NULL || value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		return "is no object";
+		return "no object";
 	object = value->val.binary.data;
 	line->line_id = read_id(object, "line_id", &bad);
 	if (bad || line->line_id == NULL)

@@ -164,10 +164,11 @@ LANGUAGE SQL STABLE AS $$
 	UNION ALL
 	SELECT 'reference', storesync.line_name(l.order_id, l.line_id), 'its SKU, location or store does not exist'
 	FROM storesync.sales_order_line l
-	WHERE NOT EXISTS (SELECT FROM storesync.store t WHERE t.store_id = l.store_id)
-		OR (l.sku_id IS NOT NULL AND NOT EXISTS (SELECT FROM storesync.sku s WHERE s.sku_id = l.sku_id))
-		OR (l.location_id IS NOT NULL
-			AND NOT EXISTS (SELECT FROM storesync.location c WHERE c.location_id = l.location_id))
+	LEFT JOIN storesync.store t ON t.store_id = l.store_id
+	LEFT JOIN storesync.sku s ON s.sku_id = l.sku_id
+	LEFT JOIN storesync.location c ON c.location_id = l.location_id
+	WHERE t.store_id IS NULL OR (l.sku_id IS NOT NULL AND s.sku_id IS NULL)
+		OR (l.location_id IS NOT NULL AND c.location_id IS NULL)
 	UNION ALL
 	SELECT 'reference', 'order ' || o.order_id, 'it has no lines'
 	FROM storesync.sales_order o
@@ -175,8 +176,9 @@ LANGUAGE SQL STABLE AS $$
 	UNION ALL
 	SELECT 'reference', storesync.place_name(k.sku_id, k.location_id), 'SKU or location does not exist'
 	FROM storesync.stock_lock k
-	WHERE NOT EXISTS (SELECT FROM storesync.sku s WHERE s.sku_id = k.sku_id)
-		OR NOT EXISTS (SELECT FROM storesync.location c WHERE c.location_id = k.location_id)
+	LEFT JOIN storesync.sku s ON s.sku_id = k.sku_id
+	LEFT JOIN storesync.location c ON c.location_id = k.location_id
+	WHERE s.sku_id IS NULL OR c.location_id IS NULL
 	UNION ALL
 	SELECT 'reference', storesync.place_name(g.sku_id, g.location_id), 'ledger rows without a row to lock'
 	FROM storesync.ledger g
@@ -201,7 +203,8 @@ COMMENT ON FUNCTION storesync.invariant_shown() IS
 'No platform has acknowledged a version of a listing that does not exist yet (its revision plus the versions of its stock). No rows when it holds. Example: SELECT * FROM storesync.invariant_shown();';
 
 CREATE FUNCTION storesync.check_invariants() RETURNS TABLE(invariant text, subject text, detail text)
-LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' AS $$
+LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET work_mem = '64MB' SET jit = off AS $$
 	SELECT * FROM storesync.invariant_ledger()
 	UNION ALL SELECT * FROM storesync.invariant_available()
 	UNION ALL SELECT * FROM storesync.invariant_reserved()
