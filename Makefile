@@ -33,7 +33,7 @@ UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform t
 	test_shopee_judge test_shopee_order test_gcra
 FUZZ_TARGETS =
 REGRESS_TESTS = conventions install partition outbox catalog credential rights key rate_limit rate ledger order order_input invariant
-ISOLATION_TESTS = outbox_order partition_make rate_snapshot
+ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building
