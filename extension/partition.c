@@ -309,15 +309,21 @@ load_shapes(const char *only, int *count)
 	return shapes;
 }
 
-/* lock_for_making takes the one lock of everybody who makes partitions, until the transaction ends. */
 static void
-lock_for_making(void)
+refuse_in_script(void)
 {
 	if (creating_extension)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot make partitions inside CREATE EXTENSION or ALTER EXTENSION"),
 				 errdetail("They would become members, and no dump would contain their rows.")));
+}
+
+/* lock_for_making takes the one lock of everybody who makes partitions, until the transaction ends. */
+static void
+lock_for_making(void)
+{
+	refuse_in_script();
 	LockRelationOid(relation_oid("partitioned"), ShareUpdateExclusiveLock);
 }
 
@@ -377,42 +383,71 @@ partition_ensure(const char *parent, TimestampTz at)
 	make_missing(parent, at, at);
 }
 
-/* look_ahead counts what all parents lack from now until `ahead`, and makes it if asked to. */
+/* look_ahead counts what all parents lack from now through `until`, and makes it if asked to. */
 static int
-look_ahead(Datum ahead, const char *function, bool make)
+look_ahead(TimestampTz until, bool make)
+{
+	TimestampTz from = Min(GetCurrentTimestamp(), until);
+	PartitionShape *shapes;
+	int			count;
+	int			missing = 0;
+
+	shapes = load_shapes(NULL, &count);
+	for (int i = 0; i < count; i++)
+		missing += count_missing(&shapes[i], from, until, make);
+	return missing;
+}
+
+bool
+partition_ensure_ahead(TimestampTz until)
+{
+	refuse_in_script();
+	if (!ConditionalLockRelationOid(relation_oid("partitioned"), ShareUpdateExclusiveLock))
+		return false;
+	(void) look_ahead(until, true);
+	return true;
+}
+
+/* until_arg turns the argument `ahead` into a moment, within its limits. */
+static TimestampTz
+until_arg(Datum ahead)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 																TimestampTzGetDatum(now), ahead));
-	SsSession	session;
-	PartitionShape *shapes;
-	int			count;
-	int			missing = 0;
 
 	if (until < now || until > now + MAX_AHEAD)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("partitions can be made from now to 366 days ahead")));
-	ss_enter(&session, function, make);
-	if (make)
-		lock_for_making();
-	shapes = load_shapes(NULL, &count);
-	for (int i = 0; i < count; i++)
-		missing += count_missing(&shapes[i], now, until, make);
-	ss_leave(&session);
-	return missing;
+	return until;
 }
 
 /* ensure_partitions(ahead interval) returns int: partitions made, for all parents. */
 Datum
 ensure_partitions(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(look_ahead(PG_GETARG_DATUM(0), "storesync.ensure_partitions()", true));
+	TimestampTz until = until_arg(PG_GETARG_DATUM(0));
+	SsSession	session;
+	int			made;
+
+	ss_enter(&session, "storesync.ensure_partitions()", true);
+	lock_for_making();
+	made = look_ahead(until, true);
+	ss_leave(&session);
+	PG_RETURN_INT32(made);
 }
 
 /* missing_partitions(ahead interval) returns int: how many ensure_partitions() would make. */
 Datum
 missing_partitions(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(look_ahead(PG_GETARG_DATUM(0), "storesync.missing_partitions()", false));
+	TimestampTz until = until_arg(PG_GETARG_DATUM(0));
+	SsSession	session;
+	int			missing;
+
+	ss_enter(&session, "storesync.missing_partitions()", false);
+	missing = look_ahead(until, false);
+	ss_leave(&session);
+	PG_RETURN_INT32(missing);
 }

@@ -21,4 +21,12 @@
  */
 extern void partition_ensure(const char *parent, TimestampTz at);
 
+/*
+ * Make all that rows from now through `until` will need, for every parent,
+ * unless another session is making some at this moment: then nothing is done,
+ * false is returned, and the caller comes again later. SPI connected, as the
+ * owner.
+ */
+extern bool partition_ensure_ahead(TimestampTz until);
+
 #endif
