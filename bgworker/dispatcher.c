@@ -27,6 +27,7 @@
 
 #include "feed.h"
 #include "intake.h"
+#include "partition.h"
 #include "push.h"
 #include "rate.h"
 #include "retry.h"
@@ -39,6 +40,9 @@
 #define PREPARED_US		USECS_PER_SEC
 /* Without a Retry-After, a throttled store is left alone for this time. */
 #define THROTTLE_US		USECS_PER_SEC
+/* Partitions are made for the days to come, and looked after once a day; when somebody else is at it, soon again. */
+#define PARTITIONS_AHEAD_US (7 * USECS_PER_DAY)
+#define PARTITIONS_AGAIN_US USECS_PER_MINUTE
 /* Pause of a store whose call the HTTP engine refused. */
 #define NO_ROOM_US		(100 * USECS_PER_SEC / 1000)
 
@@ -58,6 +62,7 @@ static bool starting = true;
 static bool look = false;		/* somebody committed */
 static bool reload = false;		/* read the stores again and compare everything */
 static TimestampTz prepared_due = 0;	/* when to look for the sake of prepared transactions */
+static TimestampTz partitions_due = 0;
 static int	first_store = 0;	/* round robin */
 
 void
@@ -341,6 +346,22 @@ run_round(TimestampTz now)
 	dispatch_count(SS_STATEMENTS, 1);
 }
 
+/* make_partitions makes those of the days to come, in a transaction of its own. */
+static void
+make_partitions(TimestampTz now)
+{
+	SsSession	session;
+	bool		made;
+
+	worker_begin("storesync: making partitions");
+	ss_enter(&session, "storesync dispatcher", true);
+	made = partition_ensure_ahead(now + PARTITIONS_AHEAD_US);
+	ss_leave(&session);
+	worker_commit();
+	partitions_due = now + (made ? USECS_PER_DAY : PARTITIONS_AGAIN_US);
+	dispatch_count(SS_STATEMENTS, 1);
+}
+
 /* ---------------------------------------------------------------- calls */
 
 static void
@@ -400,7 +421,7 @@ static long
 wait_ms(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz due = Min(round_due(), now + HEARTBEAT_US);
+	TimestampTz due = Min(Min(round_due(), partitions_due), now + HEARTBEAT_US);
 	long		ms = due <= now ? 0 : (long) ((due - now + 999) / 1000);
 	long		http_ms = http_timeout_ms(engine);
 
@@ -477,6 +498,8 @@ storesync_dispatcher_main(Datum argument)
 		reload |= worker_interrupts();
 		look |= shmem_take_wake(slot);
 		take_answers();
+		if (partitions_due <= GetCurrentTimestamp())
+			make_partitions(GetCurrentTimestamp());
 		if (round_due() <= GetCurrentTimestamp())
 			run_round(GetCurrentTimestamp());
 		start_calls();
