@@ -73,11 +73,11 @@ settle(const PlatformCall *call, PlatformAnswer *answer, OutcomeClass class, con
 	}
 }
 
-/* show makes a text of the platform fit for a log. */
+/* hide removes what looks like a secret from a clean text, within its bound. */
 static const char *
-show(Arena *arena, const char *text, size_t max_bytes)
+hide(Arena *arena, const char *text, size_t max_bytes)
 {
-	return plain_redact_tokens(arena, plain_clean(arena, text, max_bytes));
+	return plain_clean(arena, plain_redact_tokens(arena, text), max_bytes);
 }
 
 /* judge_status judges an answer that is not the platform's envelope. */
@@ -158,7 +158,7 @@ judge_lists(const PlatformCall *call, const cJSON *response, Arena *arena, Platf
 		reason = plain_clean(arena, reason != NULL ? reason : "", SHOPEE_MAX_MESSAGE);
 		/* in both lists: some of its warehouses took it, or nobody knows */
 		item->class = listed[i] ? OUTCOME_IN_DOUBT : shopee_reason_class(reason);
-		item->reason = *reason != '\0' ? plain_redact_tokens(arena, reason) : "refused without a reason";
+		item->reason = *reason != '\0' ? hide(arena, reason, SHOPEE_MAX_MESSAGE) : "refused without a reason";
 		named += !listed[i];
 		listed[i] = true;
 	}
@@ -210,8 +210,8 @@ judge_error(const PlatformCall *call, const PlatformReply *reply, const cJSON *r
 		class = OUTCOME_THROTTLED;
 	else if (!known && reply->http_status >= 500)
 		class = OUTCOME_IN_DOUBT;
-	answer->code = plain_redact_tokens(arena, code);
-	settle(call, answer, class, plain_redact_tokens(arena, message));
+	answer->code = hide(arena, code, SHOPEE_MAX_CODE);
+	settle(call, answer, class, hide(arena, message, SHOPEE_MAX_MESSAGE));
 
 	/* when all models are refused the reasons are in the list as well */
 	if (call->kind == CALL_PUSH_STOCK &&
@@ -340,7 +340,7 @@ judge_body(const PlatformCall *call, const PlatformReply *reply, const cJSON *ro
 			break;
 	}
 	if (warning != NULL && answer->message != NULL && *answer->message == '\0')
-		answer->message = show(arena, warning, SHOPEE_MAX_MESSAGE);
+		answer->message = hide(arena, plain_clean(arena, warning, SHOPEE_MAX_MESSAGE), SHOPEE_MAX_MESSAGE);
 	return true;
 }
 

@@ -1,0 +1,59 @@
+/*
+ * fuzz_shopee_orders.c
+ *		Any answer to an order detail call: the documents are JSON, one for
+ *		each order asked for, their lines unique and their quantities in range.
+ */
+#include "fuzz_judge.h"
+
+#include "json.h"
+
+static const char *const order_sns[] = {"A1", "B2"};
+static const PlatformCall call = {.kind = CALL_GET_ORDERS, .order_sns = order_sns, .n_order_sns = 2, .cursor = ""};
+
+static void
+check_document(const cJSON *document)
+{
+	const char *order_sn = json_text(document, "order_sn");
+	const cJSON *lines = json_array(document, "lines");
+	const cJSON *line;
+	const char *last = "";
+	int64_t		value;
+
+	REQUIRE(strcmp(order_sn, "A1") == 0 || strcmp(order_sn, "B2") == 0);
+	if (!json_has(document, "status"))
+	{
+		REQUIRE(lines == NULL);
+		return;
+	}
+	REQUIRE(json_int(document, "create_time", 1, INT64_C(4294967295), &value));
+	REQUIRE(cJSON_GetArraySize(lines) > 0);
+	cJSON_ArrayForEach(line, lines)
+	{
+		/* sorted by item and model, so equal ones would be neighbours */
+		REQUIRE(strcmp(json_text(line, "line_id"), last) != 0);
+		last = json_text(line, "line_id");
+		REQUIRE(json_int(line, "item_id", 1, INT64_MAX, &value));
+		REQUIRE(json_int(line, "qty", 1, INT64_C(1000000000000), &value));
+		REQUIRE(json_int(line, "cancelled_qty", 0, INT64_C(1000000000000), &value));
+		REQUIRE(json_int(line, "returned_qty", 0, INT64_C(1000000000000), &value));
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	Arena	   *arena = arena_create(FUZZ_ARENA_BYTES);
+	PlatformReply reply = fuzz_reply(data, size);
+	PlatformAnswer answer = fuzz_judge(&call, &reply, arena);
+	cJSON	   *documents = json_parse(answer.documents, strlen(answer.documents));
+	const cJSON *document;
+
+	REQUIRE(cJSON_IsArray(documents));
+	REQUIRE(cJSON_GetArraySize(documents) == answer.n_documents);
+	REQUIRE(answer.n_documents == (answer.class == OUTCOME_OK ? call.n_order_sns : 0));
+	cJSON_ArrayForEach(document, documents)
+		check_document(document);
+	cJSON_Delete(documents);
+	arena_free(arena);
+	return 0;
+}

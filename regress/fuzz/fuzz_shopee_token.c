@@ -1,0 +1,26 @@
+/*
+ * fuzz_shopee_token.c
+ *		Any answer to a token refresh: both tokens with a life, or none.
+ */
+#include "fuzz_judge.h"
+
+static const PlatformCall call = {.kind = CALL_REFRESH_TOKEN, .cursor = ""};
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	Arena	   *arena = arena_create(FUZZ_ARENA_BYTES);
+	PlatformReply reply = fuzz_reply(data, size);
+	PlatformAnswer answer = fuzz_judge(&call, &reply, arena);
+
+	if (answer.class == OUTCOME_OK)
+	{
+		REQUIRE(*answer.access_token != '\0');
+		REQUIRE(*answer.refresh_token != '\0');
+		REQUIRE(answer.expires_in > 0);
+	}
+	else
+		REQUIRE(answer.access_token == NULL && answer.refresh_token == NULL);
+	arena_free(arena);
+	return 0;
+}
