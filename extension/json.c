@@ -152,15 +152,48 @@ pass_escape(Pass *pass)
 	return true;
 }
 
+/* pass_run copies what needs no look: visible ASCII but quotes and backslashes. */
+static void
+pass_run(Pass *pass)
+{
+	const char *p = pass->in;
+	size_t		length;
+
+	while (p < pass->end && *p >= ' ' && *p <= '~' && *p != '"' && *p != '\\')
+		p++;
+	length = (size_t) (p - pass->in);
+	memcpy(pass->out, pass->in, length);
+	pass->out += length;
+	pass->in = p;
+}
+
+/* pass_wide copies a character beyond ASCII, or '?' for a byte that is part of none. */
+static void
+pass_wide(Pass *pass)
+{
+	size_t		n = plain_utf8_length(pass->in, (size_t) (pass->end - pass->in));
+
+	if (n == 0)
+		*pass->out++ = '?';
+	else
+		memcpy(pass->out, pass->in, n);
+	pass->out += n;
+	pass->in += n > 0 ? n : 1;
+}
+
 /* pass_string copies a string with its quotes, mending what it holds. */
 static bool
 pass_string(Pass *pass)
 {
 	*pass->out++ = *pass->in++;
-	while (pass->in < pass->end)
+	for (;;)
 	{
-		unsigned char c = (unsigned char) *pass->in;
+		unsigned char c;
 
+		pass_run(pass);
+		if (pass->in == pass->end)
+			return false;
+		c = (unsigned char) *pass->in;
 		if (c == '"')
 		{
 			*pass->out++ = *pass->in++;
@@ -171,24 +204,15 @@ pass_string(Pass *pass)
 			if (!pass_escape(pass))
 				return false;
 		}
-		else if (c < 0x80)
-		{
-			*pass->out++ = c < 0x20 || c == 0x7F ? ' ' : (char) c;
-			pass->in++;
-		}
+		else if (c >= 0x80)
+			pass_wide(pass);
 		else
 		{
-			size_t		n = plain_utf8_length(pass->in, (size_t) (pass->end - pass->in));
-
-			if (n == 0)
-				*pass->out++ = '?';
-			else
-				memcpy(pass->out, pass->in, n);
-			pass->out += n;
-			pass->in += n > 0 ? n : 1;
+			/* a control character */
+			*pass->out++ = ' ';
+			pass->in++;
 		}
 	}
-	return false;
 }
 
 /*
