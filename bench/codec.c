@@ -102,7 +102,7 @@ compare_doubles(const void *a, const void *b)
 static double
 measure(Step step, const Work *work)
 {
-	double		rounds[ROUNDS];
+	double		rounds[ROUNDS] = {0};
 	int			i;
 
 	for (i = -1; i < ROUNDS; i++)

@@ -22,7 +22,7 @@ typedef struct Pass
 {
 	const char *in;
 	const char *end;
-	char	   *out;			/* has room for twice the body, see json_parse */
+	char	   *out;			/* has room for twice the body, see jread_parse */
 	size_t		depth;
 	size_t		values;
 } Pass;
@@ -256,7 +256,7 @@ pass_other(Pass *pass)
 }
 
 cJSON *
-json_parse(const char *body, size_t length)
+jread_parse(const char *body, size_t length)
 {
 	Pass		pass;
 	char	   *copy;
@@ -296,7 +296,7 @@ member(const cJSON *parent, const char *name)
 }
 
 const cJSON *
-json_child(const cJSON *parent, const char *name)
+jread_child(const cJSON *parent, const char *name)
 {
 	const cJSON *value = member(parent, name);
 
@@ -304,7 +304,7 @@ json_child(const cJSON *parent, const char *name)
 }
 
 const cJSON *
-json_array(const cJSON *parent, const char *name)
+jread_array(const cJSON *parent, const char *name)
 {
 	const cJSON *value = member(parent, name);
 
@@ -312,21 +312,21 @@ json_array(const cJSON *parent, const char *name)
 }
 
 const char *
-json_text(const cJSON *parent, const char *name)
+jread_text(const cJSON *parent, const char *name)
 {
 	return cJSON_GetStringValue(member(parent, name));
 }
 
 bool
-json_int(const cJSON *parent, const char *name, int64_t low, int64_t high, int64_t *value)
+jread_int(const cJSON *parent, const char *name, int64_t low, int64_t high, int64_t *value)
 {
-	const char *text = json_text(parent, name);
+	const char *text = jread_text(parent, name);
 
 	return text != NULL && plain_int(text, low, high, value);
 }
 
 bool
-json_has(const cJSON *parent, const char *name)
+jread_has(const cJSON *parent, const char *name)
 {
 	const cJSON *value = member(parent, name);
 

@@ -104,13 +104,13 @@ judge_status(const PlatformCall *call, const PlatformReply *reply, Arena *arena,
 static int
 find_item(const cJSON *entry, const int64_t *models, int n)
 {
-	const char *text = json_text(entry, "model_id");
+	const char *text = jread_text(entry, "model_id");
 	int64_t		model_id = 0;
 	int			i;
 
 	/* an item without models may come without the member */
 	if (text != NULL ? !shopee_model_id(text, &model_id) :
-		!cJSON_IsObject(entry) || json_has(entry, "model_id"))
+		!cJSON_IsObject(entry) || jread_has(entry, "model_id"))
 		return -1;
 	for (i = 0; i < n; i++)
 		if (models[i] == model_id)
@@ -137,7 +137,7 @@ judge_lists(const PlatformCall *call, const cJSON *response, Arena *arena, Platf
 	for (i = 0; i < answer->n_items; i++)
 		if (!shopee_model_id(call->items[i].model_id, &models[i]))
 			models[i] = -1;
-	cJSON_ArrayForEach(entry, json_array(response, "success_list"))
+	cJSON_ArrayForEach(entry, jread_array(response, "success_list"))
 	{
 		i = find_item(entry, models, answer->n_items);
 		if (i < 0 || listed[i])
@@ -146,10 +146,10 @@ judge_lists(const PlatformCall *call, const cJSON *response, Arena *arena, Platf
 		listed[i] = true;
 		named++;
 	}
-	cJSON_ArrayForEach(entry, json_array(response, "failure_list"))
+	cJSON_ArrayForEach(entry, jread_array(response, "failure_list"))
 	{
 		ItemOutcome *item;
-		const char *reason = json_text(entry, "failed_reason");
+		const char *reason = jread_text(entry, "failed_reason");
 
 		i = find_item(entry, models, answer->n_items);
 		if (i < 0 || (listed[i] && answer->items[i].class != OUTCOME_OK))
@@ -199,8 +199,8 @@ static void
 judge_error(const PlatformCall *call, const PlatformReply *reply, const cJSON *root,
 			Arena *arena, PlatformAnswer *answer)
 {
-	const char *message = json_text(root, "message");
-	const char *code = plain_clean(arena, json_text(root, "error"), SHOPEE_MAX_CODE);
+	const char *message = jread_text(root, "message");
+	const char *code = plain_clean(arena, jread_text(root, "error"), SHOPEE_MAX_CODE);
 	bool		known;
 	OutcomeClass class;
 
@@ -215,7 +215,7 @@ judge_error(const PlatformCall *call, const PlatformReply *reply, const cJSON *r
 
 	/* when all models are refused the reasons are in the list as well */
 	if (call->kind == CALL_PUSH_STOCK &&
-		judge_lists(call, json_child(root, "response"), arena, answer) > 0)
+		judge_lists(call, jread_child(root, "response"), arena, answer) > 0)
 		sum_up(answer, true);
 }
 
@@ -224,7 +224,7 @@ judge_push_stock(const PlatformCall *call, const cJSON *root, Arena *arena, Plat
 {
 	settle(call, answer, OUTCOME_IN_DOUBT, not_named);
 	answer->message = "";
-	(void) judge_lists(call, json_child(root, "response"), arena, answer);
+	(void) judge_lists(call, jread_child(root, "response"), arena, answer);
 	sum_up(answer, false);
 }
 
@@ -235,10 +235,10 @@ judge_push_stock(const PlatformCall *call, const cJSON *root, Arena *arena, Plat
 static void
 judge_list_orders(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
 {
-	const cJSON *response = json_child(root, "response");
-	const cJSON *list = json_array(response, "order_list");
+	const cJSON *response = jread_child(root, "response");
+	const cJSON *list = jread_array(response, "order_list");
 	const cJSON *more = cJSON_GetObjectItemCaseSensitive(response, "more");
-	const char *cursor = json_text(response, "next_cursor");
+	const char *cursor = jread_text(response, "next_cursor");
 	const cJSON *entry;
 	int			unreadable = 0;
 
@@ -260,7 +260,7 @@ judge_list_orders(const PlatformCall *call, const cJSON *root, Arena *arena, Pla
 		return;
 	cJSON_ArrayForEach(entry, list)
 	{
-		const char *order_sn = json_text(entry, "order_sn");
+		const char *order_sn = jread_text(entry, "order_sn");
 
 		if (order_sn != NULL && shopee_order_sn_ok(order_sn))
 			answer->order_sns[answer->n_order_sns++] = arena_strdup(arena, order_sn);
@@ -274,7 +274,7 @@ judge_list_orders(const PlatformCall *call, const cJSON *root, Arena *arena, Pla
 static void
 judge_get_orders(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
 {
-	const cJSON *list = json_array(json_child(root, "response"), "order_list");
+	const cJSON *list = jread_array(jread_child(root, "response"), "order_list");
 
 	if (list == NULL)
 		settle(call, answer, OUTCOME_LATER, "the answer has no order list");
@@ -289,13 +289,13 @@ judge_get_orders(const PlatformCall *call, const cJSON *root, Arena *arena, Plat
 static void
 judge_refresh_token(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
 {
-	const char *access = json_text(root, "access_token");
-	const char *refresh = json_text(root, "refresh_token");
+	const char *access = jread_text(root, "access_token");
+	const char *refresh = jread_text(root, "refresh_token");
 	int64_t		expires_in;
 
 	if (access == NULL || !plain_visible(access, SHOPEE_MAX_TOKEN) ||
 		refresh == NULL || !plain_visible(refresh, SHOPEE_MAX_TOKEN) ||
-		!json_int(root, "expire_in", 1, MAX_EXPIRES_IN, &expires_in))
+		!jread_int(root, "expire_in", 1, MAX_EXPIRES_IN, &expires_in))
 	{
 		/* the old token may be spent */
 		settle(call, answer, OUTCOME_IN_DOUBT, "the answer lacks the tokens or their life");
@@ -312,12 +312,12 @@ static bool
 judge_body(const PlatformCall *call, const PlatformReply *reply, const cJSON *root,
 		   Arena *arena, PlatformAnswer *answer)
 {
-	const char *error = json_text(root, "error");
-	const char *warning = json_text(root, "warning");
+	const char *error = jread_text(root, "error");
+	const char *warning = jread_text(root, "warning");
 
 	/* an error of another type, or none and nothing beside it, is somebody else's JSON */
-	if (error == NULL && (json_has(root, "error") ||
-						  (json_child(root, "response") == NULL && !json_has(root, "access_token"))))
+	if (error == NULL && (jread_has(root, "error") ||
+						  (jread_child(root, "response") == NULL && !jread_has(root, "access_token"))))
 		return false;
 	if (error != NULL && *error != '\0')
 	{
@@ -402,7 +402,7 @@ shopee_judge(const PlatformCall *call, const PlatformReply *reply, Arena *arena,
 	else
 	{
 		if (reply->complete)
-			root = json_parse(reply->body, reply->body_length);
+			root = jread_parse(reply->body, reply->body_length);
 		if (!judge_body(call, reply, root, arena, answer))
 			judge_status(call, reply, arena, answer);
 		cJSON_Delete(root);

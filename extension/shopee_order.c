@@ -104,7 +104,7 @@ decimal_ok(const char *text)
 static const char *
 price_of(const cJSON *entry, const char *name)
 {
-	const char *text = json_text(entry, name);
+	const char *text = jread_text(entry, name);
 
 	return text != NULL && decimal_ok(text) ? text : NULL;
 }
@@ -114,25 +114,25 @@ static bool
 optional_qty(const cJSON *entry, const char *name, int64_t *qty)
 {
 	*qty = 0;
-	return !json_has(entry, name) || json_int(entry, name, 0, MAX_QTY, qty);
+	return !jread_has(entry, name) || jread_int(entry, name, 0, MAX_QTY, qty);
 }
 
 /* read_line reads one entry of item_list; false when it cannot be understood. */
 static bool
 read_line(const cJSON *entry, Arena *arena, Line *line)
 {
-	const char *model = json_text(entry, "model_id");
-	const char *sku = json_text(entry, "model_sku");
+	const char *model = jread_text(entry, "model_id");
+	const char *sku = jread_text(entry, "model_sku");
 
-	if (!json_int(entry, "item_id", 1, INT64_MAX, &line->item_id) ||
-		!json_int(entry, "model_quantity_purchased", 1, MAX_QTY, &line->qty) ||
+	if (!jread_int(entry, "item_id", 1, INT64_MAX, &line->item_id) ||
+		!jread_int(entry, "model_quantity_purchased", 1, MAX_QTY, &line->qty) ||
 		!optional_qty(entry, "cancelled_qty", &line->cancelled_qty) ||
 		!optional_qty(entry, "returned_qty", &line->returned_qty))
 		return false;
-	if (model != NULL ? !shopee_model_id(model, &line->model_id) : json_has(entry, "model_id"))
+	if (model != NULL ? !shopee_model_id(model, &line->model_id) : jread_has(entry, "model_id"))
 		return false;
 	if (sku == NULL || *sku == '\0')
-		sku = json_text(entry, "item_sku");
+		sku = jread_text(entry, "item_sku");
 	/* a code cut short would be another code */
 	line->sku = sku != NULL && strlen(sku) <= MAX_SKU ? plain_clean(arena, sku, MAX_SKU) : "";
 	line->unit_price = price_of(entry, "model_discounted_price");
@@ -190,17 +190,17 @@ sum_lines(Order *order)
 static bool
 read_order(const cJSON *entry, Arena *arena, Order *order)
 {
-	const char *status = json_text(entry, "order_status");
-	const char *currency = json_text(entry, "currency");
-	const cJSON *items = json_array(entry, "item_list");
+	const char *status = jread_text(entry, "order_status");
+	const char *currency = jread_text(entry, "currency");
+	const cJSON *items = jread_array(entry, "item_list");
 	const cJSON *item;
 	int			n = cJSON_GetArraySize(items);
 
 	*order = (Order) {0};
 	if (status == NULL || n < 1 || n > MAX_LINES ||
-		!json_int(entry, "create_time", 1, SHOPEE_MAX_UINT32, &order->create_time) ||
-		(json_has(entry, "update_time") &&
-		 !json_int(entry, "update_time", 1, SHOPEE_MAX_UINT32, &order->update_time)))
+		!jread_int(entry, "create_time", 1, SHOPEE_MAX_UINT32, &order->create_time) ||
+		(jread_has(entry, "update_time") &&
+		 !jread_int(entry, "update_time", 1, SHOPEE_MAX_UINT32, &order->update_time)))
 		return false;
 	order->status = canonical_status(arena, status);
 	if (currency != NULL && strlen(currency) == 3 && strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3)
@@ -318,7 +318,7 @@ shopee_documents(const PlatformCall *call, const cJSON *order_list, Arena *arena
 	plain_add(&out, "[");
 	cJSON_ArrayForEach(entry, order_list)
 	{
-		const char *order_sn = json_text(entry, "order_sn");
+		const char *order_sn = jread_text(entry, "order_sn");
 		Order		order;
 		bool		understood;
 

@@ -37,14 +37,14 @@ walk(const cJSON *value)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	cJSON	   *tree = json_parse((const char *) data, size);
+	cJSON	   *tree = jread_parse((const char *) data, size);
 	int64_t		value = 5;
 
 	walk(tree);
-	if (json_int(tree, "a", 0, 9, &value))
+	if (jread_int(tree, "a", 0, 9, &value))
 		REQUIRE(value >= 0 && value <= 9);
-	(void) json_text(json_object(tree, "o"), "t");
-	(void) json_array(tree, "l");
+	(void) jread_text(jread_child(tree, "o"), "t");
+	(void) jread_array(tree, "l");
 	cJSON_Delete(tree);
 	return 0;
 }

@@ -50,7 +50,7 @@ check(const PlatformCall *call, const PlatformAccess *access, Arena *arena)
 	REQUIRE(strchr(request.path, '?') == NULL);
 	if (request.body != NULL)
 	{
-		cJSON	   *body = json_parse(request.body, request.body_length);
+		cJSON	   *body = jread_parse(request.body, request.body_length);
 
 		REQUIRE(cJSON_IsObject(body));
 		cJSON_Delete(body);

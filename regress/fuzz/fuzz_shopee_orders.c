@@ -13,29 +13,29 @@ static const PlatformCall call = {.kind = CALL_GET_ORDERS, .order_sns = order_sn
 static void
 check_document(const cJSON *document)
 {
-	const char *order_sn = json_text(document, "order_sn");
-	const cJSON *lines = json_array(document, "lines");
+	const char *order_sn = jread_text(document, "order_sn");
+	const cJSON *lines = jread_array(document, "lines");
 	const cJSON *line;
 	const char *last = "";
 	int64_t		value;
 
 	REQUIRE(strcmp(order_sn, "A1") == 0 || strcmp(order_sn, "B2") == 0);
-	if (!json_has(document, "status"))
+	if (!jread_has(document, "status"))
 	{
 		REQUIRE(lines == NULL);
 		return;
 	}
-	REQUIRE(json_int(document, "create_time", 1, INT64_C(4294967295), &value));
+	REQUIRE(jread_int(document, "create_time", 1, INT64_C(4294967295), &value));
 	REQUIRE(cJSON_GetArraySize(lines) > 0);
 	cJSON_ArrayForEach(line, lines)
 	{
 		/* sorted by item and model, so equal ones would be neighbours */
-		REQUIRE(strcmp(json_text(line, "line_id"), last) != 0);
-		last = json_text(line, "line_id");
-		REQUIRE(json_int(line, "item_id", 1, INT64_MAX, &value));
-		REQUIRE(json_int(line, "qty", 1, INT64_C(1000000000000), &value));
-		REQUIRE(json_int(line, "cancelled_qty", 0, INT64_C(1000000000000), &value));
-		REQUIRE(json_int(line, "returned_qty", 0, INT64_C(1000000000000), &value));
+		REQUIRE(strcmp(jread_text(line, "line_id"), last) != 0);
+		last = jread_text(line, "line_id");
+		REQUIRE(jread_int(line, "item_id", 1, INT64_MAX, &value));
+		REQUIRE(jread_int(line, "qty", 1, INT64_C(1000000000000), &value));
+		REQUIRE(jread_int(line, "cancelled_qty", 0, INT64_C(1000000000000), &value));
+		REQUIRE(jread_int(line, "returned_qty", 0, INT64_C(1000000000000), &value));
 	}
 }
 
@@ -45,7 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	Arena	   *arena = arena_create(FUZZ_ARENA_BYTES);
 	PlatformReply reply = fuzz_reply(data, size);
 	PlatformAnswer answer = fuzz_judge(&call, &reply, arena);
-	cJSON	   *documents = json_parse(answer.documents, strlen(answer.documents));
+	cJSON	   *documents = jread_parse(answer.documents, strlen(answer.documents));
 	const cJSON *document;
 
 	REQUIRE(cJSON_IsArray(documents));

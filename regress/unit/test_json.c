@@ -17,7 +17,7 @@ parse(const char *text, size_t length)
 
 	assert_non_null(copy);
 	memcpy(copy, text, length);
-	tree = json_parse(copy, length);
+	tree = jread_parse(copy, length);
 	free(copy);
 	return tree;
 }
@@ -28,7 +28,7 @@ has_text(const char *body, size_t length, const char *expected)
 	cJSON	   *tree = parse(body, length);
 
 	assert_non_null(tree);
-	assert_string_equal(json_text(tree, "a"), expected);
+	assert_string_equal(jread_text(tree, "a"), expected);
 	cJSON_Delete(tree);
 }
 
@@ -80,7 +80,7 @@ what_is_no_json_is_refused(void **state)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_null(parse(bad[i], strlen(bad[i])));
 	assert_null(parse("{\"a\":1}\0", 8));
-	assert_null(json_parse(NULL, 10));
+	assert_null(jread_parse(NULL, 10));
 }
 
 /* fill repeats a piece until the body has `bytes` and closes it */
@@ -103,7 +103,7 @@ repeated(const char *open, const char *piece, size_t times, const char *close)
 static void
 is_parsed(char *text, bool expected)
 {
-	cJSON	   *tree = json_parse(text, strlen(text));
+	cJSON	   *tree = jread_parse(text, strlen(text));
 
 	assert_int_equal(tree != NULL, expected);
 	cJSON_Delete(tree);
@@ -141,26 +141,26 @@ members_are_typed(void **state)
 	int64_t		value = 0;
 
 	(void) state;
-	assert_non_null(json_child(tree, "o"));
-	assert_null(json_child(tree, "l"));
-	assert_null(json_child(NULL, "o"));
-	assert_non_null(json_array(tree, "l"));
-	assert_null(json_array(tree, "o"));
-	assert_null(json_array(json_array(tree, "l"), "l"));
-	assert_string_equal(json_text(tree, "t"), "s");
-	assert_null(json_text(tree, "b"));
-	assert_null(json_text(tree, "n"));
-	assert_null(json_text(tree, "T"));
-	assert_null(json_text(NULL, "t"));
-	assert_string_equal(json_text(tree, "O"), "2");
-	assert_true(json_int(tree, "i", 0, 100, &value) && value == 12);
-	assert_false(json_int(tree, "i", 0, 11, &value));
-	assert_false(json_int(tree, "d", 0, 100, &value));
-	assert_false(json_int(tree, "t", 0, 100, &value));
-	assert_false(json_int(tree, "none", 0, 100, &value));
-	assert_true(json_has(tree, "b"));
-	assert_false(json_has(tree, "n"));
-	assert_false(json_has(tree, "none"));
+	assert_non_null(jread_child(tree, "o"));
+	assert_null(jread_child(tree, "l"));
+	assert_null(jread_child(NULL, "o"));
+	assert_non_null(jread_array(tree, "l"));
+	assert_null(jread_array(tree, "o"));
+	assert_null(jread_array(jread_array(tree, "l"), "l"));
+	assert_string_equal(jread_text(tree, "t"), "s");
+	assert_null(jread_text(tree, "b"));
+	assert_null(jread_text(tree, "n"));
+	assert_null(jread_text(tree, "T"));
+	assert_null(jread_text(NULL, "t"));
+	assert_string_equal(jread_text(tree, "O"), "2");
+	assert_true(jread_int(tree, "i", 0, 100, &value) && value == 12);
+	assert_false(jread_int(tree, "i", 0, 11, &value));
+	assert_false(jread_int(tree, "d", 0, 100, &value));
+	assert_false(jread_int(tree, "t", 0, 100, &value));
+	assert_false(jread_int(tree, "none", 0, 100, &value));
+	assert_true(jread_has(tree, "b"));
+	assert_false(jread_has(tree, "n"));
+	assert_false(jread_has(tree, "none"));
 	cJSON_Delete(tree);
 }
 
