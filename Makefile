@@ -186,6 +186,15 @@ bench: installed
 	$(stage)
 	@$(CLUSTER) run check/bench/bench/orders $(BENCH)
 
+.build/bench/%: bench/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Iextension -o $@ $< \
+		$(PURE_FILES:%=%.c) -lcjson -lcrypto -lm
+
+.PHONY: bench-codec
+bench-codec: .build/bench/codec
+	@$<
+
 .PHONY: help
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -201,6 +210,7 @@ help:
 #:  make lint          compilers' warnings as errors, clang-tidy, cppcheck, SQL rules
 #:  make test          all of these, counted; installs first
 #:  make bench         storesync beside its peers and the floor, BENCH="--rounds 3" to shorten
+#:  make bench-codec   what a call costs in the codec, beside the libraries below it
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left
 #:  make demo-stop     stop it and remove .run
