@@ -29,7 +29,7 @@ typedef struct Code
 	const Phrase *phrases;		/* NULL for none */
 } Code;
 
-/* Refusals by a rule of the shop or the item; the text beside a refused model knows no others. */
+/* Refusals by a rule of the shop or the item, which may pass. */
 static const Phrase business[] = {
 	{"system error", OUTCOME_IN_DOUBT},
 	{"internal error", OUTCOME_IN_DOUBT},
@@ -202,7 +202,5 @@ shopee_code_class(const char *code, const char *message, bool *known)
 OutcomeClass
 shopee_reason_class(const char *reason)
 {
-	OutcomeClass class = phrase_class(business, reason, OUTCOME_PERMANENT);
-
-	return class == OUTCOME_PERMANENT ? phrase_class(hopeless, reason, OUTCOME_LATER) : class;
+	return phrase_class(business, reason, phrase_class(hopeless, reason, OUTCOME_LATER));
 }
