@@ -58,6 +58,9 @@ $(error $(PG_CONFIG) names no PGXS makefile: run deploy/setup, or say PG_CONFIG=
 endif
 include $(PGXS)
 
+# The worker library uses functions of the first: 16 and later would hide them
+override CFLAGS := $(filter-out -fvisibility%,$(CFLAGS))
+
 $(DATA_built): $(SQL_MODULES:%=sql/%.sql) storesync.control Makefile
 	cat $(SQL_MODULES:%=sql/%.sql) > $@
 
