@@ -156,7 +156,7 @@ installcheck: regress isolation tap
 
 # The one part that is pure but for curl
 .build/unit/test_http: PURE_FILES = bgworker/http bgworker/http_call
-.build/unit/test_http: UNIT_LIBS = -lcurl -ldl -pthread
+.build/unit/test_http: UNIT_LIBS = -lcurl -lssl -ldl -pthread
 .build/unit/test_http: bgworker/http.c bgworker/http_call.c
 
 unit: $(UNIT_TESTS:%=.build/unit/%)

@@ -172,6 +172,13 @@ set_databases($node, 'copy');
 ok(wait_running('copy'), 'a place that becomes free is taken');
 is(() = slurp_file($node->logfile) =~ /no free worker slot/g, 1, 'and nothing was said again meanwhile');
 
+# more names than shared memory has slots
+$node->append_conf('postgresql.conf', "max_worker_processes = 8\nstoresync.max_databases = 1");
+$node->safe_psql('postgres', "ALTER SYSTEM SET storesync.databases = 'shop, copy'");
+$node->restart;
+ok(wait_running('shop'), 'the first of two names has the only slot');
+like(slurp_file($node->logfile), qr/no room for a dispatcher of database "copy"/, 'and the second is named in the log');
+
 $node->stop('fast');
 
 # ---------------------------------------------------------------- standby

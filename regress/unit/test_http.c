@@ -24,6 +24,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "http.h"
 
@@ -35,6 +37,7 @@
 #define PARTIAL_FILE			18
 #define WRITE_ERROR				23
 #define OPERATION_TIMEDOUT		28
+#define PEER_FAILED_VERIFICATION 60
 #define GOT_NOTHING				52
 #define FILESIZE_EXCEEDED		63
 
@@ -246,6 +249,47 @@ listen_on_loopback(int *its_port)
 		return -1;
 	*its_port = ntohs(address.sin_port);
 	return fd;
+}
+
+/* self_signed makes a key and a certificate for localhost that nobody vouches for. */
+static SSL_CTX *
+self_signed(void)
+{
+	SSL_CTX    *context = SSL_CTX_new(TLS_server_method());
+	EVP_PKEY   *key = EVP_EC_gen("P-256");
+	X509	   *certificate = X509_new();
+	X509_NAME  *name = X509_get_subject_name(certificate);
+
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *) "localhost", -1, -1, 0);
+	X509_set_issuer_name(certificate, name);
+	X509_set_pubkey(certificate, key);
+	X509_sign(certificate, key, EVP_sha256());
+	SSL_CTX_use_certificate(context, certificate);
+	SSL_CTX_use_PrivateKey(context, key);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	return context;
+}
+
+/* serve_tls takes one connection and reads what a client that trusts it would send. */
+static void *
+serve_tls(void *argument)
+{
+	SSL_CTX    *context = self_signed();
+	SSL		   *tls = SSL_new(context);
+	int			fd = accept((int) (intptr_t) argument, NULL, NULL);
+	char		byte;
+
+	SSL_set_fd(tls, fd);
+	if (SSL_accept(tls) == 1 && SSL_read(tls, &byte, 1) == 1)
+		requests++;
+	SSL_free(tls);
+	SSL_CTX_free(context);
+	close(fd);
+	return NULL;
 }
 
 /* ------------------------------------------------------------ what curl calls */
@@ -570,6 +614,32 @@ test_never_sent(void **state)
 	assert_int_equal(descriptors, 0);
 }
 
+/* A certificate that nobody vouches for: no byte of the request leaves. */
+static void
+test_untrusted_certificate(void **state)
+{
+	HttpEngine *engine = create();
+	int			tls_port = 0;
+	int			listener = listen_on_loopback(&tls_port);
+	pthread_t	server;
+	char		url[300];
+	HttpRequest request = get(url, sizeof(url), "/");
+	HttpResult	result;
+
+	pthread_create(&server, NULL, serve_tls, (void *) (intptr_t) listener);
+	snprintf(url, sizeof(url), "https://localhost:%d/", tls_port);
+	result = run(engine, request);
+	assert_int_equal(result.curl_code, PEER_FAILED_VERIFICATION);
+	assert_false(result.sent);
+	assert_false(result.complete);
+	http_result_free(&result);
+	http_destroy(engine);
+	pthread_join(server, NULL);
+	close(listener);
+	assert_int_equal(requests, 0);
+	assert_int_equal(descriptors, 0);
+}
+
 static void
 test_timeout(void **state)
 {
@@ -764,6 +834,7 @@ main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_sent_once),
 		cmocka_unit_test(test_never_sent),
+		cmocka_unit_test(test_untrusted_certificate),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_retry_after),
 		cmocka_unit_test(test_redirect_is_not_followed),
