@@ -188,6 +188,20 @@ $$;
 COMMENT ON FUNCTION storesync.invariant_reference() IS
 'What foreign keys would prove: lines have their order, store, SKU and location, orders have lines, stock has its SKU, location and lock row. No rows when it holds. Example: SELECT * FROM storesync.invariant_reference();';
 
+CREATE FUNCTION storesync.invariant_catalog() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'catalog', 'store ' || t.store_id, 'its platform does not exist'
+	FROM storesync.store t
+	WHERE NOT EXISTS (SELECT FROM storesync.platform p WHERE p.platform = t.platform)
+	UNION ALL
+	SELECT 'catalog', 'listing ' || l.listing_id, 'its store or SKU does not exist'
+	FROM storesync.listing l
+	WHERE NOT EXISTS (SELECT FROM storesync.store t WHERE t.store_id = l.store_id)
+		OR NOT EXISTS (SELECT FROM storesync.sku k WHERE k.sku_id = l.sku_id)
+$$;
+COMMENT ON FUNCTION storesync.invariant_catalog() IS
+'Stores and listings that point to nothing: what foreign keys would refuse, which a restore could not bear.';
+
 CREATE FUNCTION storesync.invariant_shown() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$
 	SELECT 'shown', 'listing ' || w.listing_id,
@@ -213,6 +227,7 @@ LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	UNION ALL SELECT * FROM storesync.invariant_key()
 	UNION ALL SELECT * FROM storesync.invariant_line()
 	UNION ALL SELECT * FROM storesync.invariant_reference()
+	UNION ALL SELECT * FROM storesync.invariant_catalog()
 	UNION ALL SELECT * FROM storesync.invariant_shown()
 	ORDER BY 1, 2, 3
 $$;
