@@ -14,10 +14,15 @@
 #include "outbox.h"
 #include "partition.h"
 
+/* Columns of acknowledgements; those of doubts have one more. */
+#define SHOWN_ARRAYS	"$1, $2, $3, $4, $5, $6, $7, $8"
+#define SHOWN_COLUMNS	"listing_id, qty, version, incarnation, sent_at, written_at, item_id, model_id"
+
 void
 record_init(Record *record, MemoryContext context)
 {
-	static const Oid shown[] = {INT8OID, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+	static const Oid shown[] = {INT8OID, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	TEXTOID, TEXTOID, INT8OID};
 	static const Oid push[] = {TIMESTAMPTZOID, INT8OID, INT4OID, INT8OID, INT8OID,
 	TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
 	static const Oid calls[] = {TIMESTAMPTZOID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID,
@@ -46,7 +51,7 @@ record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class,
 	const PlatformItem *item = &call->call.items[i];
 	Datum		push[9];
 	bool		nulls[9] = {false};
-	Datum		shown[7];
+	Datum		shown[9];
 
 	push[0] = TimestampTzGetDatum(call->answered_at);
 	push[1] = Int64GetDatum(item->listing_id);
@@ -65,7 +70,9 @@ record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class,
 	shown[3] = Int32GetDatum(incarnation_current());
 	shown[4] = TimestampTzGetDatum(call->sent_at);
 	shown[5] = TimestampTzGetDatum(call->answered_at);
-	shown[6] = Int64GetDatum(Max(call->at_most[i], item->quantity));
+	shown[6] = CStringGetTextDatum(item->item_id);
+	shown[7] = CStringGetTextDatum(item->model_id);
+	shown[8] = Int64GetDatum(Max(call->at_most[i], item->quantity));
 	if (class == OUTCOME_OK)
 		columns_add(&record->acks, shown, NULL);
 	else if (class == OUTCOME_IN_DOUBT)
@@ -162,7 +169,11 @@ record_cursor(Record *record, int store_id, TimestampTz through)
 	columns_add(&record->cursors, values, NULL);
 }
 
-/* write_shown tells what the platforms show; a version acknowledged never falls within an incarnation. */
+/*
+ * write_shown tells what the platforms show. A version acknowledged never
+ * falls within an incarnation; an answer about an item that the listing no
+ * longer stands for says nothing about it.
+ */
 static void
 write_shown(const Record *record)
 {
@@ -173,7 +184,9 @@ write_shown(const Record *record)
 	columns_run(&record->acks, &ack_plan,
 				"INSERT INTO storesync.listing_shown AS w "
 				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at) "
-				"SELECT * FROM unnest($1, $2, $3, $4, $5, $6) "
+				"SELECT x.listing_id, x.qty, x.version, x.incarnation, x.sent_at, x.written_at "
+				"FROM unnest(" SHOWN_ARRAYS ") AS x (" SHOWN_COLUMNS ") "
+				"JOIN storesync.listing l USING (listing_id, item_id, model_id) "
 				"ON CONFLICT (listing_id) DO UPDATE SET acked_qty = excluded.acked_qty, "
 				"acked_version = CASE WHEN w.acked_incarnation = excluded.acked_incarnation "
 				"THEN greatest(w.acked_version, excluded.acked_version) ELSE excluded.acked_version END, "
@@ -185,14 +198,14 @@ write_shown(const Record *record)
 				"INSERT INTO storesync.listing_shown AS w "
 				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at, doubt_qty) "
 				"SELECT x.listing_id, x.qty, 0, x.incarnation, x.sent_at, x.written_at, x.at_most "
-				"FROM unnest($1, $2, $3, $4, $5, $6, $7) "
-				"AS x (listing_id, qty, version, incarnation, sent_at, written_at, at_most) "
+				"FROM unnest(" SHOWN_ARRAYS ", $9) AS x (" SHOWN_COLUMNS ", at_most) "
+				"JOIN storesync.listing l USING (listing_id, item_id, model_id) "
 				"ON CONFLICT (listing_id) DO UPDATE SET doubt_qty = greatest(w.doubt_qty, excluded.doubt_qty)",
 				SPI_OK_INSERT);
 	columns_run(&record->acks, &settle_plan,
 				"UPDATE storesync.compensation c SET settled_at = clock_timestamp(), "
 				"settled_by = 'overtaken by version ' || x.version "
-				"FROM unnest($1, $2, $3, $4, $5, $6) AS x (listing_id, qty, version, incarnation, sent_at, written_at) "
+				"FROM unnest(" SHOWN_ARRAYS ") AS x (" SHOWN_COLUMNS ") "
 				"WHERE c.listing_id = x.listing_id AND c.version <= x.version AND c.settled_at IS NULL "
 				"AND c.call = 'push_stock'",
 				SPI_OK_UPDATE);

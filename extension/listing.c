@@ -27,6 +27,7 @@ PG_FUNCTION_INFO_V1(clock_doubt);
 PG_FUNCTION_INFO_V1(known_listing);
 PG_FUNCTION_INFO_V1(listing_revise);
 PG_FUNCTION_INFO_V1(listing_changed);
+PG_FUNCTION_INFO_V1(listing_renamed);
 PG_FUNCTION_INFO_V1(sku_changed);
 PG_FUNCTION_INFO_V1(location_changed);
 PG_FUNCTION_INFO_V1(store_changed);
@@ -273,6 +274,29 @@ listing_changed(PG_FUNCTION_ARGS)
 						"SELECT b.listing_id, b.revision, to_jsonb(b) - 'revision' FROM before b) x "
 						"GROUP BY x.listing_id HAVING count(DISTINCT x.data) > 1 "
 						"ORDER BY x.listing_id");
+}
+
+/*
+ * listing_renamed (deferred to the commit, each row) forgets what the platform
+ * was believed to show: that was another item. At the commit, because until
+ * then the dispatcher still writes, and acknowledges, the old one.
+ */
+Datum
+listing_renamed(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	TriggerData *trigger = trigger_data(fcinfo);
+	Oid			types[] = {INT8OID};
+	Datum		values[1];
+	SsSession	session;
+
+	values[0] = Int64GetDatum(int64_column(trigger->tg_newtuple, RelationGetDescr(trigger->tg_relation),
+										   "listing_id"));
+	ss_enter(&session, "UPDATE", true);
+	ss_execute(&plan, "DELETE FROM storesync.listing_shown WHERE listing_id = $1",
+			   SPI_OK_DELETE, 1, types, values, NULL, 0);
+	ss_leave(&session);
+	return PointerGetDatum(NULL);
 }
 
 Datum

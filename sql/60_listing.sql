@@ -138,6 +138,8 @@ CREATE FUNCTION storesync.listing_revise() RETURNS trigger AS 'MODULE_PATHNAME',
 COMMENT ON FUNCTION storesync.listing_revise() IS 'Raises listing.revision with every change and never lets it fall.';
 CREATE FUNCTION storesync.listing_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_changed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.listing_changed() IS 'One outbox row of kind listing for each listing an UPDATE changed.';
+CREATE FUNCTION storesync.listing_renamed() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_renamed' LANGUAGE C;
+COMMENT ON FUNCTION storesync.listing_renamed() IS 'Forgets what a listing showed when it comes to stand for another item.';
 CREATE FUNCTION storesync.sku_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'sku_changed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.sku_changed() IS 'One outbox row of kind stock for each SKU whose safety_stock or allow_backorder changed.';
 CREATE FUNCTION storesync.location_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'location_changed' LANGUAGE C;
@@ -152,6 +154,10 @@ CREATE TRIGGER listing_revise BEFORE UPDATE ON storesync.listing
 CREATE TRIGGER listing_changed AFTER UPDATE ON storesync.listing
 	REFERENCING OLD TABLE AS before NEW TABLE AS after
 	FOR EACH STATEMENT EXECUTE FUNCTION storesync.listing_changed();
+CREATE CONSTRAINT TRIGGER listing_renamed AFTER UPDATE OF store_id, item_id, model_id ON storesync.listing
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+	WHEN ((OLD.store_id, OLD.item_id, OLD.model_id) IS DISTINCT FROM (NEW.store_id, NEW.item_id, NEW.model_id))
+	EXECUTE FUNCTION storesync.listing_renamed();
 CREATE TRIGGER sku_changed AFTER UPDATE ON storesync.sku
 	REFERENCING OLD TABLE AS before NEW TABLE AS after
 	FOR EACH STATEMENT EXECUTE FUNCTION storesync.sku_changed();
