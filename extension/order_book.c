@@ -104,6 +104,7 @@ effect(Booking *b, OrderLine *line, StockPlace *place, MovementKind kind, int64 
 {
 	StockMove  *move = stock_move(&b->page->journal, place, kind, on_hand, reserved);
 
+	Assert(place != NULL);
 	line->effects++;
 	line->location_id = place->location_id;
 	move->order_id = b->order->order_id;
