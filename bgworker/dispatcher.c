@@ -284,7 +284,7 @@ build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 	wait = rate_take_store(store->store_id, 1);
 	if (wait > 0)
 	{
-		store->token_due = now + Max(wait, 1000);
+		store->token_due = GetCurrentTimestamp() + Max(wait, 1000);
 		return false;
 	}
 	store->fetched_last = next_is_fetch(store, now);

@@ -20,11 +20,18 @@
 
 /* Columns that both comparisons return. */
 #define COMPARED \
-	"t.listing_id, t.store_id, t.item_id, t.wanted, t.at_most, t.not_before"
+	"t.listing_id, t.store_id, t.item_id, t.wanted, t.at_most, t.not_before, t.dirty AND NOT t.dead"
 enum
 {
-	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_WANTED, COL_AT_MOST, COL_NOT_BEFORE, COL_CHANGED, COL_DUE
+	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_WANTED, COL_AT_MOST, COL_NOT_BEFORE, COL_DUE
 };
+
+/* A listing to be compared, and since when. */
+typedef struct Changed
+{
+	int64		listing_id;
+	TimestampTz at;
+} Changed;
 
 bool		target_overflow = false;
 
@@ -42,12 +49,12 @@ column(HeapTuple row, TupleDesc desc, int number, Datum missing)
  * a write to a listing that may show less already, is no decrease.
  */
 static void
-settle_row(HeapTuple row, TupleDesc desc)
+settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
 {
 	int64		listing_id = DatumGetInt64(column(row, desc, COL_LISTING, 0));
 	int64		wanted = DatumGetInt64(column(row, desc, COL_WANTED, 0));
 	int64		at_most = DatumGetInt64(column(row, desc, COL_AT_MOST, Int64GetDatum(-1)));
-	TimestampTz due = DatumGetTimestampTz(column(row, desc, COL_NOT_BEFORE, TimestampTzGetDatum(0)));
+	TimestampTz not_before = DatumGetTimestampTz(column(row, desc, COL_NOT_BEFORE, TimestampTzGetDatum(0)));
 	DispatchStore *store = stores_find(DatumGetInt32(column(row, desc, COL_STORE, 0)));
 	bool		decrease = at_most >= 0 ? wanted < at_most : wanted == 0;
 
@@ -59,17 +66,97 @@ settle_row(HeapTuple row, TupleDesc desc)
 	}
 	if (!queue_put(&store->lanes, store->store_id,
 				   TextDatumGetCString(column(row, desc, COL_ITEM, 0)), listing_id, decrease,
-				   DatumGetTimestampTz(column(row, desc, COL_CHANGED, 0)), due))
+				   changed_at, not_before))
 		target_overflow = true;
 }
 
-static Datum
-array_or_empty(const Columns *columns, int column, Oid type)
+static int
+by_listing_and_age(const void *a, const void *b)
 {
-	if (columns == NULL || columns->n == 0)
-		return PointerGetDatum(construct_empty_array(type));
-	return PointerGetDatum(construct_array(columns->values[column], columns->n, type,
-										   8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	const Changed *left = a;
+	const Changed *right = b;
+
+	if (left->listing_id != right->listing_id)
+		return left->listing_id < right->listing_id ? -1 : 1;
+	return left->at < right->at ? -1 : left->at > right->at ? 1 : 0;
+}
+
+/*
+ * gather_changed returns the listings that draw on the SKUs and the listings
+ * themselves, each once with its oldest change, ordered by id.
+ */
+static Changed *
+gather_changed(const Columns *skus, const Columns *listings, int *n)
+{
+	static SPIPlanPtr plan = NULL;
+	uint64		expanded = 0;
+	int			kept = 0;
+	int			i = 0;
+	Changed    *all;
+
+	if (skus != NULL && skus->n > 0)
+	{
+		columns_run(skus, &plan,
+					"SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
+					"JOIN storesync.listing l ON l.sku_id = x.sku_id",
+					SPI_OK_SELECT);
+		expanded = SPI_processed;
+	}
+	all = palloc((expanded + listings->n + 1) * sizeof(Changed));
+	for (; (uint64) i < expanded; i++)
+	{
+		all[i].listing_id = DatumGetInt64(column(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, 0));
+		all[i].at = DatumGetTimestampTz(column(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, 0));
+	}
+	for (int j = 0; j < listings->n; j++, i++)
+	{
+		all[i].listing_id = DatumGetInt64(listings->values[0][j]);
+		all[i].at = DatumGetTimestampTz(listings->values[1][j]);
+	}
+	qsort(all, i, sizeof(Changed), by_listing_and_age);
+	for (int j = 0; j < i; j++)
+		if (j == 0 || all[j].listing_id != all[j - 1].listing_id)
+			all[kept++] = all[j];
+	*n = kept;
+	return all;
+}
+
+static int
+find_changed(const void *key, const void *changed)
+{
+	int64		left = *(const int64 *) key;
+	int64		right = ((const Changed *) changed)->listing_id;
+
+	return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/*
+ * compare_some asks for listings by their ids: the planner then looks up each
+ * of them, where a join would have it compute every row of the view.
+ */
+static void
+compare_some(const Changed *changed, int n)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8ARRAYOID};
+	Datum		values[1];
+	Datum	   *ids = palloc(n * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(changed[i].listing_id);
+	values[0] = PointerGetDatum(construct_array(ids, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	ss_execute(&plan, "SELECT " COMPARED " FROM storesync.listing_target t WHERE t.listing_id = ANY ($1)",
+			   SPI_OK_SELECT, 1, types, values, NULL, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		int64		listing_id = DatumGetInt64(column(row, SPI_tuptable->tupdesc, COL_LISTING, 0));
+		const Changed *found = bsearch(&listing_id, changed, n, sizeof(Changed), find_changed);
+
+		settle_row(row, SPI_tuptable->tupdesc, found->at);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	pfree(ids);
 }
 
 /* drop_vanished forgets listings that came back from a call and have no row any more. */
@@ -89,27 +176,11 @@ drop_vanished(const Columns *listings)
 void
 target_compare(const Columns *skus, const Columns *listings)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID};
-	Datum		values[4];
+	int			n;
+	Changed    *changed = gather_changed(skus, listings, &n);
 
-	if ((skus == NULL || skus->n == 0) && listings->n == 0)
-		return;
-	values[0] = array_or_empty(skus, 0, INT8OID);
-	values[1] = array_or_empty(skus, 1, TIMESTAMPTZOID);
-	values[2] = array_or_empty(listings, 0, INT8OID);
-	values[3] = array_or_empty(listings, 1, TIMESTAMPTZOID);
-	ss_execute(&plan,
-			   "SELECT " COMPARED ", c.changed_at, t.dirty AND NOT t.dead FROM ("
-			   "SELECT y.listing_id, min(y.at) AS changed_at FROM ("
-			   "SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
-			   "JOIN storesync.listing l ON l.sku_id = x.sku_id "
-			   "UNION ALL SELECT z.listing_id, z.at FROM unnest($3, $4) AS z (listing_id, at)) y "
-			   "GROUP BY y.listing_id) c "
-			   "JOIN storesync.listing_target t ON t.listing_id = c.listing_id",
-			   SPI_OK_SELECT, 4, types, values, NULL, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		settle_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	for (int i = 0; i < n; i += FETCH_ROWS)
+		compare_some(changed + i, Min(n - i, FETCH_ROWS));
 	drop_vanished(listings);
 }
 
@@ -117,11 +188,12 @@ void
 target_compare_all(int store_id)
 {
 	static const char *const sql =
-		"SELECT " COMPARED ", now(), true FROM storesync.listing_target t "
+		"SELECT " COMPARED " FROM storesync.listing_target t "
 		"WHERE ($1 = 0 OR t.store_id = $1) AND t.enabled AND t.dirty AND NOT t.dead";
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(store_id)};
 	DispatchStore *store = store_id == 0 ? NULL : stores_find(store_id);
+	TimestampTz now = GetCurrentTimestamp();
 	Portal		portal;
 
 	if (store_id == 0)
@@ -134,7 +206,7 @@ target_compare_all(int store_id)
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		for (uint64 i = 0; i < SPI_processed; i++)
-			settle_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+			settle_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, now);
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0 && !target_overflow);
 	SPI_cursor_close(portal);
