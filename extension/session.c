@@ -62,6 +62,15 @@ ss_leave(SsSession *session)
 	SetUserIdAndSecContext(session->user, session->security);
 }
 
+void
+ss_plan_by_index(void)
+{
+	static const char *const avoided[] = {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"};
+
+	for (int i = 0; i < (int) lengthof(avoided); i++)
+		(void) set_config_option(avoided[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 int
 ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
 		   int nargs, const Oid *types, Datum *values, const char *nulls,

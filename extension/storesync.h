@@ -58,6 +58,14 @@ extern void ss_enter(SsSession *session, const char *function, bool writes);
 extern void ss_leave(SsSession *session);
 
 /*
+ * After ss_enter: statements planned until ss_leave reach tables by index, in
+ * nested loops. For those that look a few rows up in tables that grow: their
+ * plan is kept, and one made while the tables were empty reads all of them
+ * for as long as nothing analyzes them.
+ */
+extern void ss_plan_by_index(void);
+
+/*
  * Prepare once per backend, keep, execute. `plan` is a static slot of the
  * caller; nargs parameter types follow as Oids. SPI must be connected.
  * Returns SPI's result code, which is `expect` or an error was raised.
