@@ -281,6 +281,7 @@ movement(FunctionCallInfo fcinfo, MovementKind kind, const char *name)
 
 	read_request(fcinfo, &m);
 	ss_enter(&session, psprintf("storesync.%s()", name), true);
+	ss_plan_by_index();
 	if (!answer_find(m.key, m.fingerprint, &answer))
 		book(&m, &answer);
 	ss_leave(&session);
@@ -380,6 +381,7 @@ ledger_available(PG_FUNCTION_ARGS)
 
 	check_not_null(fcinfo, 0, "SKU");
 	ss_enter(&session, "storesync.available()", false);
+	ss_plan_by_index();
 	if (PG_ARGISNULL(1))
 		units = available_everywhere(PG_GETARG_TEXT_PP(0));
 	else
@@ -404,6 +406,7 @@ ledger_balance_at(PG_FUNCTION_ARGS)
 	check_not_null(fcinfo, 1, "moment");
 	check_not_null(fcinfo, 2, "location");
 	ss_enter(&session, "storesync.balance_at()", false);
+	ss_plan_by_index();
 	ledger_resolve(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(2), &sku_id, &location_id);
 	values[0] = Int64GetDatum(sku_id);
 	values[1] = Int32GetDatum(location_id);

@@ -231,6 +231,7 @@ ingest_order(PG_FUNCTION_ARGS)
 	desc = BlessTupleDesc(desc);
 	json = PG_GETARG_JSONB_P(1);
 	ss_enter(&session, "storesync.ingest_order()", true);
+	ss_plan_by_index();
 	load_store(PG_GETARG_INT32(0), &page.store);
 	page.now = GetCurrentTimestamp();
 	page.docs = palloc(sizeof(OrderDoc));
@@ -292,6 +293,7 @@ ingest_orders(PG_FUNCTION_ARGS)
 				(errcode(SS_ERR_BAD_DOCUMENT),
 				 errmsg("page has %u documents; at most %d are allowed", JB_ROOT_COUNT(json), SS_MAX_PAGE)));
 	ss_enter(&session, "storesync.ingest_orders()", true);
+	ss_plan_by_index();
 	load_store(PG_GETARG_INT32(0), &page.store);
 	page.ndocs = JB_ROOT_COUNT(json);
 	read_documents(&page, &json->root);

@@ -65,7 +65,8 @@ ss_leave(SsSession *session)
 void
 ss_plan_by_index(void)
 {
-	static const char *const avoided[] = {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"};
+	/* jit: a table without a fitting index is read at a cost that would call for it */
+	static const char *const avoided[] = {"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"};
 
 	for (int i = 0; i < (int) lengthof(avoided); i++)
 		(void) set_config_option(avoided[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
