@@ -199,4 +199,13 @@ ok(Storesync->wait_until(sub { Storesync->dispatcher($standby) ne '' }, 'a dispa
 	'after promotion it takes over by itself');
 $standby->stop('fast');
 
+# ---------------------------------------------------------------- not preloaded
+
+my $plain = Storesync->cluster('plain', 'shared_preload_libraries' => undef);
+is($plain->safe_psql('shop', 'SELECT count(*), storesync.launcher_pid() FROM storesync.stat_dispatcher'),
+	'0|', 'without preloading there is no launcher, and the view is empty');
+is( $plain->safe_psql('shop', "SELECT storesync.add_sku('S1'); SELECT (storesync.receive('S1', 5, storesync.new_key())).on_hand"),
+	"1\n5", 'and the rest works, with nobody to wake');
+$plain->stop('fast');
+
 done_testing();
