@@ -5,9 +5,13 @@
  * A quantity is read in the transaction that builds its call and nowhere
  * earlier, so the last value always goes out. Whatever the outcome, each
  * listing is compared again afterwards: it may have moved while the call was
- * under way. What may have been applied is never taken for not applied.
+ * under way. What may have been applied is never taken for not applied: what a
+ * call is about to say is committed before it leaves, so that after a crash
+ * its listings count as unknown and are written again.
  */
 #include "push.h"
+
+#include "catalog/pg_type.h"
 
 #include "dispatcher.h"
 #include "retry.h"
@@ -107,8 +111,22 @@ cannot_build(DispatchCall *call, const char *error)
 	dispatch_ended(call);
 }
 
+/* note_sending gathers what a call is about to tell the platform. */
 static void
-build_one(PushPick *pick, const Target *targets, int found)
+note_sending(const DispatchCall *call, Columns *sending)
+{
+	for (int i = 0; i < call->call.n_items; i++)
+	{
+		Datum		values[2];
+
+		values[0] = Int64GetDatum(call->call.items[i].listing_id);
+		values[1] = Int64GetDatum(call->call.items[i].quantity);
+		columns_add(sending, values, NULL);
+	}
+}
+
+static void
+build_one(PushPick *pick, const Target *targets, int found, Columns *sending)
 {
 	bool		any = false;
 	DispatchCall *call;
@@ -125,10 +143,13 @@ build_one(PushPick *pick, const Target *targets, int found)
 	}
 	call = call_create(pick->store, CALL_PUSH_STOCK);
 	fill_call(call, pick, targets, found);
-	if (call_build(call, &error))
-		dispatch_ready(call);
-	else
+	if (!call_build(call, &error))
+	{
 		cannot_build(call, error);
+		return;
+	}
+	note_sending(call, sending);
+	dispatch_ready(call);
 }
 
 void
@@ -138,6 +159,8 @@ push_build(PushPick *picks, int n)
 	int			found;
 	int64	   *ids;
 	Target	   *targets;
+	static const Oid pair[] = {INT8OID, INT8OID};
+	Columns		sending;
 
 	for (int i = 0; i < n; i++)
 		total += picks[i].n;
@@ -149,9 +172,11 @@ push_build(PushPick *picks, int n)
 		for (int j = 0; j < picks[i].n; j++)
 			ids[total++] = picks[i].taken[j]->listing_id;
 	targets = target_read(ids, total, &found);
+	columns_init(&sending, CurrentMemoryContext, lengthof(pair), pair);
 	for (int i = 0; i < n; i++)
 		if (picks[i].n > 0)
-			build_one(&picks[i], targets, found);
+			build_one(&picks[i], targets, found, &sending);
+	record_sending(&sending);
 }
 
 /* outcome_of gives the class and reason of one listing of an answered call. */

@@ -32,6 +32,7 @@ record_init(Record *record, MemoryContext context)
 
 	columns_init(&record->acks, context, lengthof(shown) - 1, shown);
 	columns_init(&record->doubts, context, lengthof(shown), shown);
+	columns_init(&record->refused, context, 1, shown);
 	columns_init(&record->pushes, context, lengthof(push), push);
 	columns_init(&record->calls, context, lengthof(calls), calls);
 	columns_init(&record->dead, context, lengthof(dead), dead);
@@ -77,6 +78,8 @@ record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class,
 		columns_add(&record->acks, shown, NULL);
 	else if (class == OUTCOME_IN_DOUBT)
 		columns_add(&record->doubts, shown, NULL);
+	else
+		columns_add(&record->refused, shown, NULL);
 }
 
 void
@@ -97,6 +100,18 @@ record_call(Record *record, const DispatchCall *call, const char *message)
 	values[9] = text_or_null(message != NULL ? message : call->answer.message, &nulls[9]);
 	nulls[5] = call->http_status == 0;
 	columns_add(&record->calls, values, nulls);
+}
+
+/* A listing without a row was never acknowledged: it is written again anyway. */
+void
+record_sending(const Columns *sending)
+{
+	static SPIPlanPtr plan = NULL;
+
+	columns_run(sending, &plan,
+				"UPDATE storesync.listing_shown w SET sending_qty = x.qty "
+				"FROM unnest($1, $2) AS x (listing_id, qty) WHERE w.listing_id = x.listing_id",
+				SPI_OK_UPDATE);
 }
 
 /* story_of writes the tries of a listing as a JSON array. */
@@ -179,6 +194,7 @@ write_shown(const Record *record)
 {
 	static SPIPlanPtr ack_plan = NULL;
 	static SPIPlanPtr doubt_plan = NULL;
+	static SPIPlanPtr refused_plan = NULL;
 	static SPIPlanPtr settle_plan = NULL;
 
 	columns_run(&record->acks, &ack_plan,
@@ -191,7 +207,8 @@ write_shown(const Record *record)
 				"acked_version = CASE WHEN w.acked_incarnation = excluded.acked_incarnation "
 				"THEN greatest(w.acked_version, excluded.acked_version) ELSE excluded.acked_version END, "
 				"acked_incarnation = excluded.acked_incarnation, "
-				"sent_at = excluded.sent_at, written_at = excluded.written_at, doubt_qty = NULL",
+				"sent_at = excluded.sent_at, written_at = excluded.written_at, "
+				"doubt_qty = NULL, sending_qty = NULL",
 				SPI_OK_INSERT);
 	/* a listing in doubt before its first acknowledgement has acknowledged no version: 0 */
 	columns_run(&record->doubts, &doubt_plan,
@@ -200,8 +217,14 @@ write_shown(const Record *record)
 				"SELECT x.listing_id, x.qty, 0, x.incarnation, x.sent_at, x.written_at, x.at_most "
 				"FROM unnest(" SHOWN_ARRAYS ", $9) AS x (" SHOWN_COLUMNS ", at_most) "
 				"JOIN storesync.listing l USING (listing_id, item_id, model_id) "
-				"ON CONFLICT (listing_id) DO UPDATE SET doubt_qty = greatest(w.doubt_qty, excluded.doubt_qty)",
+				"ON CONFLICT (listing_id) DO UPDATE SET doubt_qty = greatest(w.doubt_qty, excluded.doubt_qty), "
+				"sending_qty = NULL",
 				SPI_OK_INSERT);
+	columns_run(&record->refused, &refused_plan,
+				"UPDATE storesync.listing_shown w SET sending_qty = NULL "
+				"FROM unnest($1) AS x (listing_id) "
+				"WHERE w.listing_id = x.listing_id AND w.sending_qty IS NOT NULL",
+				SPI_OK_UPDATE);
 	columns_run(&record->acks, &settle_plan,
 				"UPDATE storesync.compensation c SET settled_at = clock_timestamp(), "
 				"settled_by = 'overtaken by version ' || x.version "

@@ -13,6 +13,7 @@ typedef struct Record
 {
 	Columns		acks;			/* listing_shown: acknowledged */
 	Columns		doubts;			/* listing_shown: may or may not have been applied */
+	Columns		refused;		/* listing_shown: certainly not applied */
 	Columns		pushes;			/* push: each quantity sent */
 	Columns		calls;			/* call_log */
 	Columns		dead;			/* compensation */
@@ -24,6 +25,11 @@ extern void record_init(Record *record, MemoryContext context);
 /* Outcome of element `i` of a stock call. */
 extern void record_push(Record *record, const DispatchCall *call, int i,
 						OutcomeClass class, const char *reason);
+/*
+ * Before calls leave: their listings' quantities, committed with the round that
+ * built them. Rows of (listing_id, quantity).
+ */
+extern void record_sending(const Columns *sending);
 /* The call itself; `message` NULL for the answer's own. */
 extern void record_call(Record *record, const DispatchCall *call, const char *message);
 /* Given up: element `i` of a stock call, with the story its listing has. */

@@ -334,11 +334,12 @@ CREATE TABLE storesync.listing_shown (
 	sent_at timestamptz NOT NULL,
 	written_at timestamptz NOT NULL,
 	doubt_qty bigint,
+	sending_qty bigint,
 	read_qty bigint,
 	read_at timestamptz
 ) WITH (fillfactor = 60);
 COMMENT ON TABLE storesync.listing_shown IS
-'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt.';
+'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt. sending_qty: committed before a write leaves and taken back with its outcome, so that a dispatcher that dies in between leaves a listing to be written again and not a wrong belief.';
 
 CREATE TABLE storesync.order_cursor (
 	store_id int PRIMARY KEY,

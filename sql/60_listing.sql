@@ -25,13 +25,13 @@ COMMENT ON FUNCTION storesync.known_listing(bigint) IS
 CREATE VIEW storesync.listing_target AS
 SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
 	a.available, t.wanted, t.version,
-	w.acked_qty, w.acked_version, w.written_at, w.doubt_qty,
+	w.acked_qty, w.acked_version, w.written_at, w.doubt_qty, w.sending_qty,
 	coalesce(o.after_units, 0) AS ordered_after, coalesce(c.after_units, 0) AS cancelled_after,
 	b.believed,
-	CASE WHEN w.doubt_qty IS NOT NULL THEN w.doubt_qty
-		ELSE coalesce(b.believed, w.acked_qty + coalesce(c.units, 0)) END AS at_most,
+	greatest(w.sending_qty, CASE WHEN w.doubt_qty IS NOT NULL THEN w.doubt_qty
+		ELSE coalesce(b.believed, w.acked_qty + coalesce(c.units, 0)) END) AS at_most,
 	l.enabled AND b.believed IS DISTINCT FROM t.wanted AS dirty,
-	CASE WHEN w.doubt_qty IS NULL AND w.acked_qty = t.wanted AND w.acked_version = t.version
+	CASE WHEN w.doubt_qty IS NULL AND w.sending_qty IS NULL AND w.acked_qty = t.wanted AND w.acked_version = t.version
 		THEN w.written_at + d.doubt END AS not_before,
 	EXISTS (SELECT FROM storesync.compensation x
 		WHERE x.listing_id = l.listing_id AND x.version = t.version AND x.call = 'push_stock'
@@ -67,7 +67,7 @@ LEFT JOIN LATERAL (
 	WHERE p.returns_on_cancel AND x.listing_id = l.listing_id AND x.cancelled_qty > 0 AND x.shipped = 0
 		AND x.cancelled_at > w.sent_at - d.doubt) c ON true
 CROSS JOIN LATERAL (
-	SELECT CASE WHEN w.listing_id IS NULL OR w.doubt_qty IS NOT NULL OR w.acked_incarnation <> d.incarnation
+	SELECT CASE WHEN w.listing_id IS NULL OR w.doubt_qty IS NOT NULL OR w.sending_qty IS NOT NULL OR w.acked_incarnation <> d.incarnation
 			OR (w.acked_version <> t.version AND (o.unsure OR c.unsure)) THEN NULL
 		ELSE greatest(w.acked_qty - coalesce(o.after_units, 0) + coalesce(c.after_units, 0), 0) END AS believed) b;
 COMMENT ON VIEW storesync.listing_target IS
@@ -76,6 +76,7 @@ COMMENT ON VIEW storesync.listing_target IS
 CREATE VIEW storesync.listing_status AS
 SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.item_id, t.model_id,
 	CASE WHEN NOT t.enabled THEN 'disabled' WHEN t.dead AND t.dirty THEN 'dead' WHEN t.doubt_qty IS NOT NULL THEN 'in doubt'
+		WHEN t.sending_qty IS NOT NULL THEN 'sending'
 		WHEN l.held IS NOT NULL AND NOT t.dirty THEN 'held' WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
 	t.available, t.wanted, t.believed, t.at_most, t.dirty, t.version,
 	t.acked_qty, t.acked_version, t.written_at, l.held
@@ -84,7 +85,7 @@ JOIN storesync.listing l ON l.listing_id = t.listing_id
 JOIN storesync.store s ON s.store_id = t.store_id
 JOIN storesync.sku k ON k.sku_id = t.sku_id;
 COMMENT ON VIEW storesync.listing_status IS
-'For people: each listing with its state (disabled, dead, in doubt, held, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
+'For people: each listing with its state (disabled, dead, in doubt, sending, held, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
 
 CREATE FUNCTION storesync.explain(listing bigint) RETURNS TABLE(term text, value text)
 LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -118,11 +119,12 @@ $$
 		(19, 'ordered after', t.ordered_after::text),
 		(20, 'cancelled after', t.cancelled_after::text),
 		(21, 'in doubt up to', w.doubt_qty::text),
-		(22, 'believed', t.believed::text),
-		(23, 'read back', w.read_qty::text),
-		(24, 'read back at', w.read_at::text),
-		(25, 'dirty', t.dirty::text),
-		(26, 'dead', t.dead::text)) AS x(place, term, value)
+		(22, 'being sent', w.sending_qty::text),
+		(23, 'believed', t.believed::text),
+		(24, 'read back', w.read_qty::text),
+		(25, 'read back at', w.read_at::text),
+		(26, 'dirty', t.dirty::text),
+		(27, 'dead', t.dead::text)) AS x(place, term, value)
 	WHERE t.listing_id = storesync.known_listing($1)
 	ORDER BY x.place
 $$;

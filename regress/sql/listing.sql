@@ -92,6 +92,12 @@ UPDATE storesync.platform SET returns_on_cancel = true;
 UPDATE storesync.listing_shown SET doubt_qty = 11 WHERE listing_id = :tea1;
 SELECT * FROM pg_temp.tea;
 SELECT state FROM storesync.listing_status WHERE listing_id = :tea1;
+UPDATE storesync.listing_shown SET doubt_qty = NULL WHERE listing_id = :tea1;
+-- a write under way, or one whose sender died: unknown
+UPDATE storesync.listing_shown SET sending_qty = 11 WHERE listing_id = :tea1;
+SELECT * FROM pg_temp.tea;
+SELECT state FROM storesync.listing_status WHERE listing_id = :tea1;
+UPDATE storesync.listing_shown SET sending_qty = NULL WHERE listing_id = :tea1;
 -- of another life of the data: unknown
 SELECT pg_temp.shown(:tea1, 8, '60 s');
 UPDATE storesync.listing_shown SET acked_incarnation = 99 WHERE listing_id = :tea1;
