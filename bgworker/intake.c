@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -126,6 +127,28 @@ fill_list_call(DispatchCall *call, const StoreIntake *intake)
 	call->call.cursor = arena_strdup(call->arena, intake->cursor);
 }
 
+static uint64
+hash_order(const char *order_sn)
+{
+	return hash_bytes_extended((const unsigned char *) order_sn, (int) strlen(order_sn), 0);
+}
+
+static bool
+was_given_up(const StoreIntake *intake, const char *order_sn)
+{
+	uint64		hash = hash_order(order_sn);
+
+	for (int i = 0; i < Min(intake->n_given_up, STORE_GIVEN_UP); i++)
+		if (intake->given_up[i] == hash)
+			return true;
+	return false;
+}
+
+/*
+ * fill_get_call takes the next batch of the page. An order that broke its
+ * batch lately is fetched alone, so that it costs one call a fetch as long as
+ * the overlap meets it, and not one for each of its neighbours.
+ */
 static void
 fill_get_call(DispatchCall *call, const StoreIntake *intake)
 {
@@ -135,6 +158,9 @@ fill_get_call(DispatchCall *call, const StoreIntake *intake)
 
 	if (intake->n_done < intake->alone_until)
 		n = 1;
+	for (int i = 0; i < n; i++)
+		if (was_given_up(intake, intake->order_sns[intake->n_done + i]))
+			n = Max(i, 1);
 	order_sns = MemoryContextAlloc(call->context, n * sizeof(char *));
 	for (int i = 0; i < n; i++)
 		order_sns[i] = arena_strdup(call->arena, intake->order_sns[intake->n_done + i]);
@@ -255,7 +281,10 @@ is_passing(int sqlstate)
 		sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
-/* fail_call makes the error that was just caught the call's outcome, outside its aborted transaction. */
+/*
+ * fail_call makes the error that was just caught the call's outcome, outside
+ * its aborted transaction. The log hears of each order once.
+ */
 static void
 fail_call(DispatchCall *call)
 {
@@ -264,7 +293,8 @@ fail_call(DispatchCall *call)
 	MemoryContextSwitchTo(call->context);
 	error = CopyErrorData();
 	HOLD_INTERRUPTS();
-	EmitErrorReport();
+	if (call->call.n_order_sns > 1 || !was_given_up(&call->store->intake, call->call.order_sns[0]))
+		EmitErrorReport();
 	AbortOutOfAnyTransaction();
 	FlushErrorState();
 	RESUME_INTERRUPTS();
@@ -373,6 +403,8 @@ give_up_batch(DispatchCall *call, Record *record)
 		intake->due = call->answered_at;
 		return;
 	}
+	if (!was_given_up(intake, call->call.order_sns[0]))
+		intake->given_up[intake->n_given_up++ % STORE_GIVEN_UP] = hash_order(call->call.order_sns[0]);
 	record_dead_order(record, call->store->store_id, call->call.order_sns[0],
 					  call->answer.class, call->answer.message);
 	if (batch_ends_window(intake, n))

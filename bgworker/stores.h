@@ -13,6 +13,8 @@
 
 /* Calls under way to one store at once. */
 #define STORE_MAX_IN_FLIGHT 4
+/* Orders remembered as ones to be fetched alone. */
+#define STORE_GIVEN_UP		32
 /* A refused credential is tried again after this time, or when it was set anew. */
 #define STORE_AUTH_WAIT_US	(60 * USECS_PER_SEC)
 
@@ -56,6 +58,8 @@ typedef struct StoreIntake
 	int			n_done;			/* of these, ingested or given up */
 	int			alone_until;	/* order numbers before this index are fetched one by one */
 	int			failures;		/* in a row */
+	uint64		given_up[STORE_GIVEN_UP];	/* hashes of the last orders that could not be booked, a ring */
+	int			n_given_up;		/* how many there ever were */
 	bool		rejecting;		/* the last page had documents that were refused */
 } StoreIntake;
 
