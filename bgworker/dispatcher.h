@@ -8,6 +8,18 @@
 #include "call.h"
 #include "shmem.h"
 
+typedef struct Dispatch
+{
+	SsDatabase *slot;
+	HttpEngine *engine;
+	int			room;			/* calls the engine takes */
+	int			in_flight;		/* calls built or under way */
+	dlist_head	ready;			/* built, to be started after the commit */
+	dlist_head	ended;			/* answered, to be recorded by the next round */
+} Dispatch;
+
+extern Dispatch dispatch;
+
 /* Add to a counter of this database's slot. */
 extern void dispatch_count(SsCounter counter, int64 n);
 /* Count an answer by its class. */

@@ -13,15 +13,11 @@
  */
 #include "intake.h"
 
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "dispatcher.h"
 #include "retry.h"
-#include "worker.h"
 
 /* How far back the very first fetch of a store without a cut-over goes. */
 #define FIRST_FETCH_US	(15 * USECS_PER_DAY)
@@ -100,9 +96,8 @@ end_page(DispatchStore *store)
 	intake->due = GetCurrentTimestamp();
 }
 
-/* batch_ends_window tells whether the window is complete once the next n orders of the page are done. */
-static bool
-batch_ends_window(const StoreIntake *intake, int n)
+bool
+intake_batch_ends_window(const StoreIntake *intake, int n)
 {
 	return intake->n_done + n >= intake->n_order_sns && intake->next_cursor == NULL;
 }
@@ -133,8 +128,8 @@ hash_order(const char *order_sn)
 	return hash_bytes_extended((const unsigned char *) order_sn, (int) strlen(order_sn), 0);
 }
 
-static bool
-was_given_up(const StoreIntake *intake, const char *order_sn)
+bool
+intake_was_given_up(const StoreIntake *intake, const char *order_sn)
 {
 	uint64		hash = hash_order(order_sn);
 
@@ -159,7 +154,7 @@ fill_get_call(DispatchCall *call, const StoreIntake *intake)
 	if (intake->n_done < intake->alone_until)
 		n = 1;
 	for (int i = 0; i < n; i++)
-		if (was_given_up(intake, intake->order_sns[intake->n_done + i]))
+		if (intake_was_given_up(intake, intake->order_sns[intake->n_done + i]))
 			n = Max(i, 1);
 	order_sns = MemoryContextAlloc(call->context, n * sizeof(char *));
 	for (int i = 0; i < n; i++)
@@ -208,145 +203,6 @@ intake_return(DispatchCall *call)
 {
 	call->store->intake.flying = false;
 	call_free(call);
-}
-
-/* What ingest_orders said of a batch. */
-typedef struct Booked
-{
-	int64		documents;
-	int64		duplicates;		/* unchanged or stale */
-	int64		rejected;
-	char	   *first_rejected; /* NULL for none */
-} Booked;
-
-static void
-read_booked(Booked *booked, MemoryContext context)
-{
-	HeapTuple	row = SPI_tuptable->vals[0];
-	TupleDesc	desc = SPI_tuptable->tupdesc;
-	bool		isnull;
-	char	   *text = SPI_getvalue(row, desc, 4);
-
-	booked->documents = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
-	booked->duplicates = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
-	booked->rejected = DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
-	booked->first_rejected = text == NULL ? NULL : MemoryContextStrdup(context, text);
-}
-
-/* book runs inside a transaction: all documents, and the cursor when they complete the window. */
-static void
-book(const DispatchCall *call, Booked *booked)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[3];
-	const StoreIntake *intake = &call->store->intake;
-	SsSession	session;
-	Record		record;
-
-	ss_enter(&session, "storesync dispatcher", true);
-	if (call->answer.n_documents > 0)
-	{
-		values[0] = Int32GetDatum(call->store->store_id);
-		values[1] = CStringGetTextDatum(call->answer.documents);
-		values[2] = TimestampTzGetDatum(call->sent_at);
-		ss_execute(&plan,
-				   "SELECT count(*), count(*) FILTER (WHERE r.outcome IN ('unchanged', 'stale')), "
-				   "count(*) FILTER (WHERE r.outcome = 'rejected'), "
-				   "left(min(r.order_sn || ' ' || r.detail) FILTER (WHERE r.outcome = 'rejected'), 200) "
-				   "FROM storesync.ingest_orders($1, (SELECT jsonb_agg(d.document || "
-				   "jsonb_build_object('fetched_at', $3) ORDER BY d.place) "
-				   "FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS d (document, place))) r",
-				   SPI_OK_SELECT, 3, types, values, NULL, 0);
-		read_booked(booked, call->context);
-	}
-	if (batch_ends_window(intake, call->call.n_order_sns))
-	{
-		record_init(&record, CurrentMemoryContext);
-		record_cursor(&record, call->store->store_id, intake->window_to);
-		(void) record_write(&record);
-	}
-	ss_leave(&session);
-}
-
-/* is_passing tells errors that may be gone at the next try from those of the documents. */
-static bool
-is_passing(int sqlstate)
-{
-	int			class = ERRCODE_TO_CATEGORY(sqlstate);
-
-	return class == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE) ||
-		class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
-		class == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
-		sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
-/*
- * fail_call makes the error that was just caught the call's outcome, outside
- * its aborted transaction. The log hears of each order once.
- */
-static void
-fail_call(DispatchCall *call)
-{
-	ErrorData  *error;
-
-	MemoryContextSwitchTo(call->context);
-	error = CopyErrorData();
-	HOLD_INTERRUPTS();
-	if (call->call.n_order_sns > 1 || !was_given_up(&call->store->intake, call->call.order_sns[0]))
-		EmitErrorReport();
-	AbortOutOfAnyTransaction();
-	FlushErrorState();
-	RESUME_INTERRUPTS();
-	call->answer.class = is_passing(error->sqlerrcode) ? OUTCOME_LATER : OUTCOME_PERMANENT;
-	call->answer.code = arena_strdup(call->arena, unpack_sql_state(error->sqlerrcode));
-	call->answer.message = arena_strndup(call->arena, error->message, 200);
-}
-
-/* tell_rejected logs the first page with refused documents, and the first without. */
-static void
-tell_rejected(DispatchStore *store, const Booked *booked)
-{
-	bool		rejecting = booked->rejected > 0;
-
-	if (rejecting && !store->intake.rejecting)
-		ereport(LOG,
-				(errmsg("storesync store %d: %lld order documents were rejected",
-						store->store_id, (long long) booked->rejected),
-				 errdetail_internal("%s", booked->first_rejected)));
-	if (rejecting || booked->documents > 0)
-		store->intake.rejecting = rejecting;
-}
-
-void
-intake_ingest(DispatchCall *call)
-{
-	Booked		booked = {0};
-
-	PG_TRY();
-	{
-		worker_begin("storesync: booking orders");
-		book(call, &booked);
-		worker_commit();
-	}
-	PG_CATCH();
-	{
-		fail_call(call);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(TopMemoryContext);
-	dispatch_count(SS_STATEMENTS, 1);
-	if (call->answer.class != OUTCOME_OK && call->answer.class != OUTCOME_PARTIAL)
-		return;
-	dispatch_count(SS_ORDERS_INGESTED, booked.documents);
-	dispatch_count(SS_ORDERS_DUPLICATE, booked.duplicates);
-	tell_rejected(call->store, &booked);
-	if (booked.rejected > 0)
-		call->answer.message = arena_printf(call->arena, "%lld rejected, first %s",
-											(long long) booked.rejected, booked.first_rejected);
-	else if (call->answer.n_documents < call->call.n_order_sns)
-		call->answer.message = arena_printf(call->arena, "%d of %d orders came",
-											call->answer.n_documents, call->call.n_order_sns);
 }
 
 /* take_page keeps the order numbers of a listed page. */
@@ -403,11 +259,11 @@ give_up_batch(DispatchCall *call, Record *record)
 		intake->due = call->answered_at;
 		return;
 	}
-	if (!was_given_up(intake, call->call.order_sns[0]))
+	if (!intake_was_given_up(intake, call->call.order_sns[0]))
 		intake->given_up[intake->n_given_up++ % STORE_GIVEN_UP] = hash_order(call->call.order_sns[0]);
 	record_dead_order(record, call->store->store_id, call->call.order_sns[0],
 					  call->answer.class, call->answer.message);
-	if (batch_ends_window(intake, n))
+	if (intake_batch_ends_window(intake, n))
 		record_cursor(record, call->store->store_id, intake->window_to);
 	end_batch(call->store, n);
 }

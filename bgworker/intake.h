@@ -18,6 +18,10 @@ extern void intake_build(DispatchStore *store);
  * A failure becomes the call's outcome.
  */
 extern void intake_ingest(DispatchCall *call);
+/* Whether the window is complete once the next n orders of the page are done. */
+extern bool intake_batch_ends_window(const StoreIntake *intake, int n);
+/* Whether the order could not be booked lately. */
+extern bool intake_was_given_up(const StoreIntake *intake, const char *order_sn);
 /* Record the call and go on to the next step. */
 extern void intake_settle(DispatchCall *call, Record *record);
 /* The call could not be started: it is due again. */

@@ -1,0 +1,262 @@
+/*
+ * round.c
+ *		What the dispatcher does when it is awake, in one short transaction:
+ *		record the calls that ended, read what committed, compare the
+ *		listings that it concerns, build the next calls.
+ *
+ * Calls are only built here; they start after the commit. Nothing waits.
+ */
+#include "round.h"
+
+#include "catalog/pg_type.h"
+#include "utils/memutils.h"
+
+#include "dispatcher.h"
+#include "feed.h"
+#include "intake.h"
+#include "push.h"
+#include "rate.h"
+#include "target.h"
+#include "worker.h"
+
+/* While a prepared transaction may have written here, the outbox is read this often. */
+#define PREPARED_US		USECS_PER_SEC
+
+static MemoryContext round_context = NULL;
+
+/* What the next round has to do besides. */
+static bool starting = true;
+static bool look = false;		/* somebody committed */
+static bool reload = false;		/* read the stores again and compare everything */
+static TimestampTz prepared_due = 0;	/* when to look for the sake of prepared transactions */
+static int	first_store = 0;	/* round robin */
+
+void
+round_init(void)
+{
+	round_context = AllocSetContextCreate(TopMemoryContext, "storesync round", ALLOCSET_DEFAULT_SIZES);
+}
+
+void
+round_ask(bool committed, bool everything)
+{
+	look |= committed;
+	reload |= everything;
+}
+
+/* ---------------------------------------------------------------- when */
+
+static bool
+has_room(const DispatchStore *store)
+{
+	return store->in_flight < STORE_MAX_IN_FLIGHT && dispatch.in_flight < Min(dispatch.room, ss_max_in_flight);
+}
+
+static bool
+wants_push(const DispatchStore *store)
+{
+	return store->writes != WRITES_NONE && !queue_lanes_empty(&store->lanes);
+}
+
+/* store_due says when the store's next call can be made as far as is known now. */
+static TimestampTz
+store_due(const DispatchStore *store)
+{
+	TimestampTz due;
+
+	if (!has_room(store))
+		return DT_NOEND;
+	due = wants_push(store) ? 0 : intake_due(store);
+	return Max(due, Max(store->waits_until, store->token_due));
+}
+
+static TimestampTz
+stores_due(void)
+{
+	TimestampTz due = DT_NOEND;
+
+	for (int i = 0; i < stores_count(); i++)
+		due = Min(due, store_due(stores_nth(i)));
+	return due;
+}
+
+TimestampTz
+round_due(void)
+{
+	TimestampTz due = Min(stores_due(), Min(queue_next_due(), feed_store_due()));
+
+	if (starting || look || reload || !dlist_is_empty(&dispatch.ended) ||
+		(target_overflow && queue_count() < QUEUE_MAX / 2))
+		return 0;
+	if (pg_atomic_read_u32(&dispatch.slot->prepared) != 0)
+		due = Min(due, prepared_due);
+	return due;
+}
+
+/* ---------------------------------------------------------------- a round */
+
+/*
+ * watch_prepared keeps the mark while prepared transactions are there. It is
+ * cleared before they are looked for, and they before the outbox is read: one
+ * that commits in between is seen by one or the other.
+ */
+static void
+watch_prepared(TimestampTz now)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (pg_atomic_read_u32(&dispatch.slot->prepared) == 0 || now < prepared_due)
+		return;
+	pg_atomic_write_u32(&dispatch.slot->prepared, 0);
+	ss_execute(&plan, "SELECT FROM pg_prepared_xacts WHERE database = current_database()",
+			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 1);
+	if (SPI_processed > 0)
+		pg_atomic_write_u32(&dispatch.slot->prepared, 1);
+	prepared_due = now + PREPARED_US;
+	look = true;
+}
+
+/* settle_ended records the calls that ended and gathers the listings to be compared again. */
+static void
+settle_ended(Columns *again)
+{
+	Record		record;
+
+	record_init(&record, round_context);
+	while (!dlist_is_empty(&dispatch.ended))
+	{
+		DispatchCall *call = dlist_container(DispatchCall, node, dlist_pop_head_node(&dispatch.ended));
+
+		if (call->call.kind == CALL_PUSH_STOCK)
+			push_settle(call, &record, again);
+		else
+			intake_settle(call, &record);
+	}
+	dispatch_count(SS_TASKS_DEAD, record_write(&record));
+}
+
+/* read_changes brings stores and queue in line with what has committed. */
+static void
+read_changes(Columns *again)
+{
+	Feed		feed;
+
+	if (starting)
+	{
+		feed_start();
+		reload = true;
+	}
+	else if (look)
+	{
+		feed_read(&feed, round_context);
+		reload |= feed.everything;
+		for (int i = 0; i < feed.listings.n; i++)
+		{
+			Datum		values[2] = {feed.listings.values[0][i], feed.listings.values[1][i]};
+
+			columns_add(again, values, NULL);
+		}
+		if (feed.stores.n > 0 && !reload)
+		{
+			stores_load();
+			for (int i = 0; i < feed.stores.n; i++)
+				target_compare_all((int) DatumGetInt64(feed.stores.values[0][i]));
+		}
+	}
+	if (reload)
+		stores_load();
+	if (reload || (target_overflow && queue_count() < QUEUE_MAX / 2))
+		target_compare_all(0);
+	else if (look)
+		target_compare(&feed.skus, again);
+	else
+		target_compare(NULL, again);
+	starting = false;
+	look = false;
+	reload = false;
+}
+
+/*
+ * next_is_fetch: orders come first, but while quantities wait they take at
+ * most every other call, so that neither starves the other.
+ */
+static bool
+next_is_fetch(const DispatchStore *store, TimestampTz now)
+{
+	if (intake_due(store) > now)
+		return false;
+	return !wants_push(store) || !store->fetched_last;
+}
+
+/* build_for takes a token for the store and builds or picks its next call. False when it got none. */
+static bool
+build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
+{
+	int64		wait;
+
+	if (store_due(store) > now)
+		return false;
+	wait = rate_take_store(store->store_id, 1);
+	if (wait > 0)
+	{
+		store->token_due = GetCurrentTimestamp() + Max(wait, 1000);
+		return false;
+	}
+	store->fetched_last = next_is_fetch(store, now);
+	if (store->fetched_last)
+		intake_build(store);
+	else
+	{
+		push_pick(store, &picks[(*n_picks)++]);
+		store->in_flight++;
+		dispatch.in_flight++;
+	}
+	return true;
+}
+
+/* build_calls goes round the stores, a call each, as long as any may make one. */
+static void
+build_calls(TimestampTz now)
+{
+	int			n = stores_count();
+	int			n_picks = 0;
+	bool		any = n > 0;
+	PushPick   *picks = MemoryContextAlloc(round_context, (dispatch.room + 1) * sizeof(PushPick));
+
+	while (any)
+	{
+		any = false;
+		for (int i = 0; i < n; i++)
+			any |= build_for(stores_nth((first_store + i) % n), now, picks, &n_picks);
+	}
+	first_store = n > 0 ? (first_store + 1) % n : 0;
+	for (int i = 0; i < n_picks; i++)
+		picks[i].store->in_flight--;
+	dispatch.in_flight -= n_picks;
+	push_build(picks, n_picks);
+}
+
+/* A round is one transaction. The snapshot that feed_read takes must see nothing of it but what it wrote before. */
+void
+round_run(TimestampTz now)
+{
+	static const Oid pair[] = {INT8OID, TIMESTAMPTZOID};
+	SsSession	session;
+	Columns		again;
+
+	MemoryContextReset(round_context);
+	columns_init(&again, round_context, lengthof(pair), pair);
+	worker_begin("storesync: dispatching");
+	ss_enter(&session, "storesync dispatcher", true);
+	watch_prepared(now);
+	settle_ended(&again);
+	read_changes(&again);
+	queue_release_due(now);
+	build_calls(now);
+	if (feed_store_due() <= now)
+		feed_store();
+	ss_leave(&session);
+	worker_commit();
+	dispatch_count(SS_CYCLES, 1);
+	dispatch_count(SS_STATEMENTS, 1);
+}
