@@ -261,6 +261,12 @@ storesync_dispatcher_main(Datum argument)
 	set = set_up(database);
 	for (;;)
 	{
+		/*
+		 * A wait for a lock, in a round or while orders are booked, takes the
+		 * latch of those who wake us; what they said is looked at before each
+		 * wait and after it.
+		 */
+		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());
 		(void) WaitEventSetWait(set, wait_ms(), &event, 1, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());

@@ -13,6 +13,7 @@ use Time::HiRes qw(time);
 my $node = Storesync->cluster(
 	'main',
 	'autovacuum' => 'off',
+	'deadlock_timeout' => '10ms',    # its alarm wakes a process that has long got its lock
 	'max_prepared_transactions' => 5);
 my $sim = Storesync->simulator(
 	catalogue => Storesync->catalogue(shops => 2, skus => 3, units => 50),
@@ -72,6 +73,27 @@ COMMIT;
 SQL
 ok(Storesync->wait_until(sub { shown() eq '30,30' }, 'the new quantity'),
 	'a rolled back subtransaction takes no wake-up away');
+
+# A wake-up that comes while a round waits for a lock is not lost: the wait for
+# the lock takes the latch. 'bare' has no listing, so that no answer of a
+# platform wakes the dispatcher afterwards.
+$node->safe_psql('shop', <<'SQL');
+SELECT storesync.add_sku('bare');
+BEGIN;
+LOCK TABLE storesync.listing IN ACCESS EXCLUSIVE MODE;
+PREPARE TRANSACTION 'lock';
+SELECT storesync.receive('bare', 1, storesync.new_key());
+SQL
+Storesync->query_until($node, <<'SQL', '1', 'a dispatcher that waits for a lock');
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE NOT l.granted AND a.backend_type = 'storesync dispatcher'
+SQL
+$node->safe_psql('shop', "SELECT storesync.receive('S2', 5, storesync.new_key())");
+$began = time;
+$node->safe_psql('shop', "COMMIT PREPARED 'lock'");
+ok(Storesync->wait_until(sub { $sim->stock(1001, 2) == 55 }, 'the new quantity'),
+	'a commit during a wait for a lock is acted upon');
+cmp_ok(time - $began, '<', 3, 'as soon as the lock is free');
 
 # A prepared transaction is seen when somebody else commits it.
 $node->safe_psql('shop', <<'SQL');
