@@ -63,10 +63,10 @@ CREATE TABLE storesync.platform (
 	rate_limit storesync.rate_limit,
 	max_quantity bigint NOT NULL CHECK (max_quantity > 0),
 	returns_on_cancel boolean NOT NULL DEFAULT true,
-	order_overlap interval NOT NULL DEFAULT '5 minutes' CHECK (order_overlap >= '0')
+	order_overlap interval NOT NULL DEFAULT '5 minutes' CHECK (order_overlap BETWEEN '0' AND '30 days')
 );
 COMMENT ON TABLE storesync.platform IS
-'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled. order_overlap: how far back each order fetch starts before the last one ended.';
+'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days.';
 
 CREATE SEQUENCE storesync.store_id_seq AS int;
 CREATE TABLE storesync.store (
@@ -78,16 +78,16 @@ CREATE TABLE storesync.store (
 	paused boolean NOT NULL DEFAULT false,
 	priority int NOT NULL DEFAULT 0,
 	rate_limit storesync.rate_limit NOT NULL,
-	poll_interval interval NOT NULL DEFAULT '10 seconds' CHECK (poll_interval >= '100 milliseconds'),
+	poll_interval interval NOT NULL DEFAULT '10 seconds' CHECK (poll_interval BETWEEN '100 milliseconds' AND '1 day'),
 	stock_from timestamptz NOT NULL DEFAULT '-infinity',
-	unpaid_hold interval,
+	unpaid_hold interval CHECK (unpaid_hold BETWEEN '0' AND '366 days'),
 	returns text NOT NULL DEFAULT 'manual' CHECK (returns IN ('manual', 'platform')),
 	timezone text NOT NULL DEFAULT 'Asia/Taipei',
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	UNIQUE (platform, shop_id)
 );
 COMMENT ON TABLE storesync.store IS
-'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. stock_from: cut-over, orders from before it that arrive finished move no stock. unpaid_hold: NULL where the platform cancels unpaid orders by itself.';
+'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day. unpaid_hold: NULL where the platform cancels unpaid orders by itself.';
 
 CREATE SEQUENCE storesync.location_id_seq AS int;
 CREATE TABLE storesync.location (
