@@ -70,11 +70,11 @@ add_row(Feed *feed, HeapTuple row, TupleDesc desc)
 	values[0] = SPI_getbinval(row, desc, 2, &isnull);
 	values[1] = SPI_getbinval(row, desc, 3, &isnull);
 	if (strcmp(kind, "stock") == 0)
-		columns_add(&feed->skus, values, NULL);
+		set_add(feed->skus, values, NULL);
 	else if (strcmp(kind, "listing") == 0)
-		columns_add(&feed->listings, values, NULL);
+		set_add(feed->listings, values, NULL);
 	else if (strcmp(kind, "store") == 0)
-		columns_add(&feed->stores, values, NULL);
+		set_add(feed->stores, values, NULL);
 	else
 		feed->everything = true;
 }
@@ -88,9 +88,9 @@ feed_read(Feed *feed, MemoryContext context)
 	Datum		values[4];
 	Datum		now = take_snapshot();
 
-	columns_init(&feed->skus, context, 2, pair);
-	columns_init(&feed->listings, context, 2, pair);
-	columns_init(&feed->stores, context, 2, pair);
+	feed->skus = set_create_in(context, 2, pair);
+	feed->listings = set_create_in(context, 2, pair);
+	feed->stores = set_create_in(context, 2, pair);
 	feed->everything = false;
 
 	values[0] = cursor;

@@ -5,16 +5,16 @@
 #ifndef STORESYNC_FEED_H
 #define STORESYNC_FEED_H
 
-#include "columns.h"
+#include "set.h"
 
 /* Subjects that one look hands on singly; beyond it everything is compared. */
 #define FEED_MAX 10000
 
 typedef struct Feed
 {
-	Columns		skus;			/* (id, when) of stock rows */
-	Columns		listings;		/* (id, when) of listing rows */
-	Columns		stores;			/* (id, when) of store rows */
+	SsSet	   *skus;			/* (id, when) of stock rows */
+	SsSet	   *listings;		/* (id, when) of listing rows */
+	SsSet	   *stores;			/* (id, when) of store rows */
 	bool		everything;		/* a platform row, or too many to name */
 } Feed;
 

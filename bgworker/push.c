@@ -113,7 +113,7 @@ cannot_build(DispatchCall *call, const char *error)
 
 /* note_sending gathers what a call is about to tell the platform. */
 static void
-note_sending(const DispatchCall *call, Columns *sending)
+note_sending(const DispatchCall *call, SsSet *sending)
 {
 	for (int i = 0; i < call->call.n_items; i++)
 	{
@@ -121,12 +121,12 @@ note_sending(const DispatchCall *call, Columns *sending)
 
 		values[0] = Int64GetDatum(call->call.items[i].listing_id);
 		values[1] = Int64GetDatum(call->call.items[i].quantity);
-		columns_add(sending, values, NULL);
+		set_add(sending, values, NULL);
 	}
 }
 
 static void
-build_one(PushPick *pick, const Target *targets, int found, Columns *sending)
+build_one(PushPick *pick, const Target *targets, int found, SsSet *sending)
 {
 	bool		any = false;
 	DispatchCall *call;
@@ -160,7 +160,7 @@ push_build(PushPick *picks, int n)
 	int64	   *ids;
 	Target	   *targets;
 	static const Oid pair[] = {INT8OID, INT8OID};
-	Columns		sending;
+	SsSet	   *sending;
 
 	for (int i = 0; i < n; i++)
 		total += picks[i].n;
@@ -172,11 +172,11 @@ push_build(PushPick *picks, int n)
 		for (int j = 0; j < picks[i].n; j++)
 			ids[total++] = picks[i].taken[j]->listing_id;
 	targets = target_read(ids, total, &found);
-	columns_init(&sending, CurrentMemoryContext, lengthof(pair), pair);
+	sending = set_create_in(CurrentMemoryContext, lengthof(pair), pair);
 	for (int i = 0; i < n; i++)
 		if (picks[i].n > 0)
-			build_one(&picks[i], targets, found, &sending);
-	record_sending(&sending);
+			build_one(&picks[i], targets, found, sending);
+	record_sending(sending);
 }
 
 /* outcome_of gives the class and reason of one listing of an answered call. */
@@ -251,7 +251,7 @@ settle_listing(DispatchCall *call, int i, Record *record)
 }
 
 void
-push_settle(DispatchCall *call, Record *record, Columns *again)
+push_settle(DispatchCall *call, Record *record, SsSet *again)
 {
 	queue_land(call->listings, call->call.n_items);
 	record_call(record, call, NULL);
@@ -266,7 +266,7 @@ push_settle(DispatchCall *call, Record *record, Columns *again)
 		settle_listing(call, i, record);
 		values[0] = Int64GetDatum(call->listings[i]->listing_id);
 		values[1] = TimestampTzGetDatum(call->listings[i]->changed_at);
-		columns_add(again, values, NULL);
+		set_add(again, values, NULL);
 	}
 	call_free(call);
 }

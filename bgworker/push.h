@@ -23,7 +23,7 @@ extern void push_pick(DispatchStore *store, PushPick *pick);
 /* Build the calls of all picks with quantities read now. SPI connected, as the owner. */
 extern void push_build(PushPick *picks, int n);
 /* Record what became of the call; its listings have to be compared again and are added to `again`. */
-extern void push_settle(DispatchCall *call, Record *record, Columns *again);
+extern void push_settle(DispatchCall *call, Record *record, SsSet *again);
 /* The call could not be started: its listings wait as before. */
 extern void push_return(DispatchCall *call);
 

@@ -30,13 +30,13 @@ record_init(Record *record, MemoryContext context)
 	static const Oid dead[] = {INT4OID, INT8OID, TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID};
 	static const Oid cursors[] = {INT4OID, TIMESTAMPTZOID};
 
-	columns_init(&record->acks, context, lengthof(shown) - 1, shown);
-	columns_init(&record->doubts, context, lengthof(shown), shown);
-	columns_init(&record->refused, context, 1, shown);
-	columns_init(&record->pushes, context, lengthof(push), push);
-	columns_init(&record->calls, context, lengthof(calls), calls);
-	columns_init(&record->dead, context, lengthof(dead), dead);
-	columns_init(&record->cursors, context, lengthof(cursors), cursors);
+	record->acks = set_create_in(context, lengthof(shown) - 1, shown);
+	record->doubts = set_create_in(context, lengthof(shown), shown);
+	record->refused = set_create_in(context, 1, shown);
+	record->pushes = set_create_in(context, lengthof(push), push);
+	record->calls = set_create_in(context, lengthof(calls), calls);
+	record->dead = set_create_in(context, lengthof(dead), dead);
+	record->cursors = set_create_in(context, lengthof(cursors), cursors);
 }
 
 static Datum
@@ -63,7 +63,7 @@ record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class,
 	push[6] = TimestampTzGetDatum(call->sent_at);
 	push[7] = CStringGetTextDatum(outcome_name(class));
 	push[8] = text_or_null(reason, &nulls[8]);
-	columns_add(&record->pushes, push, nulls);
+	set_add(record->pushes, push, nulls);
 
 	shown[0] = Int64GetDatum(item->listing_id);
 	shown[1] = Int64GetDatum(item->quantity);
@@ -75,11 +75,11 @@ record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class,
 	shown[7] = CStringGetTextDatum(item->model_id);
 	shown[8] = Int64GetDatum(Max(call->at_most[i], item->quantity));
 	if (class == OUTCOME_OK)
-		columns_add(&record->acks, shown, NULL);
+		set_add(record->acks, shown, NULL);
 	else if (class == OUTCOME_IN_DOUBT)
-		columns_add(&record->doubts, shown, NULL);
+		set_add(record->doubts, shown, NULL);
 	else
-		columns_add(&record->refused, shown, NULL);
+		set_add(record->refused, shown, NULL);
 }
 
 void
@@ -99,19 +99,19 @@ record_call(Record *record, const DispatchCall *call, const char *message)
 	values[8] = text_or_null(call->answer.code, &nulls[8]);
 	values[9] = text_or_null(message != NULL ? message : call->answer.message, &nulls[9]);
 	nulls[5] = call->http_status == 0;
-	columns_add(&record->calls, values, nulls);
+	set_add(record->calls, values, nulls);
 }
 
 /* A listing without a row was never acknowledged: it is written again anyway. */
 void
-record_sending(const Columns *sending)
+record_sending(SsSet *sending)
 {
 	static SPIPlanPtr plan = NULL;
 
-	columns_run(sending, &plan,
+	set_execute(&plan,
 				"UPDATE storesync.listing_shown w SET sending_qty = x.qty "
 				"FROM unnest($1, $2) AS x (listing_id, qty) WHERE w.listing_id = x.listing_id",
-				SPI_OK_UPDATE);
+				SPI_OK_UPDATE, sending);
 }
 
 /* story_of writes the tries of a listing as a JSON array. */
@@ -150,7 +150,7 @@ record_dead_listing(Record *record, const DispatchCall *call, int i, OutcomeClas
 	values[4] = Int64GetDatum(call->versions[i]);
 	values[5] = text_or_null(reason, &nulls[5]);
 	values[6] = CStringGetTextDatum(story_of(call->listings[i]));
-	columns_add(&record->dead, values, nulls);
+	set_add(record->dead, values, nulls);
 }
 
 void
@@ -171,7 +171,7 @@ record_dead_order(Record *record, int store_id, const char *order_sn, OutcomeCla
 	values[4] = (Datum) 0;
 	values[5] = text_or_null(reason, &nulls[5]);
 	values[6] = CStringGetTextDatum(story.data);
-	columns_add(&record->dead, values, nulls);
+	set_add(record->dead, values, nulls);
 }
 
 void
@@ -181,7 +181,7 @@ record_cursor(Record *record, int store_id, TimestampTz through)
 
 	values[0] = Int32GetDatum(store_id);
 	values[1] = TimestampTzGetDatum(through);
-	columns_add(&record->cursors, values, NULL);
+	set_add(record->cursors, values, NULL);
 }
 
 /*
@@ -197,7 +197,7 @@ write_shown(const Record *record)
 	static SPIPlanPtr refused_plan = NULL;
 	static SPIPlanPtr settle_plan = NULL;
 
-	columns_run(&record->acks, &ack_plan,
+	set_execute(&ack_plan,
 				"INSERT INTO storesync.listing_shown AS w "
 				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at) "
 				"SELECT x.listing_id, x.qty, x.version, x.incarnation, x.sent_at, x.written_at "
@@ -209,9 +209,9 @@ write_shown(const Record *record)
 				"acked_incarnation = excluded.acked_incarnation, "
 				"sent_at = excluded.sent_at, written_at = excluded.written_at, "
 				"doubt_qty = NULL, sending_qty = NULL",
-				SPI_OK_INSERT);
+				SPI_OK_INSERT, record->acks);
 	/* a listing in doubt before its first acknowledgement has acknowledged no version: 0 */
-	columns_run(&record->doubts, &doubt_plan,
+	set_execute(&doubt_plan,
 				"INSERT INTO storesync.listing_shown AS w "
 				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at, doubt_qty) "
 				"SELECT x.listing_id, x.qty, 0, x.incarnation, x.sent_at, x.written_at, x.at_most "
@@ -219,19 +219,19 @@ write_shown(const Record *record)
 				"JOIN storesync.listing l USING (listing_id, item_id, model_id) "
 				"ON CONFLICT (listing_id) DO UPDATE SET doubt_qty = greatest(w.doubt_qty, excluded.doubt_qty), "
 				"sending_qty = NULL",
-				SPI_OK_INSERT);
-	columns_run(&record->refused, &refused_plan,
+				SPI_OK_INSERT, record->doubts);
+	set_execute(&refused_plan,
 				"UPDATE storesync.listing_shown w SET sending_qty = NULL "
 				"FROM unnest($1) AS x (listing_id) "
 				"WHERE w.listing_id = x.listing_id AND w.sending_qty IS NOT NULL",
-				SPI_OK_UPDATE);
-	columns_run(&record->acks, &settle_plan,
+				SPI_OK_UPDATE, record->refused);
+	set_execute(&settle_plan,
 				"UPDATE storesync.compensation c SET settled_at = clock_timestamp(), "
 				"settled_by = 'overtaken by version ' || x.version "
 				"FROM unnest(" SHOWN_ARRAYS ") AS x (" SHOWN_COLUMNS ") "
 				"WHERE c.listing_id = x.listing_id AND c.version <= x.version AND c.settled_at IS NULL "
 				"AND c.call = 'push_stock'",
-				SPI_OK_UPDATE);
+				SPI_OK_UPDATE, record->acks);
 }
 
 static int
@@ -239,9 +239,9 @@ write_dead(const Record *record)
 {
 	static SPIPlanPtr plan = NULL;
 
-	if (record->dead.n == 0)
+	if (record->dead->rows == 0)
 		return 0;
-	columns_run(&record->dead, &plan,
+	set_execute(&plan,
 				"INSERT INTO storesync.compensation (store_id, listing_id, call, class, version, reason, story) "
 				"SELECT x.store_id, x.listing_id, x.call, x.class::storesync.outcome_class, x.version, "
 				"x.reason, x.story::jsonb "
@@ -250,7 +250,7 @@ write_dead(const Record *record)
 				"WHERE x.listing_id IS NOT NULL OR NOT EXISTS (SELECT FROM storesync.compensation c "
 				"WHERE c.listing_id IS NULL AND c.store_id = x.store_id AND c.call = x.call "
 				"AND c.settled_at IS NULL AND c.story = x.story::jsonb)",
-				SPI_OK_INSERT);
+				SPI_OK_INSERT, record->dead);
 	return (int) SPI_processed;
 }
 
@@ -260,25 +260,25 @@ write_logs(const Record *record)
 	static SPIPlanPtr push_plan = NULL;
 	static SPIPlanPtr call_plan = NULL;
 
-	for (int i = 0; i < record->pushes.n; i++)
-		partition_ensure("push", DatumGetTimestampTz(record->pushes.values[0][i]));
-	for (int i = 0; i < record->calls.n; i++)
-		partition_ensure("call_log", DatumGetTimestampTz(record->calls.values[0][i]));
-	columns_run(&record->pushes, &push_plan,
+	for (int i = 0; i < record->pushes->rows; i++)
+		partition_ensure("push", DatumGetTimestampTz(record->pushes->values[0][i]));
+	for (int i = 0; i < record->calls->rows; i++)
+		partition_ensure("call_log", DatumGetTimestampTz(record->calls->values[0][i]));
+	set_execute(&push_plan,
 				"INSERT INTO storesync.push (at, listing_id, store_id, qty, version, changed_at, sent_at, class, reason) "
 				"SELECT x.at, x.listing_id, x.store_id, x.qty, x.version, x.changed_at, x.sent_at, "
 				"x.class::storesync.outcome_class, x.reason "
 				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) "
 				"AS x (at, listing_id, store_id, qty, version, changed_at, sent_at, class, reason)",
-				SPI_OK_INSERT);
-	columns_run(&record->calls, &call_plan,
+				SPI_OK_INSERT, record->pushes);
+	set_execute(&call_plan,
 				"INSERT INTO storesync.call_log (at, store_id, call, class, items, http_status, curl_code, "
 				"total_us, code, message) "
 				"SELECT x.at, x.store_id, x.call, x.class::storesync.outcome_class, x.items, x.http_status, "
 				"x.curl_code, x.total_us, x.code, x.message "
 				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
 				"AS x (at, store_id, call, class, items, http_status, curl_code, total_us, code, message)",
-				SPI_OK_INSERT);
+				SPI_OK_INSERT, record->calls);
 }
 
 int
@@ -288,11 +288,11 @@ record_write(const Record *record)
 
 	write_shown(record);
 	write_logs(record);
-	columns_run(&record->cursors, &cursor_plan,
+	set_execute(&cursor_plan,
 				"INSERT INTO storesync.order_cursor AS c (store_id, fetched_through) "
 				"SELECT x.store_id, max(x.through) FROM unnest($1, $2) AS x (store_id, through) GROUP BY x.store_id "
 				"ON CONFLICT (store_id) DO UPDATE SET fetched_at = clock_timestamp(), "
 				"fetched_through = greatest(c.fetched_through, excluded.fetched_through)",
-				SPI_OK_INSERT);
+				SPI_OK_INSERT, record->cursors);
 	return write_dead(record);
 }

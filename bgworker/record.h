@@ -7,17 +7,17 @@
 #define STORESYNC_RECORD_H
 
 #include "call.h"
-#include "columns.h"
+#include "set.h"
 
 typedef struct Record
 {
-	Columns		acks;			/* listing_shown: acknowledged */
-	Columns		doubts;			/* listing_shown: may or may not have been applied */
-	Columns		refused;		/* listing_shown: certainly not applied */
-	Columns		pushes;			/* push: each quantity sent */
-	Columns		calls;			/* call_log */
-	Columns		dead;			/* compensation */
-	Columns		cursors;		/* order_cursor */
+	SsSet	   *acks;			/* listing_shown: acknowledged */
+	SsSet	   *doubts;			/* listing_shown: may or may not have been applied */
+	SsSet	   *refused;		/* listing_shown: certainly not applied */
+	SsSet	   *pushes;			/* push: each quantity sent */
+	SsSet	   *calls;			/* call_log */
+	SsSet	   *dead;			/* compensation */
+	SsSet	   *cursors;		/* order_cursor */
 } Record;
 
 extern void record_init(Record *record, MemoryContext context);
@@ -29,7 +29,7 @@ extern void record_push(Record *record, const DispatchCall *call, int i,
  * Before calls leave: their listings' quantities, committed with the round that
  * built them. Rows of (listing_id, quantity).
  */
-extern void record_sending(const Columns *sending);
+extern void record_sending(SsSet *sending);
 /* The call itself; `message` NULL for the answer's own. */
 extern void record_call(Record *record, const DispatchCall *call, const char *message);
 /* Given up: element `i` of a stock call, with the story its listing has. */

@@ -118,7 +118,7 @@ watch_prepared(TimestampTz now)
 
 /* settle_ended records the calls that ended and gathers the listings to be compared again. */
 static void
-settle_ended(Columns *again)
+settle_ended(SsSet *again)
 {
 	Record		record;
 
@@ -137,7 +137,7 @@ settle_ended(Columns *again)
 
 /* read_changes brings stores and queue in line with what has committed. */
 static void
-read_changes(Columns *again)
+read_changes(SsSet *again)
 {
 	Feed		feed;
 
@@ -150,17 +150,17 @@ read_changes(Columns *again)
 	{
 		feed_read(&feed, round_context);
 		reload |= feed.everything;
-		for (int i = 0; i < feed.listings.n; i++)
+		for (int i = 0; i < feed.listings->rows; i++)
 		{
-			Datum		values[2] = {feed.listings.values[0][i], feed.listings.values[1][i]};
+			Datum		values[2] = {feed.listings->values[0][i], feed.listings->values[1][i]};
 
-			columns_add(again, values, NULL);
+			set_add(again, values, NULL);
 		}
-		if (feed.stores.n > 0 && !reload)
+		if (feed.stores->rows > 0 && !reload)
 		{
 			stores_load();
-			for (int i = 0; i < feed.stores.n; i++)
-				target_compare_all((int) DatumGetInt64(feed.stores.values[0][i]));
+			for (int i = 0; i < feed.stores->rows; i++)
+				target_compare_all((int) DatumGetInt64(feed.stores->values[0][i]));
 		}
 	}
 	if (reload)
@@ -168,7 +168,7 @@ read_changes(Columns *again)
 	if (reload || (target_overflow && queue_count() < QUEUE_MAX / 2))
 		target_compare_all(0);
 	else if (look)
-		target_compare(&feed.skus, again);
+		target_compare(feed.skus, again);
 	else
 		target_compare(NULL, again);
 	starting = false;
@@ -242,15 +242,15 @@ round_run(TimestampTz now)
 {
 	static const Oid pair[] = {INT8OID, TIMESTAMPTZOID};
 	SsSession	session;
-	Columns		again;
+	SsSet	   *again;
 
 	MemoryContextReset(round_context);
-	columns_init(&again, round_context, lengthof(pair), pair);
+	again = set_create_in(round_context, lengthof(pair), pair);
 	worker_begin("storesync: dispatching");
 	ss_enter(&session, "storesync dispatcher", true);
 	watch_prepared(now);
-	settle_ended(&again);
-	read_changes(&again);
+	settle_ended(again);
+	read_changes(again);
 	queue_release_due(now);
 	build_calls(now);
 	if (feed_store_due() <= now)

@@ -86,7 +86,7 @@ by_listing_and_age(const void *a, const void *b)
  * themselves, each once with its oldest change, ordered by id.
  */
 static Changed *
-gather_changed(const Columns *skus, const Columns *listings, int *n)
+gather_changed(SsSet *skus, SsSet *listings, int *n)
 {
 	static SPIPlanPtr plan = NULL;
 	uint64		expanded = 0;
@@ -94,21 +94,21 @@ gather_changed(const Columns *skus, const Columns *listings, int *n)
 	int			i = 0;
 	Changed    *all;
 
-	if (skus != NULL && skus->n > 0)
+	if (skus != NULL && skus->rows > 0)
 	{
-		columns_run(skus, &plan,
+		set_execute(&plan,
 					"SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
 					"JOIN storesync.listing l ON l.sku_id = x.sku_id",
-					SPI_OK_SELECT);
+					SPI_OK_SELECT, skus);
 		expanded = SPI_processed;
 	}
-	all = palloc((expanded + listings->n + 1) * sizeof(Changed));
+	all = palloc((expanded + listings->rows + 1) * sizeof(Changed));
 	for (; (uint64) i < expanded; i++)
 	{
 		all[i].listing_id = DatumGetInt64(column(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, 0));
 		all[i].at = DatumGetTimestampTz(column(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, 0));
 	}
-	for (int j = 0; j < listings->n; j++, i++)
+	for (int j = 0; j < listings->rows; j++, i++)
 	{
 		all[i].listing_id = DatumGetInt64(listings->values[0][j]);
 		all[i].at = DatumGetTimestampTz(listings->values[1][j]);
@@ -161,9 +161,9 @@ compare_some(const Changed *changed, int n)
 
 /* drop_vanished forgets listings that came back from a call and have no row any more. */
 static void
-drop_vanished(const Columns *listings)
+drop_vanished(SsSet *listings)
 {
-	for (int i = 0; i < listings->n; i++)
+	for (int i = 0; i < listings->rows; i++)
 	{
 		int64		listing_id = DatumGetInt64(listings->values[0][i]);
 		QueueListing *listing = queue_find(listing_id);
@@ -174,7 +174,7 @@ drop_vanished(const Columns *listings)
 }
 
 void
-target_compare(const Columns *skus, const Columns *listings)
+target_compare(SsSet *skus, SsSet *listings)
 {
 	int			n;
 	Changed    *changed = gather_changed(skus, listings, &n);

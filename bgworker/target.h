@@ -5,7 +5,7 @@
 #ifndef STORESYNC_TARGET_H
 #define STORESYNC_TARGET_H
 
-#include "columns.h"
+#include "set.h"
 #include "feed.h"
 
 /* What a listing should show, read in the transaction that builds its call. */
@@ -23,7 +23,7 @@ typedef struct Target
 extern bool target_overflow;
 
 /* Compare the listings of these SKUs and these listings; (id, when it changed) each; skus NULL for none. SPI connected. */
-extern void target_compare(const Columns *skus, const Columns *listings);
+extern void target_compare(SsSet *skus, SsSet *listings);
 /* Compare all listings of one store, or of all with store_id 0. SPI connected. */
 extern void target_compare_all(int store_id);
 /* The present targets of n listings, sorted by their ids; *found says how many exist still. SPI connected. */

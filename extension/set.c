@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 
 #include "set.h"
@@ -19,6 +20,7 @@ set_create(int columns, const Oid *types, int capacity)
 	SsSet	   *set = palloc0(sizeof(SsSet));
 
 	Assert(columns <= SET_MAX_COLUMNS);
+	set->context = CurrentMemoryContext;
 	set->columns = columns;
 	set->types = types;
 	set->capacity = Max(capacity, 4);
@@ -30,6 +32,31 @@ set_create(int columns, const Oid *types, int capacity)
 		set->nulls[c] = palloc(sizeof(bool) * set->capacity);
 	}
 	return set;
+}
+
+SsSet *
+set_create_in(MemoryContext context, int columns, const Oid *types)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	SsSet	   *set = set_create(columns, types, 0);
+
+	MemoryContextSwitchTo(old);
+	return set;
+}
+
+void
+set_add(SsSet *set, const Datum *values, const bool *nulls)
+{
+	MemoryContext old = MemoryContextSwitchTo(set->context);
+
+	set_add_row(set);
+	for (int c = 0; c < set->columns; c++)
+	{
+		if (nulls != NULL && nulls[c])
+			continue;
+		set_put(set, c, get_typlen(set->types[c]) == -1 ? datumCopy(values[c], false, -1) : values[c]);
+	}
+	MemoryContextSwitchTo(old);
 }
 
 void

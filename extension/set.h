@@ -10,6 +10,7 @@
 
 typedef struct SsSet
 {
+	MemoryContext context;		/* of the set and of what set_add copies */
 	int			columns;
 	int			rows;
 	int			capacity;		/* rows there is room for; grows */
@@ -20,6 +21,10 @@ typedef struct SsSet
 
 /* `types` must outlive the set. Everything lies in the current memory context. */
 extern SsSet *set_create(int columns, const Oid *types, int capacity);
+/* The same in another memory context. */
+extern SsSet *set_create_in(MemoryContext context, int columns, const Oid *types);
+/* Add a whole row: varlenas are copied, NULL `nulls` means none is null. */
+extern void set_add(SsSet *set, const Datum *values, const bool *nulls);
 /* Start another row, all of it null. */
 extern void set_add_row(SsSet *set);
 /* Fill a column of the row last added. */
