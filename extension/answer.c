@@ -15,6 +15,7 @@
 
 #include "answer.h"
 #include "partition.h"
+#include "rows.h"
 #include "stock.h"
 
 /* plan_for returns the slot of a statement with a key, emptied when the key's type is a new one. */
@@ -74,24 +75,21 @@ answer_prepare(const IdempotencyKey *key)
 bool
 answer_store(const IdempotencyKey *key, uint64 fingerprint, const Answer *answer)
 {
-	static SPIPlanPtr plan = NULL;
-	static Oid	planned_type = InvalidOid;
+	static RowsTable table = {
+		.name = {"idempotency"}, .columns = "key, fingerprint, on_hand, reserved, available, version, insufficient"
+	};
 	Oid			types[] = {stock_key_type(), INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID};
-	Datum		values[7];
+	SsSet	   *set = set_create(lengthof(types), types, 1);
 
-	values[0] = IdempotencyKeyPGetDatum(key);
-	values[1] = Int64GetDatum((int64) fingerprint);
-	values[2] = Int64GetDatum(answer->on_hand);
-	values[3] = Int64GetDatum(answer->reserved);
-	values[4] = Int64GetDatum(answer->available);
-	values[5] = Int64GetDatum(answer->version);
-	values[6] = BoolGetDatum(answer->insufficient);
-	ss_execute(plan_for(&plan, &planned_type, types[0]),
-			   "INSERT INTO storesync.idempotency "
-			   "(key, fingerprint, on_hand, reserved, available, version, insufficient) "
-			   "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-			   SPI_OK_INSERT, 7, types, values, NULL, 0);
-	return SPI_processed == 1;
+	set_add_row(set);
+	set_put(set, 0, IdempotencyKeyPGetDatum(key));
+	set_put(set, 1, Int64GetDatum((int64) fingerprint));
+	set_put(set, 2, Int64GetDatum(answer->on_hand));
+	set_put(set, 3, Int64GetDatum(answer->reserved));
+	set_put(set, 4, Int64GetDatum(answer->available));
+	set_put(set, 5, Int64GetDatum(answer->version));
+	set_put(set, 6, BoolGetDatum(answer->insufficient));
+	return rows_insert_new(&table, set);
 }
 
 Datum

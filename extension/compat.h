@@ -85,4 +85,30 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #define SsDatabaseOwnerCheck(database, role) object_ownercheck(DatabaseRelationId, database, role)
 #endif
 
+/*
+ * 16 lets an update insert into summarizing indexes alone; 18 tells the check
+ * for conflicts which row to leave out. None of it concerns inserts.
+ */
+#if PG_VERSION_NUM < 160000
+#define SsInsertIndexTuples(info, slot, estate, tell, conflict) \
+	ExecInsertIndexTuples(info, slot, estate, false, tell, conflict, NIL)
+#else
+#define SsInsertIndexTuples(info, slot, estate, tell, conflict) \
+	ExecInsertIndexTuples(info, slot, estate, false, tell, conflict, NIL, false)
+#endif
+#if PG_VERSION_NUM < 180000
+#define SsCheckIndexConstraints(info, slot, estate, other) \
+	ExecCheckIndexConstraints(info, slot, estate, other, NIL)
+#else
+#define SsCheckIndexConstraints(info, slot, estate, other) \
+	ExecCheckIndexConstraints(info, slot, estate, other, &(ItemPointerData) {{0, 0}, 0}, NIL)
+#endif
+
+/* 18 counts what an index scan looked at */
+#if PG_VERSION_NUM < 180000
+#define SsIndexBeginScan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)
+#else
+#define SsIndexBeginScan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#endif
+
 #endif

@@ -11,7 +11,7 @@
 #include "catalog/pg_type.h"
 
 #include "order.h"
-#include "set.h"
+#include "rows.h"
 
 /* booked_line returns a document's line as it is booked: NULL when it is new. */
 static OrderLine *
@@ -44,42 +44,100 @@ take_mapping(HeapTuple tuple, DocLine *line)
 	line->listed_sku = isnull ? NULL : DatumGetTextPP(value);
 }
 
-/* order_map looks up all lines of the page that are new or have no SKU yet, in one statement. */
-void
-order_map(OrderPage *page)
+/* Lines of documents that have to be looked up. */
+typedef struct LineList
+{
+	int			n;
+	int			capacity;
+	DocLine   **lines;
+} LineList;
+
+/* find_sku looks a line's SKU up by its code; the line names no item. */
+static void
+find_sku(RowsScan *codes, DocLine *line)
+{
+	Datum		key = PointerGetDatum(line->sku);
+	bool		isnull;
+
+	if (line->sku != NULL && rows_find(codes, 1, &key))
+		line->sku_id = DatumGetInt64(rows_get(codes, 0, &isnull));
+}
+
+/* find_listing looks up the listing that a line names. */
+static void
+find_listing(RowsScan *listings, RowsScan *skus, int32 store_id, DocLine *line)
+{
+	Datum		keys[] = {Int32GetDatum(store_id), PointerGetDatum(line->item_id), PointerGetDatum(line->model_id)};
+	Datum		sku_id;
+	bool		isnull;
+
+	if (line->model_id == NULL || !rows_find(listings, 3, keys))
+		return;
+	line->listing_id = DatumGetInt64(rows_get(listings, 0, &isnull));
+	sku_id = rows_get(listings, 1, &isnull);
+	line->sku_id = DatumGetInt64(sku_id);
+	line->pack = DatumGetInt32(rows_get(listings, 2, &isnull));
+	if (line->sku != NULL && rows_find(skus, 1, &sku_id))
+	{
+		line->listed_sku = DatumGetTextPP(rows_get(skus, 0, &isnull));
+		if (ss_text_compare(line->listed_sku, line->sku) == 0)
+			line->listed_sku = NULL;
+	}
+}
+
+/* map_directly looks the lines up; false when a statement has to. */
+static bool
+map_directly(const OrderPage *page, const LineList *list)
+{
+	static RowsLookup code_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id"};
+	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "code"};
+	static RowsLookup listing_rows = {
+		.name = {"listing"}, .nkeys = 3, .keys = {"store_id", "item_id", "model_id"},
+		.columns = "listing_id, sku_id, pack"
+	};
+	RowsScan	codes;
+	RowsScan	skus;
+	RowsScan	listings;
+	bool		direct = false;
+
+	if (!rows_open(&codes, &code_rows, false))
+		return false;
+	if (rows_open(&skus, &sku_rows, false))
+	{
+		direct = rows_open(&listings, &listing_rows, false);
+		for (int i = 0; direct && i < list->n; i++)
+		{
+			DocLine    *line = list->lines[i];
+
+			line->pack = 1;
+			if (line->item_id == NULL)
+				find_sku(&codes, line);
+			else
+				find_listing(&listings, &skus, page->store.store_id, line);
+		}
+		if (direct)
+			rows_close(&listings);
+		rows_close(&skus);
+	}
+	rows_close(&codes);
+	return direct;
+}
+
+static void
+map_by_statement(const OrderPage *page, const LineList *list)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid element_types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID};
-	SsSet	   *set = set_create(4, element_types, page->ndocs);
-	DocLine   **lines = palloc(sizeof(DocLine *) * set->capacity);
-	int			room = set->capacity;
+	SsSet	   *set = set_create(4, element_types, list->n);
 
-	for (int d = 0; d < page->ndocs; d++)
+	for (int i = 0; i < list->n; i++)
 	{
-		OrderDoc   *doc = &page->docs[d];
-
-		for (int i = 0; counts(page, d) && i < doc->nlines; i++)
-		{
-			OrderLine  *booked = booked_line(page, d, &doc->lines[i]);
-
-			if (booked != NULL && (booked->sku_id != 0 || booked->state == LINE_KEPT))
-				continue;
-			if (set->rows == room)
-			{
-				room *= 2;
-				lines = repalloc_huge(lines, sizeof(DocLine *) * room);
-			}
-			lines[set->rows] = &doc->lines[i];
-			doc->lines[i].resolved = true;
-			set_add_row(set);
-			set_put(set, 0, Int32GetDatum(page->store.store_id));
-			set_put_pointer(set, 1, doc->lines[i].item_id);
-			set_put_pointer(set, 2, doc->lines[i].model_id);
-			set_put_pointer(set, 3, doc->lines[i].sku);
-		}
+		set_add_row(set);
+		set_put(set, 0, Int32GetDatum(page->store.store_id));
+		set_put_pointer(set, 1, list->lines[i]->item_id);
+		set_put_pointer(set, 2, list->lines[i]->model_id);
+		set_put_pointer(set, 3, list->lines[i]->sku);
 	}
-	if (set->rows == 0)
-		return;
 	set_execute(&plan,
 				"SELECT u.ord, l.listing_id, coalesce(l.sku_id, s.sku_id), coalesce(l.pack, 1), "
 				"       (SELECT k.code FROM storesync.sku k WHERE k.sku_id = l.sku_id AND k.code <> u.sku) "
@@ -93,8 +151,43 @@ order_map(OrderPage *page)
 		bool		isnull;
 		int64		ord = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
 
-		take_mapping(SPI_tuptable->vals[i], lines[ord - 1]);
+		take_mapping(SPI_tuptable->vals[i], list->lines[ord - 1]);
 	}
+}
+
+static void
+add_line(LineList *list, DocLine *line)
+{
+	if (list->n == list->capacity)
+	{
+		list->capacity *= 2;
+		list->lines = repalloc_huge(list->lines, sizeof(DocLine *) * list->capacity);
+	}
+	line->resolved = true;
+	list->lines[list->n++] = line;
+}
+
+/* order_map looks up all lines of the page that are new or have no SKU yet. */
+void
+order_map(OrderPage *page)
+{
+	LineList	list = {.capacity = Max(page->ndocs, 4)};
+
+	list.lines = palloc(sizeof(DocLine *) * list.capacity);
+	for (int d = 0; d < page->ndocs; d++)
+	{
+		OrderDoc   *doc = &page->docs[d];
+
+		for (int i = 0; counts(page, d) && i < doc->nlines; i++)
+		{
+			OrderLine  *booked = booked_line(page, d, &doc->lines[i]);
+
+			if (booked == NULL || (booked->sku_id == 0 && booked->state != LINE_KEPT))
+				add_line(&list, &doc->lines[i]);
+		}
+	}
+	if (list.n > 0 && !map_directly(page, &list))
+		map_by_statement(page, &list);
 }
 
 /* A growing list of SKUs, repeats included until it is sorted. */

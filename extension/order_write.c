@@ -9,12 +9,12 @@
 #include "utils/builtins.h"
 
 #include "order.h"
-#include "set.h"
+#include "rows.h"
 
-/* Columns of sales_order as order_insert hands them over. */
+/* Columns of sales_order in the order of insert_order. */
 enum
 {
-	O_STORE, O_SN, O_STATUS, O_EFFECT, O_CREATE, O_UPDATE, O_FETCHED, O_RECORDED, O_BUYER, O_CURRENCY, O_COLUMNS
+	O_ID, O_STORE, O_SN, O_STATUS, O_EFFECT, O_CREATE, O_UPDATE, O_FETCHED, O_RECORDED, O_BUYER, O_CURRENCY, O_COLUMNS
 };
 
 /* moves_stock: an order from before the cut-over that arrives finished is kept for analysis only. */
@@ -27,22 +27,6 @@ moves_stock(const OrderPage *page, const OrderDoc *doc)
 		if (!order_finished(doc->lines[i].status))
 			return true;
 	return false;
-}
-
-static void
-put_order(SsSet *set, const OrderPage *page, const OrderDoc *doc)
-{
-	set_add_row(set);
-	set_put(set, O_STORE, Int32GetDatum(page->store.store_id));
-	set_put_pointer(set, O_SN, doc->order_sn);
-	set_put(set, O_STATUS, CStringGetTextDatum(order_status_name(doc->status)));
-	set_put(set, O_EFFECT, BoolGetDatum(moves_stock(page, doc)));
-	set_put(set, O_CREATE, TimestampTzGetDatum(doc->create_time));
-	set_put(set, O_UPDATE, TimestampTzGetDatum(doc->update_time));
-	set_put(set, O_FETCHED, TimestampTzGetDatum(doc->fetched_at));
-	set_put(set, O_RECORDED, TimestampTzGetDatum(page->now));
-	set_put_pointer(set, O_BUYER, doc->buyer);
-	set_put_pointer(set, O_CURRENCY, doc->currency);
 }
 
 /* adopt_order fills in an order that this call has made from its first document. */
@@ -63,6 +47,83 @@ adopt_order(const OrderPage *page, Order *order, int64 order_id)
 	order->currency = doc->currency;
 }
 
+/* insert_order makes an order from its first document; false when another session has made it. */
+static bool
+insert_order(const OrderPage *page, const Order *order, int64 order_id)
+{
+	static const Oid types[O_COLUMNS] = {
+		INT8OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID
+	};
+	static RowsTable table = {.name = {"sales_order"}, .columns = "order_id, store_id, order_sn, status, "
+		"stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency"};
+	const OrderDoc *doc = &page->docs[order->first_doc];
+	SsSet	   *set = set_create(O_COLUMNS, types, 1);
+
+	set_add_row(set);
+	set_put(set, O_ID, Int64GetDatum(order_id));
+	set_put(set, O_STORE, Int32GetDatum(page->store.store_id));
+	set_put_pointer(set, O_SN, doc->order_sn);
+	set_put(set, O_STATUS, CStringGetTextDatum(order_status_name(doc->status)));
+	set_put(set, O_EFFECT, BoolGetDatum(moves_stock(page, doc)));
+	set_put(set, O_CREATE, TimestampTzGetDatum(doc->create_time));
+	set_put(set, O_UPDATE, TimestampTzGetDatum(doc->update_time));
+	set_put(set, O_FETCHED, TimestampTzGetDatum(doc->fetched_at));
+	set_put(set, O_RECORDED, TimestampTzGetDatum(page->now));
+	set_put_pointer(set, O_BUYER, doc->buyer);
+	set_put_pointer(set, O_CURRENCY, doc->currency);
+	return rows_insert_new(&table, set);
+}
+
+/* find_by_statement notes which of the page's orders exist. */
+static void
+find_by_statement(const OrderPage *page, bool *exists)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid element_types[] = {INT4OID, TEXTOID};
+	SsSet	   *set = set_create(lengthof(element_types), element_types, page->norders);
+
+	for (int i = 0; i < page->norders; i++)
+	{
+		set_add_row(set);
+		set_put(set, 0, Int32GetDatum(page->store.store_id));
+		set_put_pointer(set, 1, page->orders[i].order_sn);
+	}
+	set_execute(&plan,
+				"SELECT u.ord FROM unnest($1, $2) WITH ORDINALITY AS u (store_id, order_sn, ord) "
+				"JOIN storesync.sales_order o ON o.store_id = u.store_id AND o.order_sn = u.order_sn",
+				SPI_OK_SELECT, set);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		exists[DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)) - 1] = true;
+	}
+}
+
+/* find_orders notes which of the page's orders exist. */
+static void
+find_orders(const OrderPage *page, bool *exists)
+{
+	static RowsLookup lookup = {
+		.name = {"sales_order"}, .nkeys = 2, .keys = {"store_id", "order_sn"}, .columns = "order_id"
+	};
+	RowsScan	scan;
+
+	if (!rows_open(&scan, &lookup, false))
+	{
+		find_by_statement(page, exists);
+		return;
+	}
+	for (int i = 0; i < page->norders; i++)
+	{
+		Datum		keys[] = {Int32GetDatum(page->store.store_id), PointerGetDatum(page->orders[i].order_sn)};
+
+		exists[i] = rows_find(&scan, 2, keys);
+	}
+	rows_close(&scan);
+}
+
 /*
  * order_insert makes the orders that do not exist yet, in the page's order.
  * What another session makes at the same moment is waited for and then left
@@ -71,38 +132,22 @@ adopt_order(const OrderPage *page, Order *order, int64 order_id)
 void
 order_insert(OrderPage *page)
 {
-	static SPIPlanPtr plan = NULL;
-	static const Oid element_types[O_COLUMNS] = {
-		INT4OID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID
-	};
-	SsSet	   *set = set_create(O_COLUMNS, element_types, page->norders);
-	int			at = 0;
+	static RowsName ids = {"order_id_seq"};
+	bool	   *exists = palloc0(sizeof(bool) * Max(page->norders, 1));
 
+	find_orders(page, exists);
 	for (int i = 0; i < page->norders; i++)
-		put_order(set, page, &page->docs[page->orders[i].first_doc]);
-	if (set->rows == 0)
-		return;
-	set_execute(&plan,
-				"INSERT INTO storesync.sales_order "
-				"(store_id, order_sn, status, stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency) "
-				"SELECT u.a, u.b, u.c::storesync.order_status, u.d, u.e, u.f, u.g, u.h, u.i, u.j "
-				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY "
-				"AS u (a, b, c, d, e, f, g, h, i, j, ord) "
-				"WHERE NOT EXISTS (SELECT FROM storesync.sales_order o WHERE o.store_id = u.a AND o.order_sn = u.b) "
-				"ORDER BY u.ord ON CONFLICT DO NOTHING RETURNING order_sn, order_id",
-				SPI_OK_INSERT_RETURNING, set);
-	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		bool		isnull;
-		text	   *sn = DatumGetTextPP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+		int64		order_id;
 
-		while (ss_text_compare(page->orders[at].order_sn, sn) != 0)
-			at++;				/* rows come back in the page's order */
-		adopt_order(page, &page->orders[at++],
-					DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull)));
+		CHECK_FOR_INTERRUPTS();
+		if (exists[i])
+			continue;
+		order_id = rows_next_value(&ids);
+		if (insert_order(page, &page->orders[i], order_id))
+			adopt_order(page, &page->orders[i], order_id);
 	}
+	pfree(exists);
 }
 
 /* write_heads updates the orders whose newest document says something else than the row. */
@@ -137,7 +182,7 @@ write_heads(OrderPage *page)
 				SPI_OK_UPDATE, set);
 }
 
-/* Columns of sales_order_line, for both statements. */
+/* Columns of sales_order_line, for inserting and updating. */
 enum
 {
 	N_RECORDED, N_ORDER, N_LINE, N_LISTING, N_SKU, N_ORDERED, N_CANCELLED_AT, N_QTY, N_CANCELLED, N_RETURNED,
@@ -193,23 +238,6 @@ put_line(SsSet *set, const OrderPage *page, const Order *order, const OrderLine 
 }
 
 static void
-insert_lines(SsSet *set)
-{
-	static SPIPlanPtr plan = NULL;
-
-	set_execute(&plan,
-				"INSERT INTO storesync.sales_order_line "
-				"(recorded_at, order_id, line_id, listing_id, sku_id, ordered_at, cancelled_at, qty, cancelled_qty, "
-				"returned_qty, reserved, shipped, restocked, short, store_id, location_id, pack, effects, status, state, "
-				"item_id, model_id, sku_code, unit_price, reason) "
-				"SELECT u.recorded_at, u.order_id, u.line_id, u.listing_id, u.sku_id, u.ordered_at, u.cancelled_at, "
-				"u.qty, u.cancelled_qty, u.returned_qty, u.reserved, u.shipped, u.restocked, u.short, u.store_id, "
-				"u.location_id, u.pack, u.effects, u.status::storesync.order_status, u.state::storesync.line_state, "
-				"u.item_id, u.model_id, u.sku_code, u.unit_price, u.reason " LINE_UNNEST,
-				SPI_OK_INSERT, set);
-}
-
-static void
 update_lines(SsSet *set)
 {
 	static SPIPlanPtr plan = NULL;
@@ -229,6 +257,9 @@ update_lines(SsSet *set)
 static void
 write_lines(OrderPage *page)
 {
+	static RowsTable table = {.name = {"sales_order_line"}, .columns = "recorded_at, order_id, line_id, listing_id, "
+		"sku_id, ordered_at, cancelled_at, qty, cancelled_qty, returned_qty, reserved, shipped, restocked, short, "
+		"store_id, location_id, pack, effects, status, state, item_id, model_id, sku_code, unit_price, reason"};
 	SsSet	   *fresh = set_create(N_COLUMNS, line_types, page->norders);
 	SsSet	   *known = set_create(N_COLUMNS, line_types, 4);
 
@@ -246,22 +277,18 @@ write_lines(OrderPage *page)
 			line->is_new = line->changed = false;
 		}
 	}
-	insert_lines(fresh);
+	rows_insert(&table, fresh);
 	update_lines(known);
 }
 
 static void
 write_history(OrderPage *page)
 {
-	static SPIPlanPtr plan = NULL;
+	static RowsTable table = {
+		.name = {"order_history"}, .columns = "order_id, recorded_at, update_time, fetched_at, status, outcome, lines"
+	};
 
-	set_execute(&plan,
-				"INSERT INTO storesync.order_history "
-				"(order_id, recorded_at, update_time, fetched_at, status, outcome, lines) "
-				"SELECT u.a, u.b, u.c, u.d, u.e::storesync.order_status, u.f, u.g "
-				"FROM unnest($1, $2, $3, $4, $5, $6, $7) AS u (a, b, c, d, e, f, g)",
-				SPI_OK_INSERT, page->history);
-	page->history->rows = 0;
+	rows_insert(&table, page->history);
 }
 
 void

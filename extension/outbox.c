@@ -9,14 +9,16 @@
  */
 #include "storesync.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
+#include "utils/xid8.h"
 
 #include "outbox.h"
 #include "partition.h"
+#include "rows.h"
 #include "shmem.h"
 
 PG_FUNCTION_INFO_V1(outbox_add);
@@ -27,72 +29,42 @@ static const char *const kind_names[] = {"stock", "listing", "store", "platform"
 
 #define KINDS	((int) lengthof(kind_names))
 
-/* append_one writes a single row: what a movement of stock needs, without arrays. */
-static void
-append_one(OutboxKind kind, int64 subject, int64 version, TimestampTz at)
+/* Columns of the outbox in the order of outbox_append. */
+enum
 {
-	static SPIPlanPtr plans[lengthof(kind_names)];
-	static char *statements[lengthof(kind_names)];
-	const Oid	types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID};
-	Datum		values[4];
-
-	if (statements[kind] == NULL)
-		statements[kind] = MemoryContextStrdup(TopMemoryContext,
-											   psprintf("INSERT INTO storesync.outbox (xid, at, subject, version, incarnation, kind) "
-														"VALUES (pg_current_xact_id(), $3, $1, $2, $4, '%s')",
-														kind_names[kind]));
-	values[0] = Int64GetDatum(subject);
-	values[1] = Int64GetDatum(version);
-	values[2] = TimestampTzGetDatum(at);
-	values[3] = Int32GetDatum(incarnation_current());
-	ss_execute(&plans[kind], statements[kind], SPI_OK_INSERT, 4, types, values,
-			   version == 0 ? " n  " : NULL, 0);
-}
-
-static Datum
-int64_array(int n, const int64 *numbers)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * n);
-
-	for (int i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(numbers[i]);
-	return PointerGetDatum(construct_array(elements, n, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
-/* append_many writes n rows by one statement. */
-static void
-append_many(OutboxKind kind, int n, const int64 *subjects, const int64 *versions, TimestampTz at)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4OID, TEXTOID};
-	Datum		values[5];
-
-	values[0] = int64_array(n, subjects);
-	values[1] = int64_array(n, versions);
-	values[2] = TimestampTzGetDatum(at);
-	values[3] = Int32GetDatum(incarnation_current());
-	values[4] = CStringGetTextDatum(kind_names[kind]);
-	ss_execute(&plan,
-			   "INSERT INTO storesync.outbox (xid, at, subject, version, incarnation, kind) "
-			   "SELECT pg_current_xact_id(), $3, u.subject, nullif(u.version, 0), $4, $5::storesync.outbox_kind "
-			   "FROM unnest($1, $2) AS u (subject, version)",
-			   SPI_OK_INSERT, 5, types, values, NULL, 0);
-}
+	X_ID, X_XID, X_AT, X_SUBJECT, X_VERSION, X_INCARNATION, X_KIND, X_COLUMNS
+};
 
 void
 outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versions)
 {
+	static RowsTable table = {
+		.name = {"outbox"}, .columns = "id, xid, at, subject, version, incarnation, kind",
+		.wake_trigger = "outbox_wake", .wake = wake_at_commit
+	};
+	static RowsName ids = {"outbox_id_seq"};
+	static const Oid types[X_COLUMNS] = {INT8OID, XID8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, TEXTOID};
 	TimestampTz at = GetCurrentTimestamp();
+	SsSet	   *set;
 
 	Assert(kind >= 0 && (int) kind < KINDS);
 	if (n <= 0)
 		return;
 	partition_ensure("outbox", at);
-	if (n == 1)
-		append_one(kind, subjects[0], versions[0], at);
-	else
-		append_many(kind, n, subjects, versions, at);
+	set = set_create(X_COLUMNS, types, n);
+	for (int i = 0; i < n; i++)
+	{
+		set_add_row(set);
+		set_put(set, X_ID, Int64GetDatum(rows_next_value(&ids)));
+		set_put(set, X_XID, FullTransactionIdGetDatum(GetTopFullTransactionId()));
+		set_put(set, X_AT, TimestampTzGetDatum(at));
+		set_put(set, X_SUBJECT, Int64GetDatum(subjects[i]));
+		if (versions[i] != 0)
+			set_put(set, X_VERSION, Int64GetDatum(versions[i]));
+		set_put(set, X_INCARNATION, Int32GetDatum(incarnation_current()));
+		set_put(set, X_KIND, CStringGetTextDatum(kind_names[kind]));
+	}
+	rows_insert(&table, set);
 }
 
 /* parse_kind turns the text of an outbox_kind into OutboxKind. */

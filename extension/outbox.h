@@ -20,8 +20,8 @@ typedef enum OutboxKind
 /*
  * Append n rows of one kind in this transaction: subjects[i] changed, now at
  * versions[i] (0 where the kind has none). SPI connected, as the owner.
- * The statement trigger on the table wakes the dispatcher at commit, for
- * these rows as for those that applications insert by themselves.
+ * The dispatcher is woken at commit, as the statement trigger on the table
+ * does for rows that applications insert by themselves.
  */
 extern void outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versions);
 

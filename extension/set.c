@@ -11,9 +11,6 @@
 
 #include "set.h"
 
-/* Columns of the widest set; it only sizes arrays on the stack. */
-#define SET_MAX_COLUMNS		32
-
 SsSet *
 set_create(int columns, const Oid *types, int capacity)
 {
@@ -92,6 +89,17 @@ set_put_pointer(SsSet *set, int column, const void *value)
 {
 	if (value != NULL)
 		set_put(set, column, PointerGetDatum(value));
+}
+
+void
+set_drop_rows(SsSet *set, int n)
+{
+	set->rows -= n;
+	for (int c = 0; n > 0 && c < set->columns; c++)
+	{
+		memmove(set->values[c], set->values[c] + n, sizeof(Datum) * set->rows);
+		memmove(set->nulls[c], set->nulls[c] + n, sizeof(bool) * set->rows);
+	}
 }
 
 /* column_array builds the array of one column. */

@@ -8,6 +8,9 @@
 
 #include "storesync.h"
 
+/* Columns of the widest set; it only sizes arrays on the stack. */
+#define SET_MAX_COLUMNS		32
+
 typedef struct SsSet
 {
 	MemoryContext context;		/* of the set and of what set_add copies */
@@ -31,6 +34,8 @@ extern void set_add_row(SsSet *set);
 extern void set_put(SsSet *set, int column, Datum value);
 /* The same for a varlena that may be missing. */
 extern void set_put_pointer(SsSet *set, int column, const void *value);
+/* Forget the first n rows. */
+extern void set_drop_rows(SsSet *set, int n);
 /* Run a statement whose parameters $1 … $columns are the columns' arrays. */
 extern void set_execute(SPIPlanPtr *plan, const char *sql, int expect, SsSet *set);
 

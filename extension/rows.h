@@ -1,0 +1,141 @@
+/*
+ * rows.h
+ *		Rows written and found without a statement: straight to heap and
+ *		indexes, where a table holds nothing that only the executor knows to
+ *		honour (docs/direct.md). Everywhere else each function here says so or
+ *		runs the statement.
+ *
+ * SPI connected, as the owner (ss_enter), which has refused read-only
+ * transactions, standbys and parallel mode. What is written is visible to the
+ * next snapshot of this transaction.
+ */
+#ifndef STORESYNC_ROWS_H
+#define STORESYNC_ROWS_H
+
+#include "storesync.h"
+
+#include "access/genam.h"
+#include "access/skey.h"
+#include "executor/tuptable.h"
+#include "nodes/lockoptions.h"
+#include "utils/relcache.h"
+
+#include "set.h"
+
+#define ROWS_MAX_KEYS		4
+
+/* A relation of schema storesync by its name; rows.c keeps its OID. */
+typedef struct RowsName
+{
+	const char *name;
+	Oid			oid;
+	uint64		epoch;			/* rows_epoch() when the OID was looked up */
+} RowsName;
+
+/* ---------------------------------------------------------------- writing */
+
+/*
+ * A table and the columns that a caller fills, in the order of its sets; a
+ * static variable of the caller. A column of an enum is handed over as text.
+ */
+typedef struct RowsTable
+{
+	RowsName	name;
+	const char *columns;		/* comma-separated, as in INSERT */
+	const char *wake_trigger;	/* the one trigger function that is known; NULL: none */
+	void		(*wake) (void); /* what it does */
+
+	/* kept by rows_insert.c */
+	uint64		epoch;			/* of what follows */
+	Oid			known_as;		/* role that was found to have the right */
+	bool		direct;
+	bool		wakes;
+	int			partition_column;
+	struct RowsTarget *targets;
+	SPIPlanPtr	plan;
+	Oid			planned_for;
+} RowsTable;
+
+/* Insert a set's rows. Empties the set. */
+extern void rows_insert(RowsTable *table, SsSet *set);
+
+/*
+ * Insert a set's only row unless one of its unique keys is taken; waits for
+ * transactions that may be taking it. False: taken. Raises 40001 where the
+ * transaction's snapshot does not show who took it. Empties the set.
+ */
+extern bool rows_insert_new(RowsTable *table, SsSet *set);
+
+/* ---------------------------------------------------------------- finding */
+
+/* A look-up by the leading columns of a unique index; a static variable of the caller. */
+typedef struct RowsLookup
+{
+	RowsName	name;
+	int			nkeys;
+	const char *keys[ROWS_MAX_KEYS];
+	const char *columns;		/* comma-separated: what is wanted of a row */
+	bool		locks;			/* rows are to be locked */
+
+	/* kept by rows_find.c */
+	uint64		epoch;
+	Oid			known_as;
+	bool		direct;
+	struct RowsPath *paths;
+} RowsLookup;
+
+/* A look-up under way. */
+typedef struct RowsScan
+{
+	RowsLookup *lookup;
+	Relation	parent;
+	Relation	heap;			/* parent, or the partition at hand */
+	Relation	index;
+	struct RowsPath *path;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	Snapshot	snapshot;
+	int			partition;		/* index of the partition at hand */
+	ScanKeyData keys[ROWS_MAX_KEYS];
+} RowsScan;
+
+/*
+ * Begin to look rows up under a fresh snapshot of the kind that a statement
+ * would take (`latest`: the newest even under REPEATABLE READ). False: not
+ * for this table, use a statement.
+ */
+extern bool rows_open(RowsScan *scan, RowsLookup *lookup, bool latest);
+/* Position on the first row with these keys: nkeys values, fewer than the look-up has for a prefix. */
+extern bool rows_find(RowsScan *scan, int nkeys, const Datum *keys);
+extern bool rows_next(RowsScan *scan);
+/* The row with these keys and the highest last column of the index, in the newest partition that has one. */
+extern bool rows_find_last(RowsScan *scan, int nkeys, const Datum *keys);
+/* Column number `column` of the row; what it points to is a copy in the current memory context. */
+extern Datum rows_get(RowsScan *scan, int column, bool *isnull);
+/*
+ * Lock a row that was found, by where it lies (rows_at), FOR UPDATE in its
+ * newest version, which is then what rows_get reads. Waits. False: it is
+ * gone. Raises 40001 as the isolation level demands.
+ */
+extern bool rows_lock(RowsScan *scan, ItemPointerData at);
+extern ItemPointerData rows_at(const RowsScan *scan);
+/* Look-ups that are open at one time end in reverse order. */
+extern void rows_close(RowsScan *scan);
+
+/* Next value of a sequence of schema storesync. */
+extern int64 rows_next_value(RowsName *sequence);
+
+/* ---------------------------------------------------------------- shared by the two (rows.c) */
+
+/* Changes whenever anything changes that decides how a table is to be treated. */
+extern uint64 rows_epoch(void);
+/* Have rows_epoch() change with this relation's definition. */
+extern void rows_track(Oid relation);
+/* Open a relation by its name, with a lock that a statement would take. */
+extern Relation rows_open_relation(RowsName *name, LOCKMODE mode);
+/* Whether something outside of tables asks for statements: an auditor's hook, a replication role. */
+extern bool rows_statements_wanted(void);
+/* Numbers of comma-separated columns in a relation, 0 where there is none; returns how many. */
+extern int	rows_columns(Relation rel, const char *columns, AttrNumber *attnums);
+
+#endif

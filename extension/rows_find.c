@@ -1,0 +1,353 @@
+/*
+ * rows_find.c
+ *		Finds rows by a unique index without a statement (rows.h).
+ *
+ * table_fits() is the decision: a table with row security, inheritance
+ * children, without the right to read it, or without the index is read by a
+ * statement. Which index serves is found out once for each partition.
+ */
+#include "storesync.h"
+
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "partitioning/partdesc.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "rows.h"
+
+/* Columns that one look-up may want. */
+#define MAX_WANTED		32
+
+/* How one table or partition is looked into. */
+typedef struct RowsPath
+{
+	struct RowsPath *next;
+	Oid			relation;
+	Oid			index;			/* InvalidOid: none serves */
+	AttrNumber	attnums[MAX_WANTED];
+	int16		lengths[MAX_WANTED];
+	bool		byval[MAX_WANTED];
+	ScanKeyData keys[ROWS_MAX_KEYS];
+} RowsPath;
+
+/* ---------------------------------------------------------------- the decision */
+
+static bool
+table_fits(const RowsLookup *lookup, Relation rel)
+{
+	AclMode		rights = lookup->locks ? ACL_SELECT | ACL_UPDATE : ACL_SELECT;
+	char		kind = rel->rd_rel->relkind;
+
+	return !rel->rd_rel->relrowsecurity &&
+		(kind == RELKIND_PARTITIONED_TABLE || (kind == RELKIND_RELATION && !rel->rd_rel->relhassubclass)) &&
+		pg_class_aclmask(RelationGetRelid(rel), GetUserId(), rights, ACLMASK_ALL) == rights;
+}
+
+/* index_serves: unique, whole, in use, and on the very columns of the look-up. */
+static bool
+index_serves(const RowsLookup *lookup, Relation rel, Relation index)
+{
+	Form_pg_index form = index->rd_index;
+
+	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisunique || !form->indisvalid ||
+		form->indnkeyatts != lookup->nkeys || RelationGetIndexPredicate(index) != NIL ||
+		(form->indcheckxmin && !TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
+													  TransactionXmin)))
+		return false;
+	for (int k = 0; k < lookup->nkeys; k++)
+		if (form->indkey.values[k] != get_attnum(RelationGetRelid(rel), lookup->keys[k]) ||
+			form->indkey.values[k] == 0 || (index->rd_indoption[k] & INDOPTION_DESC) != 0)
+			return false;
+	return true;
+}
+
+/* prepare_keys makes the index's conditions, equality on each of its columns. */
+static void
+prepare_keys(const RowsLookup *lookup, Relation index, RowsPath *path)
+{
+	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
+
+	for (int k = 0; k < lookup->nkeys; k++)
+	{
+		Oid			type = index->rd_opcintype[k];
+		Oid			equal = get_opfamily_member(index->rd_opfamily[k], type, type, BTEqualStrategyNumber);
+
+		ScanKeyEntryInitialize(&path->keys[k], 0, k + 1, BTEqualStrategyNumber, InvalidOid,
+							   index->rd_indcollation[k], get_opcode(equal), (Datum) 0);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* make_path finds out how a relation, which is open and locked, is looked into. */
+static RowsPath *
+make_path(RowsLookup *lookup, Relation rel)
+{
+	RowsPath   *path = MemoryContextAllocZero(CacheMemoryContext, sizeof(RowsPath));
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+	int			n = rows_columns(rel, lookup->columns, path->attnums);
+
+	rows_track(RelationGetRelid(rel));
+	path->relation = RelationGetRelid(rel);
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		rows_track(RelationGetRelid(index));
+		if (!OidIsValid(path->index) && index_serves(lookup, rel, index))
+		{
+			path->index = RelationGetRelid(index);
+			prepare_keys(lookup, index, path);
+		}
+		index_close(index, AccessShareLock);
+	}
+	for (int c = 0; c < n; c++)
+	{
+		if (path->attnums[c] <= 0)
+			path->index = InvalidOid;
+		else
+		{
+			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), path->attnums[c] - 1);
+
+			path->lengths[c] = att->attlen;
+			path->byval[c] = att->attbyval;
+		}
+	}
+	path->next = lookup->paths;
+	lookup->paths = path;
+	return path;
+}
+
+static void
+forget_paths(RowsLookup *lookup)
+{
+	while (lookup->paths != NULL)
+	{
+		RowsPath   *path = lookup->paths;
+
+		lookup->paths = path->next;
+		pfree(path);
+	}
+}
+
+/* path_of returns the way into an open relation, NULL when no index serves. */
+static RowsPath *
+path_of(RowsLookup *lookup, Relation rel)
+{
+	RowsPath   *path;
+
+	for (path = lookup->paths; path != NULL; path = path->next)
+		if (path->relation == RelationGetRelid(rel))
+			break;
+	if (path == NULL)
+		path = make_path(lookup, rel);
+	return OidIsValid(path->index) ? path : NULL;
+}
+
+/* ---------------------------------------------------------------- scans */
+
+/* end_scan closes the index and, when it is a partition, the heap at hand. */
+static void
+end_scan(RowsScan *scan)
+{
+	if (scan->heap == NULL)
+		return;
+	if (scan->scan != NULL)
+		index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, NoLock);
+	if (scan->heap != scan->parent)
+		table_close(scan->heap, NoLock);
+	scan->heap = NULL;
+}
+
+/* begin_scan gets ready to look into a relation, which is open and locked. */
+static bool
+begin_scan(RowsScan *scan, Relation heap)
+{
+	scan->path = path_of(scan->lookup, heap);
+	if (scan->path == NULL)
+		return false;
+	scan->heap = heap;
+	scan->index = index_open(scan->path->index, AccessShareLock);
+	scan->slot = table_slot_create(heap, NULL);
+	scan->scan = NULL;
+	memcpy(scan->keys, scan->path->keys, sizeof(scan->keys));
+	return true;
+}
+
+/* all_paths_serve: every partition has the index. Locks them, as a statement would. */
+static bool
+all_paths_serve(RowsScan *scan)
+{
+	PartitionDesc partitions = RelationGetPartitionDesc(scan->parent, true);
+
+	for (int i = 0; i < partitions->nparts; i++)
+	{
+		Relation	partition;
+		bool		serves;
+
+		if (!partitions->is_leaf[i])
+			return false;
+		partition = table_open(partitions->oids[i], AccessShareLock);
+		serves = path_of(scan->lookup, partition) != NULL;
+		table_close(partition, NoLock);
+		if (!serves)
+			return false;
+	}
+	return true;
+}
+
+/* lookup_fits decides for the table itself, anew when something has changed. */
+static bool
+lookup_fits(RowsScan *scan)
+{
+	RowsLookup *lookup = scan->lookup;
+
+	if (lookup->epoch != rows_epoch() || lookup->known_as != GetUserId())
+	{
+		lookup->epoch = rows_epoch();
+		lookup->known_as = GetUserId();
+		forget_paths(lookup);
+		lookup->direct = table_fits(lookup, scan->parent) &&
+			(scan->parent->rd_rel->relkind != RELKIND_PARTITIONED_TABLE || all_paths_serve(scan));
+	}
+	return lookup->direct;
+}
+
+bool
+rows_open(RowsScan *scan, RowsLookup *lookup, bool latest)
+{
+	memset(scan, 0, offsetof(RowsScan, keys));
+	if (rows_statements_wanted())
+		return false;
+	scan->lookup = lookup;
+	scan->parent = rows_open_relation(&lookup->name, lookup->locks ? RowShareLock : AccessShareLock);
+	if (!lookup_fits(scan) ||
+		(scan->parent->rd_rel->relkind == RELKIND_RELATION && !begin_scan(scan, scan->parent)))
+	{
+		table_close(scan->parent, NoLock);
+		return false;
+	}
+	PushActiveSnapshot(latest ? GetLatestSnapshot() : GetTransactionSnapshot());
+	scan->snapshot = GetActiveSnapshot();
+	return true;
+}
+
+/* seek positions the scan before the rows with these keys. */
+static void
+seek(RowsScan *scan, int nkeys, const Datum *keys)
+{
+	if (scan->scan != NULL && scan->scan->numberOfKeys != nkeys)
+	{
+		index_endscan(scan->scan);
+		scan->scan = NULL;
+	}
+	if (scan->scan == NULL)
+		scan->scan = SsIndexBeginScan(scan->heap, scan->index, scan->snapshot, nkeys);
+	for (int k = 0; k < nkeys; k++)
+		scan->keys[k].sk_argument = keys[k];
+	index_rescan(scan->scan, scan->keys, nkeys, NULL, 0);
+}
+
+bool
+rows_find(RowsScan *scan, int nkeys, const Datum *keys)
+{
+	seek(scan, nkeys, keys);
+	return rows_next(scan);
+}
+
+bool
+rows_next(RowsScan *scan)
+{
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+}
+
+/* find_last_here looks at the end of the keys' range in the heap at hand. */
+static bool
+find_last_here(RowsScan *scan, int nkeys, const Datum *keys)
+{
+	seek(scan, nkeys, keys);
+	return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
+}
+
+bool
+rows_find_last(RowsScan *scan, int nkeys, const Datum *keys)
+{
+	PartitionDesc partitions;
+
+	if (scan->parent->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return find_last_here(scan, nkeys, keys);
+	partitions = RelationGetPartitionDesc(scan->parent, true);
+	for (int i = partitions->nparts - 1; i >= 0; i--)
+	{
+		if (scan->heap == NULL || RelationGetRelid(scan->heap) != partitions->oids[i])
+		{
+			end_scan(scan);
+			if (!begin_scan(scan, table_open(partitions->oids[i], AccessShareLock)))
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("partitions of table \"%s\" have changed meanwhile",
+								RelationGetRelationName(scan->parent))));
+		}
+		if (find_last_here(scan, nkeys, keys))
+			return true;
+	}
+	return false;
+}
+
+Datum
+rows_get(RowsScan *scan, int column, bool *isnull)
+{
+	const RowsPath *path = scan->path;
+	Datum		value = slot_getattr(scan->slot, path->attnums[column], isnull);
+
+	if (*isnull || path->byval[column])
+		return value;
+	if (path->lengths[column] == -1)
+		return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+	return datumCopy(value, false, path->lengths[column]);
+}
+
+ItemPointerData
+rows_at(const RowsScan *scan)
+{
+	return scan->slot->tts_tid;
+}
+
+bool
+rows_lock(RowsScan *scan, ItemPointerData at)
+{
+	bool		fixed = IsolationUsesXactSnapshot();
+	TM_FailureData failure;
+	TM_Result	result;
+
+	result = table_tuple_lock(scan->heap, &at, scan->snapshot, scan->slot, GetCurrentCommandId(false),
+							  LockTupleExclusive, LockWaitBlock,
+							  fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	if (result == TM_Ok)
+		return true;
+	if (fixed && (result == TM_Updated || result == TM_Deleted))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+	if (result != TM_Updated && result != TM_Deleted && result != TM_SelfModified)
+		elog(ERROR, "unexpected result of locking a row: %d", (int) result);
+	return false;
+}
+
+void
+rows_close(RowsScan *scan)
+{
+	end_scan(scan);
+	table_close(scan->parent, NoLock);
+	PopActiveSnapshot();
+}
