@@ -33,7 +33,7 @@ UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform t
 	test_shopee_judge test_shopee_order test_gcra
 FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list \
 	fuzz_shopee_orders fuzz_shopee_token
-REGRESS_TESTS = conventions install partition outbox catalog credential rights key rate_limit rate ledger order order_input direct listing dispatch invariant
+REGRESS_TESTS = conventions install partition outbox catalog credential rights key rate_limit rate ledger order order_input order_found direct listing dispatch invariant
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages
 TAP = $(sort $(wildcard regress/t/*.pl))
 

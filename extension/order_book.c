@@ -192,13 +192,13 @@ adopt(OrderLine *line, const DocLine *doc_line)
  * stays on record, and what is live is the same.
  */
 static void
-take_content(Booking *b, OrderLine *line, const DocLine *doc_line)
+take_content(Booking *b, OrderLine *line, const DocLine *doc_line, bool ships)
 {
 	int64		qty = line->shipped > 0 ? Max(line->qty, doc_line->qty) : doc_line->qty;
 	int64		cancelled = Min(doc_line->cancelled_qty, doc_line->qty) + qty - doc_line->qty;
 
 	/* cancelled before it left: the platform has all of it back */
-	if (doc_line->status == ORDER_CANCELLED && line->shipped == 0)
+	if (doc_line->status == ORDER_CANCELLED && !ships)
 		cancelled = qty;
 	if (cancelled == 0)
 		line->cancelled_at = DT_NOBEGIN;
@@ -287,7 +287,7 @@ book_line(Booking *b, OrderLine *line, const DocLine *doc_line)
 		adopt(line, doc_line);
 	order_want(b->page, b->doc, doc_line, line, &want);
 	settled = order_settled(line, &want);
-	take_content(b, line, doc_line);
+	take_content(b, line, doc_line, want.ships);
 	if (line->state == LINE_KEPT)
 		line->reason = NULL;
 	else if (line->sku_id != 0)

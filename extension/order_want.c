@@ -71,12 +71,16 @@ order_want(const OrderPage *page, const OrderDoc *doc, const DocLine *doc_line,
 	want->restocked = Max(line->restocked, Min(back, want->shipped));
 }
 
-/* order_has_left says that the line was booked as goods gone, even if the books had none to give. */
+/*
+ * order_has_left says that the line was booked as goods gone, even if the
+ * books had none to give: nothing else leaves a cancelled line short.
+ */
 bool
 order_has_left(const OrderLine *line)
 {
 	return line->shipped > 0 || line->status == ORDER_SHIPPED ||
-		line->status == ORDER_COMPLETED || line->status == ORDER_RETURNED;
+		line->status == ORDER_COMPLETED || line->status == ORDER_RETURNED ||
+		(line->status == ORDER_CANCELLED && line->missing > 0);
 }
 
 /* order_settled says that booking the wants would change nothing. */

@@ -150,12 +150,12 @@ LANGUAGE SQL STABLE AS $$
 			WHEN l.sku_id IS NULL OR l.state = 'kept' THEN l.reserved + l.shipped + l.short > 0
 			WHEN l.shipped > 0 OR w.gone
 				THEN l.reserved > 0 OR (w.gone AND l.shipped + l.short <> greatest(l.shipped, w.live))
-			WHEN l.status = 'cancelled' THEN l.reserved + l.short > 0
+			WHEN l.status = 'cancelled' THEN l.reserved > 0 OR (l.short > 0 AND l.returned_qty = 0)
 			ELSE l.reserved + l.short <> w.live END),
 		('line state', l.state <> (CASE
 			WHEN l.state = 'kept' THEN 'kept'
 			WHEN l.sku_id IS NULL
-				THEN CASE WHEN w.live > 0 AND l.status <> 'cancelled' THEN 'parked' ELSE 'cancelled' END
+				THEN CASE WHEN w.live > 0 AND (l.status <> 'cancelled' OR l.returned_qty > 0) THEN 'parked' ELSE 'cancelled' END
 			WHEN l.short > 0 THEN 'short'
 			WHEN l.shipped > 0 THEN CASE WHEN l.restocked = l.shipped THEN 'restocked' ELSE 'shipped' END
 			WHEN l.reserved > 0 THEN 'reserved'
