@@ -1,0 +1,408 @@
+# Storesync::Model: what movements and orders do, in plain Perl, written from the
+# rules of the business and not from the extension's code. One object is one
+# small world: SKUs, places, a store, its orders.
+#
+#   my $m = Storesync::Model->new(places => [...], skus => [...], returns => 'manual', stock_from => undef);
+#   my @said = $m->movement($op);	# as the call answers: outcome|on_hand|reserved|available, or an SQLSTATE
+#   my @said = $m->page(@docs);		# sn|outcome|line:state:qty:booked,... for each document
+#   print $m->state;				# stock, holders, orders, lines, returns due, one a line, sorted
+#
+# Places are tried in the order given; { code, sellable }. SKUs: { code, backorder }.
+package Storesync::Model;
+
+use strict;
+use warnings;
+
+use List::Util qw(max min);
+
+# Statuses of a line that say its goods have left
+my %gone = map { $_ => 1 } qw(shipped completed returned);
+# Statuses in which an order from before the cut-over moves no stock
+my %finished = map { $_ => 1 } qw(shipped completed cancelled returned);
+
+# what no stock covers is as good as without end for a SKU that allows backorder
+use constant ENDLESS => 1e12;
+
+sub new
+{
+	my ($class, %world) = @_;
+
+	return bless {
+		places => [ map { { %$_ } } @{ $world{places} } ],
+		sku => { map { $_->{code} => { %$_, stock => {} } } @{ $world{skus} } },
+		listing => {},
+		returns => $world{returns} // 'manual',
+		stock_from => $world{stock_from},
+		key => {},
+		reserved => {},
+		shipped => {},
+		restocked => {},
+		order => {},
+		orders => 0
+	}, $class;
+}
+
+sub add_sku { my ($m, $code) = @_; $m->{sku}{$code} = { code => $code, stock => {} }; return; }
+
+sub add_listing { my ($m, $item, $sku, $pack) = @_; $m->{listing}{$item} = { sku => $sku, pack => $pack }; return; }
+
+# ---------------------------------------------------------------- stock
+
+sub place
+{
+	my ($m, $sku, $code) = @_;
+	return $m->{sku}{$sku}{stock}{$code} //= { on_hand => 0, reserved => 0 };
+}
+
+sub room
+{
+	my ($m, $sku, $code) = @_;
+	my $p = $m->place($sku, $code);
+	return max(($m->{sku}{$sku}{backorder} ? ENDLESS : $p->{on_hand}) - $p->{reserved}, 0);
+}
+
+# choose: the first place that sells and covers it, else the one with most, else the first
+sub choose
+{
+	my ($m, $sku, $units) = @_;
+	my @sells = map { $_->{code} } grep { $_->{sellable} } @{ $m->{places} };
+	my ($covers) = grep { $m->room($sku, $_) >= $units } @sells;
+	my $most = $sells[0];
+
+	foreach (@sells) { $most = $_ if $m->room($sku, $_) > $m->room($sku, $most); }
+	return $covers // $most;
+}
+
+# ---------------------------------------------------------------- movements by key
+
+# movement OP: { do, sku, qty, place, ref, key, args }. Equal args of one key are a repetition.
+sub movement
+{
+	my ($m, $op) = @_;
+	my $known = $m->{key}{ $op->{key} };
+
+	return $known->{args} ne $op->{args} ? 'SS101' : $known->{said} =~ s/^applied/replayed/r
+	  if defined $known;
+	return 'SS001' if !defined $m->{sku}{ $op->{sku} };
+	return 'SS003' if !grep { $_->{code} eq $op->{place} } @{ $m->{places} };
+
+	my $holder = join '/', @$op{qw(sku place ref)};
+	my $p = $m->place($op->{sku}, $op->{place});
+	my $qty = $op->{qty};
+	my $do = $op->{do};
+	my $outcome = 'applied';
+	my $frees = $do ne 'reserve' && $do ne 'ship';
+
+	return 'SS202' if ($do eq 'release' || $do eq 'ship') && $qty > ($m->{reserved}{$holder} // 0);
+	return 'SS202' if $do eq 'restock' && $qty > ($m->{shipped}{$holder} // 0) - ($m->{restocked}{$holder} // 0);
+	if ($do eq 'reserve' && $qty > $m->room($op->{sku}, $op->{place}))
+	{
+		$outcome = 'insufficient';
+	}
+	else
+	{
+		$p->{on_hand} += $qty if $do eq 'receive' || $do eq 'restock';
+		$p->{on_hand} -= $qty if $do eq 'ship';
+		$p->{reserved} += $qty if $do eq 'reserve';
+		$p->{reserved} -= $qty if $do eq 'release' || $do eq 'ship';
+		$m->{reserved}{$holder} += $do eq 'reserve' ? $qty : -$qty if $do =~ /^(reserve|release|ship)$/;
+		$m->{shipped}{$holder} += $qty if $do eq 'ship';
+		$m->{restocked}{$holder} += $qty if $do eq 'restock';
+	}
+	my $said = join '|', $outcome, @$p{qw(on_hand reserved)}, $p->{on_hand} - $p->{reserved};
+	$m->{key}{ $op->{key} } = { args => $op->{args}, said => $said };
+	$m->fill($op->{sku}) if $outcome eq 'applied' && $frees;
+	return $said;
+}
+
+# ---------------------------------------------------------------- orders
+
+# fill SKU: what is there goes to short lines whose goods are not gone, paid
+# orders first, then the oldest, then the one that came first
+sub fill
+{
+	my ($m, $sku) = @_;
+	my @short = sort {
+		($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid')
+		  || $a->{order}{created} <=> $b->{order}{created}
+		  || $a->{order}{number} <=> $b->{order}{number}
+		  || $a->{id} cmp $b->{id}
+	} grep { ($_->{sku} // '') eq $sku && $_->{short} > 0 && !left($_) }
+	  map { values %{ $_->{line} } } values %{ $m->{order} };
+
+	foreach my $line (@short)
+	{
+		my $place = $line->{reserved} > 0 ? $line->{place} : $m->choose($sku, $line->{short});
+		my ($sells) = grep { $_->{code} eq $place && $_->{sellable} } @{ $m->{places} };
+		my $units = $sells ? min($line->{short}, $m->room($sku, $place)) : 0;
+
+		next if $units == 0;
+		$m->place($sku, $place)->{reserved} += $units;
+		$line->{place} = $place;
+		$line->{reserved} += $units;
+		$line->{short} -= $units;
+	}
+	return;
+}
+
+# line_state LINE: the word for where it stands
+sub line_state
+{
+	my ($line) = @_;
+
+	return 'kept' if $line->{kept};
+	return $line->{wants} ? 'parked' : 'cancelled' if !defined $line->{sku};
+	return 'short' if $line->{short} > 0;
+	return $line->{restocked} == $line->{shipped} ? 'restocked' : 'shipped' if $line->{shipped} > 0;
+	return $line->{reserved} > 0 ? 'reserved' : 'cancelled';
+}
+
+# stale ORDER, DOC: an older update_time, or the same and fetched earlier
+sub stale
+{
+	my ($order, $doc) = @_;
+	return defined $order->{updated}
+	  && ($doc->{updated} <=> $order->{updated} || $doc->{fetched} <=> $order->{fetched}) < 0;
+}
+
+# look_up LINE, DOC_LINE: an item is what its listing says, and only without one the SKU's code counts
+sub look_up
+{
+	my ($m, $line, $new) = @_;
+	my $listing = defined $new->{item} ? $m->{listing}{ $new->{item} } : undef;
+
+	$line->{sku} = defined $new->{item} ? $listing && $listing->{sku} : $new->{sku};
+	$line->{sku} = undef if defined $line->{sku} && !defined $m->{sku}{ $line->{sku} };
+	$line->{pack} = $listing ? $listing->{pack} : 1;
+	return;
+}
+
+# ship LINE, WANTED, MORE: more units have left, to be wanted in all: its own first, then what is available
+sub ship
+{
+	my ($m, $line, $wanted, $more) = @_;
+	my $place = $line->{reserved} + $line->{shipped} > 0 ? $line->{place} : $m->choose($line->{sku}, $more);
+	my $own = min($more, $line->{reserved});
+	my $free = min($more - $own, $m->room($line->{sku}, $place));
+	my $p = $m->place($line->{sku}, $place);
+
+	$p->{on_hand} -= $own + $free;
+	$p->{reserved} -= $line->{reserved};
+	@$line{qw(place reserved shipped)} = ($place, 0, $line->{shipped} + $own + $free);
+	$line->{short} = $wanted - $line->{shipped};
+	return;
+}
+
+# reserve LINE, WANTED: to hold as many, as far as there are
+sub reserve
+{
+	my ($m, $line, $wanted) = @_;
+	my $more = $wanted - $line->{reserved};
+	my $place = $line->{reserved} > 0 ? $line->{place} : $m->choose($line->{sku}, $more);
+	my $units = min($more, $m->room($line->{sku}, $place));
+
+	$line->{short} = $wanted - $line->{reserved};
+	return if $more == 0;
+	$units = $more if $more < 0;
+	$m->place($line->{sku}, $place)->{reserved} += $units;
+	$line->{place} = $place;
+	$line->{reserved} += $units;
+	$line->{short} = $wanted - $line->{reserved};
+	return;
+}
+
+# left LINE: its goods are gone by what was booked last, even if the books had none to give
+sub left
+{
+	my ($line) = @_;
+	return $line->{shipped} > 0 || $gone{ $line->{status} } || ($line->{status} eq 'cancelled' && $line->{short} > 0);
+}
+
+# back LINE, DOC, DOC_LINE: units that are back and saleable
+sub back
+{
+	my ($m, $line, $doc, $new) = @_;
+	my $carried = grep { $_->{returned} > 0 } @{ $doc->{lines} };
+
+	return ENDLESS if $new->{status} eq 'returned' && !$carried;
+	return $new->{status} eq 'returned' || $m->{returns} eq 'platform' ? $new->{returned} * $line->{pack} : 0;
+}
+
+# book LINE, DOC_LINE, BACK, HAD_LEFT: stock moves to what the line wants now
+sub book
+{
+	my ($m, $line, $new, $back, $had_left) = @_;
+	my $live = max($new->{qty} - $new->{cancelled}, 0) * $line->{pack};
+
+	$line->{wants} = $live > 0 && $new->{status} ne 'cancelled';
+	if ($line->{kept} || !defined $line->{sku})
+	{
+		# shipped of a line that has nothing to be booked on is still wanted
+		$line->{wants} = $live > 0 if $back > 0;
+		return;
+	}
+	if ($gone{ $new->{status} } || $back > 0)
+	{
+		my $wanted = max($line->{shipped}, $live);
+		my $more = max($wanted - $line->{shipped} - ($had_left ? $line->{short} : 0), 0);
+
+		$m->ship($line, $wanted, $more);
+		my $restock = max(min($back, $line->{shipped}) - $line->{restocked}, 0);
+		$m->place($line->{sku}, $line->{place})->{on_hand} += $restock if $restock;
+		$line->{restocked} += $restock;
+	}
+	elsif ($line->{shipped} > 0)
+	{
+		$line->{short} = 0 if $new->{status} eq 'cancelled';
+	}
+	else
+	{
+		$m->reserve($line, $new->{status} eq 'cancelled' ? 0 : $live);
+	}
+	return;
+}
+
+# take LINE, DOC_LINE, BACK: what is kept of the document, before anything is booked.
+# What was sent stays ordered.
+sub take
+{
+	my ($line, $new, $back) = @_;
+	my $qty = $line->{shipped} > 0 ? max($line->{qty}, $new->{qty}) : $new->{qty};
+
+	$line->{cancelled} = min($new->{cancelled}, $new->{qty}) + $qty - $new->{qty};
+	$line->{cancelled} = $qty if $new->{status} eq 'cancelled' && $line->{shipped} == 0 && $back == 0;
+	@$line{qw(qty returned status)} = ($qty, @$new{qw(returned status)});
+	return;
+}
+
+sub text_of
+{
+	my ($line) = @_;
+	return join ':', map { $_ // '' }
+	  @$line{qw(sku pack qty cancelled returned status reserved shipped restocked short)}, line_state($line);
+}
+
+# document DOC: one sound document of a page
+sub document
+{
+	my ($m, $doc) = @_;
+	my $order = $m->{order}{ $doc->{sn} };
+	my $new = !defined $order->{updated};
+	my $changed = $new || $order->{status} ne $doc->{status};
+	my %is;
+
+	if (stale($order, $doc))
+	{
+		return join '|', $doc->{sn}, 'stale', join ',', map { detail($_) } grep { defined }
+		  map { $order->{line}{ $_->{id} } } @{ $doc->{lines} };
+	}
+	@$order{qw(status updated fetched)} = @$doc{qw(status updated fetched)};
+	foreach my $new (@{ $doc->{lines} })
+	{
+		my $line = $order->{line}{ $new->{id} };
+		my $before = defined $line ? text_of($line) : '';
+
+		$line = $order->{line}{ $new->{id} } = {
+			order => $order, id => $new->{id}, status => 'unpaid', pack => 1,
+			map({ $_ => 0 } qw(qty cancelled returned reserved shipped restocked short)),
+			kept => !$order->{effect} || ($order->{before} && $finished{ $new->{status} })
+		} if !defined $line;
+		$m->look_up($line, $new) if !defined $line->{sku} && (!$line->{kept} || $before eq '');
+		my $had_left = left($line);
+		my $back = $m->back($line, $doc, $new);
+		take($line, $new, $back);
+		$m->book($line, $new, $back, $had_left);
+		$changed = 1 if text_of($line) ne $before;
+	}
+	my @lines = map { $order->{line}{ $_->{id} } } @{ $doc->{lines} };
+	$is{ line_state($_) } = 1 foreach @lines;
+	my $outcome = $is{parked} ? 'parked' : $is{short} ? 'short' : $changed ? 'applied' : 'unchanged';
+	my $said = join '|', $doc->{sn}, $outcome, join ',', map { detail($_) } @lines;
+	$m->fill($_) foreach keys %{ $m->{sku} };
+	return $said;
+}
+
+sub detail
+{
+	my ($line) = @_;
+	return join ':', $line->{id}, line_state($line), $line->{qty},
+	  $line->{reserved} + $line->{shipped} - $line->{restocked};
+}
+
+# page DOC...: { sn, status, created, updated, fetched, lines => [{ id, item | sku, qty, cancelled, returned, status }] }
+sub page
+{
+	my ($m, @docs) = @_;
+	my @sound = grep { !repeats($_) } @docs;
+	my %first;
+
+	$first{ $_->{sn} } //= $_ foreach @sound;
+	foreach my $sn (sort keys %first)
+	{
+		next if defined $m->{order}{$sn};
+		my $doc = $first{$sn};
+		my $before = defined $m->{stock_from} && $doc->{created} < $m->{stock_from};
+		my $open = grep { !$finished{ $_->{status} } } @{ $doc->{lines} };
+
+		$m->{order}{$sn} = {
+			sn => $sn, number => ++$m->{orders}, created => $doc->{created},
+			before => $before, effect => !$before || $open, line => {}
+		};
+	}
+	return map { repeats($_) ? "$_->{sn}|rejected|" : $m->document($_) } @docs;
+}
+
+sub repeats
+{
+	my ($doc) = @_;
+	my %seen;
+	return scalar grep { $seen{ $_->{id} }++ } @{ $doc->{lines} };
+}
+
+# due LINE: units whose goods should come back, and why
+sub due
+{
+	my ($line) = @_;
+	my ($status, $out) = ($line->{status}, $line->{shipped} - $line->{restocked});
+
+	return ($out, 'not collected') if $status =~ /^(cancelled|unpaid|ready_to_ship)$/;
+	return ($out, 'return requested') if $status eq 'in_cancel';
+	return (min($line->{shipped}, $line->{returned} * $line->{pack}) - $line->{restocked}, 'return requested')
+	  if $line->{returned} > 0;
+	return ($out - max($line->{qty} - $line->{cancelled}, 0) * $line->{pack}, 'cancelled in transit')
+	  if $line->{cancelled} > 0;
+	return (0, '');
+}
+
+# ---------------------------------------------------------------- everything in words
+
+sub state
+{
+	my ($m) = @_;
+	my @text;
+
+	foreach my $sku (keys %{ $m->{sku} })
+	{
+		my $stock = $m->{sku}{$sku}{stock};
+		push @text, map { "stock $sku $_ $stock->{$_}{on_hand} $stock->{$_}{reserved}" }
+		  grep { $stock->{$_}{on_hand} != 0 || $stock->{$_}{reserved} != 0 } keys %$stock;
+	}
+	push @text, map { "held $_ $m->{reserved}{$_}" } grep { $m->{reserved}{$_} } keys %{ $m->{reserved} };
+	push @text, map { "sent $_ $m->{shipped}{$_} " . ($m->{restocked}{$_} // 0) } keys %{ $m->{shipped} };
+	foreach my $order (values %{ $m->{order} })
+	{
+		push @text, "order $order->{sn} $order->{status}";
+		foreach my $line (values %{ $order->{line} })
+		{
+			push @text, join ' ', 'line', $order->{sn}, $line->{id}, $line->{sku} // '-', line_state($line),
+			  @$line{qw(status qty cancelled returned reserved shipped restocked short)},
+			  $line->{reserved} + $line->{shipped} > 0 ? $line->{place} : '-';
+			next if $line->{kept} || !defined $line->{sku};
+			my ($units, $cause) = due($line);
+			push @text, "due $order->{sn} $line->{id} $units $cause" if $units > 0 && $line->{shipped} > $line->{restocked};
+		}
+	}
+	return join '', map { "$_\n" } sort @text;
+}
+
+1;
