@@ -57,13 +57,26 @@ typedef struct Movement
 	TimestampTz expires_at;		/* DT_NOEND: never */
 } Movement;
 
-static void
-check_not_null(FunctionCallInfo fcinfo, int argument, const char *what)
+void
+ledger_check_not_null(FunctionCallInfo fcinfo, int argument, const char *what)
 {
 	if (PG_ARGISNULL(argument))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s cannot be null", what)));
+}
+
+text *
+ledger_reference(FunctionCallInfo fcinfo, int argument)
+{
+	text	   *reference;
+
+	if (PG_ARGISNULL(argument))
+		return cstring_to_text("");
+	reference = PG_GETARG_TEXT_PP(argument);
+	if (VARSIZE_ANY_EXHDR(reference) > 0)
+		ss_check_text("reference", reference);
+	return reference;
 }
 
 /* request_fingerprint hashes what makes two requests the same: all arguments but the key. */
@@ -118,19 +131,17 @@ read_request(FunctionCallInfo fcinfo, Movement *m)
 {
 	const char *expires;
 
-	check_not_null(fcinfo, ARG_SKU, "SKU");
-	check_not_null(fcinfo, ARG_QTY, "quantity");
-	check_not_null(fcinfo, ARG_KEY, "idempotency key");
-	check_not_null(fcinfo, ARG_LOCATION, "location");
+	ledger_check_not_null(fcinfo, ARG_SKU, "SKU");
+	ledger_check_not_null(fcinfo, ARG_QTY, "quantity");
+	ledger_check_not_null(fcinfo, ARG_KEY, "idempotency key");
+	ledger_check_not_null(fcinfo, ARG_LOCATION, "location");
 	m->sku = PG_GETARG_TEXT_PP(ARG_SKU);
 	m->qty = PG_GETARG_INT64(ARG_QTY);
 	m->key = PG_GETARG_IDEMPOTENCY_KEY_P(ARG_KEY);
 	m->location = PG_GETARG_TEXT_PP(ARG_LOCATION);
-	m->reference = PG_ARGISNULL(ARG_REFERENCE) ? cstring_to_text("") : PG_GETARG_TEXT_PP(ARG_REFERENCE);
 	ss_check_text("SKU", m->sku);
 	ss_check_text("location", m->location);
-	if (VARSIZE_ANY_EXHDR(m->reference) > 0)
-		ss_check_text("reference", m->reference);
+	m->reference = ledger_reference(fcinfo, ARG_REFERENCE);
 	ss_check_quantity(m->qty);
 	m->expires_at = read_expiry(fcinfo, &expires);
 	key_check_age(m->key);
@@ -185,9 +196,8 @@ check_holder(const Movement *m, int64 has)
 						   (long long) has, m->name)));
 }
 
-/* check_bounds raises SS_ERR_BAD_QUANTITY when a balance would leave what sums can carry. */
-static void
-check_bounds(const StockPlace *place, int64 on_hand_delta, int64 reserved_delta)
+void
+ledger_check_bounds(const StockPlace *place, int64 on_hand_delta, int64 reserved_delta)
 {
 	int64		on_hand = place->on_hand + on_hand_delta;
 	int64		reserved = place->reserved + reserved_delta;
@@ -200,9 +210,8 @@ check_bounds(const StockPlace *place, int64 on_hand_delta, int64 reserved_delta)
 						   (long long) on_hand, (long long) reserved, (long long) SS_MAX_QTY)));
 }
 
-/* fill_answer says how the place stands. */
-static void
-fill_answer(Answer *answer, const StockPlace *place, bool insufficient)
+void
+ledger_answer(Answer *answer, const StockPlace *place, bool insufficient)
 {
 	answer->replayed = false;
 	answer->insufficient = insufficient;
@@ -249,7 +258,7 @@ book(const Movement *m, Answer *answer)
 	has = holder_has(&holder, m->kind);
 	if (m->kind == MOVE_RESERVE && m->qty > stock_room(&place) && !place.allow_backorder)
 	{
-		fill_answer(answer, &place, true);
+		ledger_answer(answer, &place, true);
 		if (!answer_store(m->key, m->fingerprint, answer) &&
 			!answer_find(m->key, m->fingerprint, answer))
 			elog(ERROR, "idempotency key vanished");
@@ -258,14 +267,14 @@ book(const Movement *m, Answer *answer)
 	if (m->qty > has && answer_find(m->key, m->fingerprint, answer))
 		return;					/* another session did it, that is why too little is left */
 	check_holder(m, has);
-	check_bounds(&place, on_hand_delta, reserved_delta);
+	ledger_check_bounds(&place, on_hand_delta, reserved_delta);
 
 	move = stock_move(&journal, &place, m->kind, on_hand_delta, reserved_delta);
 	move->event_at = key_time(m->key);
 	move->key = *m->key;
 	if (VARSIZE_ANY_EXHDR(m->reference) > 0)
 		move->reference = m->reference;
-	fill_answer(answer, &place, false);
+	ledger_answer(answer, &place, false);
 	if (answer_store(m->key, m->fingerprint, answer))
 		record(m, &holder, &journal, &place);
 	else if (!answer_find(m->key, m->fingerprint, answer))
@@ -379,7 +388,7 @@ ledger_available(PG_FUNCTION_ARGS)
 	SsSession	session;
 	int64		units;
 
-	check_not_null(fcinfo, 0, "SKU");
+	ledger_check_not_null(fcinfo, 0, "SKU");
 	ss_enter(&session, "storesync.available()", false);
 	ss_plan_by_index();
 	if (PG_ARGISNULL(1))
@@ -390,32 +399,36 @@ ledger_available(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(units);
 }
 
+int64
+ledger_on_hand_at(int64 sku_id, int32 location_id, TimestampTz at)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(sku_id), Int32GetDatum(location_id), TimestampTzGetDatum(at)};
+
+	return read_units(&plan,
+					  "SELECT coalesce((SELECT l.on_hand FROM storesync.ledger l "
+					  "WHERE l.sku_id = $1 AND l.location_id = $2 AND l.recorded_at <= $3 "
+					  "ORDER BY l.version DESC LIMIT 1), 0)",
+					  3, types, values);
+}
+
 /* balance_at(sku, at, location): units on hand after the last movement recorded up to a moment. */
 Datum
 ledger_balance_at(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID};
 	SsSession	session;
-	Datum		values[3];
 	int64		sku_id;
 	int32		location_id;
 	int64		units;
 
-	check_not_null(fcinfo, 0, "SKU");
-	check_not_null(fcinfo, 1, "moment");
-	check_not_null(fcinfo, 2, "location");
+	ledger_check_not_null(fcinfo, 0, "SKU");
+	ledger_check_not_null(fcinfo, 1, "moment");
+	ledger_check_not_null(fcinfo, 2, "location");
 	ss_enter(&session, "storesync.balance_at()", false);
 	ss_plan_by_index();
 	ledger_resolve(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(2), &sku_id, &location_id);
-	values[0] = Int64GetDatum(sku_id);
-	values[1] = Int32GetDatum(location_id);
-	values[2] = PG_GETARG_DATUM(1);
-	units = read_units(&plan,
-					   "SELECT coalesce((SELECT l.on_hand FROM storesync.ledger l "
-					   "WHERE l.sku_id = $1 AND l.location_id = $2 AND l.recorded_at <= $3 "
-					   "ORDER BY l.version DESC LIMIT 1), 0)",
-					   3, types, values);
+	units = ledger_on_hand_at(sku_id, location_id, PG_GETARG_TIMESTAMPTZ(1));
 	ss_leave(&session);
 	PG_RETURN_INT64(units);
 }

@@ -144,3 +144,17 @@ stock_write(StockJournal *journal)
 	rows_insert(&table, set);
 	journal->n = 0;
 }
+
+void
+stock_make_place(int64 sku_id, int32 location_id)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(sku_id), Int32GetDatum(location_id)};
+
+	ss_execute(&plan,
+			   "INSERT INTO storesync.stock_lock (sku_id, location_id) SELECT $1, $2 "
+			   "WHERE NOT EXISTS (SELECT FROM storesync.stock_lock k WHERE k.sku_id = $1 AND k.location_id = $2) "
+			   "ON CONFLICT DO NOTHING",
+			   SPI_OK_INSERT, 2, types, values, NULL, 0);
+}

@@ -76,6 +76,13 @@ typedef struct StockJournal
 /* Make the ledger's partitions that a call starting now may need. Before any lock. */
 extern void stock_prepare(void);
 
+/*
+ * Make a place that is missing. A call that locks several makes them first,
+ * sorted: an insert may wait for another session's insert of the same place,
+ * and whoever waits so may hold nothing but inserts.
+ */
+extern void stock_make_place(int64 sku_id, int32 location_id);
+
 /* Lock one place, made when missing, and read its balance. Raises 40001 as the isolation level demands. */
 extern void stock_lock_place(int64 sku_id, int32 location_id, StockPlace *place);
 

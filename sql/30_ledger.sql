@@ -36,6 +36,12 @@ CREATE FUNCTION storesync.restock(sku text, qty bigint, key storesync.idempotenc
 COMMENT ON FUNCTION storesync.restock(text, bigint, storesync.idempotency_key, text, text) IS
 'Takes back qty units that ship() sent away from this location for the reference; short order lines are filled from them. Errors as receive, and SS202 for more than was shipped and not yet taken back. Example: SELECT * FROM storesync.restock(''T-SHIRT-M'', 1, storesync.new_key(), reference => ''phone order 12'');';
 
+CREATE FUNCTION storesync.transfer(sku text, qty bigint, from_location text, to_location text,
+	key storesync.idempotency_key, reference text DEFAULT NULL) RETURNS storesync.movement_result
+	AS 'MODULE_PATHNAME', 'transfer' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.transfer(text, bigint, text, text, storesync.idempotency_key, text) IS
+'Moves qty units of a SKU that nobody has reserved from one location to another: two ledger rows, one key. What goes to a place that does not sell leaves the listings; what comes to one that sells goes first to short order lines. Answer: outcome applied, replayed, or insufficient when less is available at from_location (also for a SKU on backorder); balance of the SKU at from_location. Errors as receive, and 22023 when both locations are one. Example: SELECT * FROM storesync.transfer(''T-SHIRT-M'', 3, ''main'', ''damaged'', storesync.new_key());';
+
 CREATE FUNCTION storesync.available(sku text, location text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'ledger_available' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.available(text, text) IS

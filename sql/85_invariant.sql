@@ -132,6 +132,17 @@ $$;
 COMMENT ON FUNCTION storesync.invariant_key() IS
 'One key moves the stock of a SKU at a location at most once. No rows when it holds. Example: SELECT * FROM storesync.invariant_key();';
 
+CREATE FUNCTION storesync.invariant_transfer() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'transfer', g.key::text, format('%s ledger rows, %s units gained', count(*), sum(g.on_hand_delta))
+	FROM storesync.ledger g
+	WHERE g.kind = 'transfer'
+	GROUP BY g.key
+	HAVING count(*) <> 2 OR sum(g.on_hand_delta) <> 0 OR min(g.sku_id) <> max(g.sku_id)
+$$;
+COMMENT ON FUNCTION storesync.invariant_transfer() IS
+'A transfer is two ledger rows of one SKU: what left one location came to another. No rows when it holds. Example: SELECT * FROM storesync.invariant_transfer();';
+
 CREATE FUNCTION storesync.invariant_line() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$
 	SELECT x.invariant, storesync.line_name(l.order_id, l.line_id),
@@ -236,6 +247,7 @@ LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	UNION ALL SELECT * FROM storesync.invariant_holder()
 	UNION ALL SELECT * FROM storesync.invariant_effect()
 	UNION ALL SELECT * FROM storesync.invariant_key()
+	UNION ALL SELECT * FROM storesync.invariant_transfer()
 	UNION ALL SELECT * FROM storesync.invariant_line()
 	UNION ALL SELECT * FROM storesync.invariant_reference()
 	UNION ALL SELECT * FROM storesync.invariant_catalog()
