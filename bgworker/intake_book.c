@@ -10,11 +10,14 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "dispatcher.h"
 #include "worker.h"
+
+#define MESSAGE_MAX	200			/* bytes of a server's message that are kept */
 
 /* What ingest_orders said of a batch. */
 typedef struct Booked
@@ -47,6 +50,7 @@ book(const DispatchCall *call, Booked *booked)
 	Oid			types[] = {INT4OID, TEXTOID, TIMESTAMPTZOID};
 	Datum		values[3];
 	const StoreIntake *intake = &call->store->intake;
+	const char *documents = call->answer.documents;
 	SsSession	session;
 	Record		record;
 
@@ -54,7 +58,8 @@ book(const DispatchCall *call, Booked *booked)
 	if (call->answer.n_documents > 0)
 	{
 		values[0] = Int32GetDatum(call->store->store_id);
-		values[1] = CStringGetTextDatum(call->answer.documents);
+		/* raises 22P05 for what this database's encoding has no character for */
+		values[1] = CStringGetTextDatum(pg_any_to_server(documents, (int) strlen(documents), PG_UTF8));
 		values[2] = TimestampTzGetDatum(call->sent_at);
 		ss_execute(&plan,
 				   "SELECT count(*), count(*) FILTER (WHERE r.outcome IN ('unchanged', 'stale')), "
@@ -106,7 +111,8 @@ fail_call(DispatchCall *call)
 	RESUME_INTERRUPTS();
 	call->answer.class = is_passing(error->sqlerrcode) ? OUTCOME_LATER : OUTCOME_PERMANENT;
 	call->answer.code = arena_strdup(call->arena, unpack_sql_state(error->sqlerrcode));
-	call->answer.message = arena_strndup(call->arena, error->message, 200);
+	call->answer.message = arena_strndup(call->arena, error->message,
+										 pg_mbcliplen(error->message, (int) strlen(error->message), MESSAGE_MAX));
 }
 
 /* tell_rejected logs the first page with refused documents, and the first without. */

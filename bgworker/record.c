@@ -7,7 +7,9 @@
 #include "record.h"
 
 #include "catalog/pg_type.h"
+#include "common/string.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
@@ -39,11 +41,30 @@ record_init(Record *record, MemoryContext context)
 	record->cursors = set_create_in(context, lengthof(cursors), cursors);
 }
 
+/*
+ * local is a platform's text as this database can hold it: in another
+ * encoding than UTF-8 what is not ASCII becomes a question mark, since a
+ * conversion that fails must not end a round.
+ */
+static const char *
+local(const char *value)
+{
+	char	   *copy;
+
+	if (GetDatabaseEncoding() == PG_UTF8 || pg_is_ascii(value))
+		return value;
+	copy = pstrdup(value);
+	for (char *p = copy; *p != '\0'; p++)
+		if (IS_HIGHBIT_SET(*p))
+			*p = '?';
+	return copy;
+}
+
 static Datum
 text_or_null(const char *value, bool *isnull)
 {
 	*isnull = value == NULL || *value == '\0';
-	return *isnull ? (Datum) 0 : CStringGetTextDatum(value);
+	return *isnull ? (Datum) 0 : CStringGetTextDatum(local(value));
 }
 
 void
@@ -130,7 +151,7 @@ story_of(const QueueListing *listing)
 		escape_json(&story, timestamptz_to_str(attempt->at));
 		appendStringInfo(&story, ",\"class\":\"%s\",\"http_status\":%d,\"curl_code\":%d,\"reason\":",
 						 outcome_name(attempt->class), attempt->http_status, attempt->curl_code);
-		escape_json(&story, attempt->reason);
+		escape_json(&story, local(attempt->reason));
 		appendStringInfoChar(&story, '}');
 	}
 	appendStringInfoChar(&story, ']');
@@ -162,7 +183,7 @@ record_dead_order(Record *record, int store_id, const char *order_sn, OutcomeCla
 
 	initStringInfo(&story);
 	appendStringInfoString(&story, "[{\"order_sn\":");
-	escape_json(&story, order_sn);
+	escape_json(&story, local(order_sn));
 	appendStringInfoString(&story, "}]");
 	values[0] = Int32GetDatum(store_id);
 	values[1] = (Datum) 0;

@@ -39,4 +39,23 @@ is($sim->stock('300003', 3001, 31), 25, 'the receipt is shown');
 is($sim->get('counters')->{calls}{'/api/v2/product/update_stock'} - $before,
 	3, 'by one call a listing');
 
+# A platform speaks UTF-8; a database may hold another encoding.
+{
+	local $ENV{PGCLIENTENCODING} = 'UTF8';
+	my $cafe = Storesync->simulator(
+		catalogue => Storesync->catalogue(shops => 1, skus => 1, units => 50) =~ s/\bS1\b/caf\xc3\xa9/gr);
+	$node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+	$node->safe_psql('latin', 'CREATE EXTENSION storesync');
+	Storesync->load($node, $cafe, database => 'latin', rate_limit => '20/s');
+	$node->safe_psql('latin', "UPDATE storesync.store SET poll_interval = '100 ms'");
+	$node->append_conf('postgresql.conf', "storesync.databases = 'shop, latin'");
+	$node->reload;
+	$cafe->order(1001, [ 1, 0, 2 ]);
+	ok( Storesync->wait_until(
+			sub { $node->safe_psql('latin', 'SELECT sku_code FROM storesync.sales_order_line') eq "caf\xc3\xa9" },
+			'the order'),
+		'an order is booked in the encoding of the database');
+}
+
+Storesync->sound($node);
 done_testing();
