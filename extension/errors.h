@@ -15,6 +15,7 @@
 #define SS_ERR_UNKNOWN_PLATFORM		MAKE_SQLSTATE('S','S','0','0','5')
 #define SS_ERR_UNKNOWN_ORDER		MAKE_SQLSTATE('S','S','0','0','6')
 #define SS_ERR_UNKNOWN_TASK			MAKE_SQLSTATE('S','S','0','0','7')
+#define SS_ERR_UNKNOWN_LINE			MAKE_SQLSTATE('S','S','0','0','8')
 
 /* the key was used for another request */
 #define SS_ERR_KEY_REUSED			MAKE_SQLSTATE('S','S','1','0','1')

@@ -50,6 +50,7 @@ typedef struct OrderLine
 	int64		reserved;		/* units of the SKU */
 	int64		shipped;
 	int64		restocked;
+	int64		lost;			/* closed by receive_return, will not come back */
 	int64		missing;		/* column "short" */
 	int32		effects;
 	TimestampTz cancelled_at;	/* DT_NOBEGIN: nothing is cancelled */

@@ -151,7 +151,7 @@ book_shipped(Booking *b, OrderLine *line, PageSku *sku, const LineWant *want, bo
 		effect(b, line, place, MOVE_RELEASE, 0, -line->reserved);
 	line->reserved = 0;
 	line->missing = want->shipped - line->shipped;
-	back = Min(want->restocked, line->shipped) - line->restocked;
+	back = Min(want->restocked, line->shipped - line->lost) - line->restocked;
 	if (back > 0)
 		effect(b, line, place, MOVE_RESTOCK, back, 0);
 	line->restocked += Max(back, 0);

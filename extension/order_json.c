@@ -147,6 +147,8 @@ order_history_lines(OrderLine **lines, int n)
 			push_int(&state, "shipped", line->shipped);
 		if (line->restocked > 0)
 			push_int(&state, "restocked", line->restocked);
+		if (line->lost > 0)
+			push_int(&state, "lost", line->lost);
 		if (line->missing > 0)
 			push_int(&state, "short", line->missing);
 		(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);

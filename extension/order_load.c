@@ -190,6 +190,7 @@ read_line(HeapTuple tuple)
 	line->cancelled_at = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 	line->status = status_column(tuple, 21);
 	line->state = order_state_find(text_to_cstring(text_column(tuple, 22)));
+	line->lost = int64_column(tuple, 23);
 	return line;
 }
 
@@ -216,7 +217,7 @@ load_lines(OrderPage *page)
 	set_execute(&plan,
 				"SELECT u.ord, l.line_id, l.item_id, l.model_id, l.sku_code, l.reason, l.unit_price, l.listing_id, "
 				"       l.sku_id, l.location_id, l.pack, l.qty, l.cancelled_qty, l.returned_qty, l.reserved, "
-				"       l.shipped, l.restocked, l.short, l.effects, l.cancelled_at, l.status::text, l.state::text "
+				"       l.shipped, l.restocked, l.short, l.effects, l.cancelled_at, l.status::text, l.state::text, l.lost "
 				"FROM unnest($1, $2) WITH ORDINALITY AS u (order_id, recorded_at, ord) "
 				"JOIN storesync.sales_order_line l ON l.order_id = u.order_id AND l.recorded_at = u.recorded_at "
 				"ORDER BY u.ord, l.line_id COLLATE \"C\"",

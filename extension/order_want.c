@@ -49,7 +49,8 @@ back_units(const OrderPage *page, const OrderDoc *doc, const DocLine *doc_line, 
 /*
  * order_want says what the stock owes a mapped line by a document. Shipped
  * and restocked are high-water marks: once goods have left, no status and no
- * smaller quantity takes anything back.
+ * smaller quantity takes anything back. Units closed as lost are among those
+ * that a document says are back.
  */
 void
 order_want(const OrderPage *page, const OrderDoc *doc, const DocLine *doc_line,
@@ -68,7 +69,7 @@ order_want(const OrderPage *page, const OrderDoc *doc, const DocLine *doc_line,
 		want->shipped = line->shipped + (doc_line->status == ORDER_CANCELLED ? 0 : line->missing);
 	else if (doc_line->status != ORDER_CANCELLED)
 		want->reserved = live;
-	want->restocked = Max(line->restocked, Min(back, want->shipped));
+	want->restocked = Max(line->restocked, Min(back, want->shipped) - line->lost);
 }
 
 /*
@@ -92,7 +93,7 @@ order_settled(const OrderLine *line, const LineWant *want)
 	if (!order_has_left(line) && want->shipped > 0)
 		return false;
 	return line->reserved == 0 && line->shipped + line->missing == want->shipped &&
-		line->restocked >= Min(want->restocked, line->shipped);
+		line->restocked >= Min(want->restocked, line->shipped - line->lost);
 }
 
 /*
@@ -114,6 +115,6 @@ order_line_state(const OrderLine *line)
 	if (line->missing > 0)
 		return LINE_SHORT;
 	if (line->shipped > 0)
-		return line->restocked == line->shipped ? LINE_RESTOCKED : LINE_SHIPPED;
+		return line->restocked > 0 && line->restocked + line->lost == line->shipped ? LINE_RESTOCKED : LINE_SHIPPED;
 	return line->reserved > 0 ? LINE_RESERVED : LINE_CANCELLED;
 }

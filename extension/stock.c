@@ -146,15 +146,18 @@ stock_write(StockJournal *journal)
 }
 
 void
-stock_make_place(int64 sku_id, int32 location_id)
+stock_make_places(int64 sku_id, int n, const int32 *location_ids)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID, INT4OID};
-	Datum		values[] = {Int64GetDatum(sku_id), Int32GetDatum(location_id)};
+	const Oid	types[] = {INT8OID, INT4ARRAYOID};
+	Datum		values[] = {Int64GetDatum(sku_id), ss_int4_array(n, location_ids)};
 
 	ss_execute(&plan,
-			   "INSERT INTO storesync.stock_lock (sku_id, location_id) SELECT $1, $2 "
-			   "WHERE NOT EXISTS (SELECT FROM storesync.stock_lock k WHERE k.sku_id = $1 AND k.location_id = $2) "
-			   "ON CONFLICT DO NOTHING",
+			   "INSERT INTO storesync.stock_lock (sku_id, location_id) "
+			   "SELECT $1, u.id FROM (SELECT unnest($2) UNION "
+			   "  (SELECT m.location_id FROM storesync.location m WHERE m.sellable "
+			   "   ORDER BY m.code <> 'main', m.priority, m.location_id LIMIT 1)) AS u (id) "
+			   "WHERE NOT EXISTS (SELECT FROM storesync.stock_lock k WHERE k.sku_id = $1 AND k.location_id = u.id) "
+			   "ORDER BY u.id ON CONFLICT DO NOTHING",
 			   SPI_OK_INSERT, 2, types, values, NULL, 0);
 }

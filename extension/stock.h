@@ -77,11 +77,12 @@ typedef struct StockJournal
 extern void stock_prepare(void);
 
 /*
- * Make a place that is missing. A call that locks several makes them first,
- * sorted: an insert may wait for another session's insert of the same place,
- * and whoever waits so may hold nothing but inserts.
+ * Make those of a SKU's places that are missing, its selling place among
+ * them, in the order of locks. A call that locks several places makes them
+ * first: an insert may wait for another session's insert of the same place,
+ * and whoever waits so may hold no place but inserts.
  */
-extern void stock_make_place(int64 sku_id, int32 location_id);
+extern void stock_make_places(int64 sku_id, int n, const int32 *location_ids);
 
 /* Lock one place, made when missing, and read its balance. Raises 40001 as the isolation level demands. */
 extern void stock_lock_place(int64 sku_id, int32 location_id, StockPlace *place);

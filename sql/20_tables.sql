@@ -261,6 +261,7 @@ CREATE TABLE storesync.sales_order_line (
 	reserved bigint NOT NULL CHECK (reserved >= 0),
 	shipped bigint NOT NULL CHECK (shipped >= 0),
 	restocked bigint NOT NULL CHECK (restocked >= 0 AND restocked <= shipped),
+	lost bigint CHECK (lost > 0 AND restocked + lost <= shipped),
 	short bigint NOT NULL CHECK (short >= 0),
 	store_id int NOT NULL,
 	location_id int,
@@ -276,7 +277,7 @@ CREATE TABLE storesync.sales_order_line (
 	reason text
 ) PARTITION BY RANGE (recorded_at);
 COMMENT ON TABLE storesync.sales_order_line IS
-'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped and restocked never fall. effects: how many ledger rows it has made. ordered_at, recorded_at: of its order.';
+'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped, restocked and lost never fall. lost: sent and closed without coming back, NULL for none. effects: how many ledger rows it has made. ordered_at, recorded_at: of its order.';
 
 CREATE TABLE storesync.order_history (
 	order_id bigint NOT NULL,

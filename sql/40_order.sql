@@ -13,26 +13,33 @@ CREATE FUNCTION storesync.ingest_orders(store int, docs jsonb) RETURNS SETOF sto
 COMMENT ON FUNCTION storesync.ingest_orders(int, jsonb) IS
 'Books a JSON array of at most 10000 order documents as ingest_order does, in their order and in one transaction; one row each in that order. A bad document is rejected alone. All orders and all stock are locked in one order, so calls never deadlock as long as each is a transaction of its own. Errors as ingest_order, and SS301 when docs is no array or too long. Example: SELECT order_sn, outcome FROM storesync.ingest_orders(1, ''[]'');';
 
+CREATE FUNCTION storesync.receive_return(store int, order_sn text, line_id text, qty bigint,
+	key storesync.idempotency_key, disposition text DEFAULT 'saleable', location text DEFAULT 'main',
+	reference text DEFAULT NULL) RETURNS storesync.movement_result
+	AS 'MODULE_PATHNAME', 'receive_return' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.receive_return(int, text, text, bigint, storesync.idempotency_key, text, text, text) IS
+'Books qty units (of the SKU, not of the listing) of an order line as back. disposition saleable: restocked at the location, short lines are filled from them; damaged: restocked at a location that does not sell; lost: the line is closed for these units without stock. Answer: outcome applied or replayed, balance of the SKU at the location. Settles returns_due; a document that says the same later books nothing. Errors: SS006 unknown order (or store), SS008 unknown line, SS003 unknown location, SS202 for more than was shipped and is neither restocked nor lost, 22023 unknown disposition or damaged goods to a location that sells, the others as receive. Example: SELECT * FROM storesync.receive_return(1, ''A1'', ''1'', 2, storesync.new_key(), ''damaged'', ''scrap'', ''RMA 12'');';
+
 CREATE VIEW storesync.returns_due AS
 SELECT l.store_id, o.order_sn, l.line_id, k.code AS sku, d.units, d.since, d.cause, l.order_id
 FROM storesync.sales_order_line l
 JOIN storesync.sales_order o ON o.order_id = l.order_id
 JOIN storesync.sku k ON k.sku_id = l.sku_id
+CROSS JOIN LATERAL (SELECT l.restocked + coalesce(l.lost, 0) AS units) b
 CROSS JOIN LATERAL (
 	SELECT CASE
-			WHEN l.status IN ('cancelled', 'unpaid', 'ready_to_ship') THEN l.shipped - l.restocked
-			WHEN l.status = 'in_cancel' THEN l.shipped - l.restocked
-			WHEN l.returned_qty > 0 THEN least(l.shipped, l.returned_qty::numeric * l.pack)::bigint - l.restocked
+			WHEN l.status IN ('cancelled', 'unpaid', 'ready_to_ship', 'in_cancel') THEN l.shipped - b.units
+			WHEN l.returned_qty > 0 THEN least(l.shipped, l.returned_qty::numeric * l.pack)::bigint - b.units
 			WHEN l.cancelled_qty > 0
-				THEN l.shipped - (greatest(l.qty - l.cancelled_qty, 0)::numeric * l.pack)::bigint - l.restocked
+				THEN l.shipped - (greatest(l.qty - l.cancelled_qty, 0)::numeric * l.pack)::bigint - b.units
 			ELSE 0 END AS units,
 		CASE
 			WHEN l.status IN ('cancelled', 'unpaid', 'ready_to_ship') THEN 'not collected'
 			WHEN l.status = 'in_cancel' OR l.returned_qty > 0 THEN 'return requested'
 			ELSE 'cancelled in transit' END AS cause,
 		coalesce(l.cancelled_at, o.update_time) AS since) d
-WHERE l.shipped > l.restocked
+WHERE l.shipped > b.units
 	AND (l.status NOT IN ('shipped', 'completed', 'returned') OR l.cancelled_qty > 0 OR l.returned_qty > 0)
 	AND d.units > 0;
 COMMENT ON VIEW storesync.returns_due IS
-'Shipped lines whose goods should come back and have not: store, order, line, units of the SKU, since when (of the document that said so), cause: not collected (cancelled, or to be shipped again, after it had left), return requested, cancelled in transit (fewer units wanted than were shipped). Receiving the goods settles it.';
+'Shipped lines whose goods should come back and have not: store, order, line, units of the SKU, since when (of the document that said so), cause: not collected (cancelled, or to be shipped again, after it had left), return requested, cancelled in transit (fewer units wanted than were shipped). receive_return() settles it.';

@@ -146,8 +146,8 @@ COMMENT ON FUNCTION storesync.invariant_transfer() IS
 CREATE FUNCTION storesync.invariant_line() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$
 	SELECT x.invariant, storesync.line_name(l.order_id, l.line_id),
-		format('%s, %s: %s of %s live units reserved, %s shipped, %s restocked, %s short', l.status, l.state,
-			l.reserved, w.live, l.shipped, l.restocked, l.short)
+		format('%s, %s: %s of %s live units reserved, %s shipped, %s restocked, %s lost, %s short', l.status, l.state,
+			l.reserved, w.live, l.shipped, l.restocked, coalesce(l.lost, 0), l.short)
 	FROM storesync.sales_order_line l
 	CROSS JOIN LATERAL (SELECT
 		CASE WHEN l.qty - l.cancelled_qty > 1000000000000 / l.pack THEN 1000000000000
@@ -156,7 +156,7 @@ LANGUAGE SQL STABLE AS $$
 		l.status IN ('shipped', 'completed', 'returned') AS gone) w
 	CROSS JOIN LATERAL (VALUES
 		('line shipped', l.shipped > w.ordered),
-		('line restocked', l.restocked > l.shipped),
+		('line restocked', l.restocked + coalesce(l.lost, 0) > l.shipped),
 		('line booked', CASE
 			WHEN l.sku_id IS NULL OR l.state = 'kept' THEN l.reserved + l.shipped + l.short > 0
 			WHEN l.shipped > 0 OR w.gone
@@ -168,14 +168,14 @@ LANGUAGE SQL STABLE AS $$
 			WHEN l.sku_id IS NULL
 				THEN CASE WHEN w.live > 0 AND (l.status <> 'cancelled' OR l.returned_qty > 0) THEN 'parked' ELSE 'cancelled' END
 			WHEN l.short > 0 THEN 'short'
-			WHEN l.shipped > 0 THEN CASE WHEN l.restocked = l.shipped THEN 'restocked' ELSE 'shipped' END
+			WHEN l.shipped > 0 THEN CASE WHEN l.restocked > 0 AND l.restocked + coalesce(l.lost, 0) = l.shipped THEN 'restocked' ELSE 'shipped' END
 			WHEN l.reserved > 0 THEN 'reserved'
 			ELSE 'cancelled' END)::storesync.line_state)
 		) x (invariant, broken)
 	WHERE x.broken
 $$;
 COMMENT ON FUNCTION storesync.invariant_line() IS
-'Each order line has what its status and quantities want: reserved plus short, or shipped plus short, is the live quantity; shipped is never above ordered, restocked never above shipped; its state says so. No rows when it holds. Example: SELECT * FROM storesync.invariant_line();';
+'Each order line has what its status and quantities want: reserved plus short, or shipped plus short, is the live quantity; shipped is never above ordered, restocked and lost together never above shipped; its state says so. No rows when it holds. Example: SELECT * FROM storesync.invariant_line();';
 
 CREATE FUNCTION storesync.invariant_reference() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$
