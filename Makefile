@@ -211,7 +211,7 @@ help:
 #:  make installcheck  regress, isolation and tap, against what is installed
 #:    make regress     pg_regress         REGRESS_TESTS="ledger order" for some of them
 #:    make isolation   isolation tester   ISOLATION_TESTS=...
-#:    make tap         real processes     TAP=regress/t/010_deliver.pl
+#:    make tap         real processes     TAP=regress/t/030_dispatch.pl
 #:  make unit          pure C code under cmocka, with address and undefined-behaviour sanitizers
 #:  make fuzz          libFuzzer targets, FUZZ_SECONDS each (10)
 #:  make lint          compilers' warnings as errors, clang-tidy, cppcheck, SQL rules
