@@ -36,8 +36,9 @@ answer_column(int column)
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
 }
 
-bool
-answer_find(const IdempotencyKey *key, uint64 fingerprint, Answer *answer)
+/* find_by_statement reads what is stored under a key; false: nothing. */
+static bool
+find_by_statement(const IdempotencyKey *key, uint64 *fingerprint, Answer *answer)
 {
 	static SPIPlanPtr plan = NULL;
 	static Oid	planned_type = InvalidOid;
@@ -51,18 +52,58 @@ answer_find(const IdempotencyKey *key, uint64 fingerprint, Answer *answer)
 			   SPI_OK_SELECT, 1, types, values, NULL, 1);
 	if (SPI_processed == 0)
 		return false;
-	if ((uint64) answer_column(1) != fingerprint)
-		ereport(ERROR,
-				(errcode(SS_ERR_KEY_REUSED),
-				 errmsg("idempotency key was used for another request"),
-				 errhint("Make a new key for each operation; repeat a request with the very same arguments.")));
+	*fingerprint = (uint64) answer_column(1);
 	answer->on_hand = answer_column(2);
 	answer->reserved = answer_column(3);
 	answer->available = answer_column(4);
 	answer->version = answer_column(5);
 	answer->insufficient = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6, &isnull));
-	answer->replayed = true;
 	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+/* find reads what is stored under a key; false: nothing. */
+static bool
+find(const IdempotencyKey *key, uint64 *fingerprint, Answer *answer)
+{
+	static RowsLookup lookup = {
+		.name = {"idempotency"}, .nkeys = 1, .keys = {"key"},
+		.columns = "fingerprint, on_hand, reserved, available, version, insufficient"
+	};
+	Datum		value = IdempotencyKeyPGetDatum(key);
+	RowsScan	scan;
+	bool		isnull;
+	bool		found;
+
+	if (!rows_open(&scan, &lookup, false))
+		return find_by_statement(key, fingerprint, answer);
+	found = rows_find_at(&scan, value, 1, &value);
+	if (found)
+	{
+		*fingerprint = (uint64) DatumGetInt64(rows_get(&scan, 0, &isnull));
+		answer->on_hand = DatumGetInt64(rows_get(&scan, 1, &isnull));
+		answer->reserved = DatumGetInt64(rows_get(&scan, 2, &isnull));
+		answer->available = DatumGetInt64(rows_get(&scan, 3, &isnull));
+		answer->version = DatumGetInt64(rows_get(&scan, 4, &isnull));
+		answer->insufficient = DatumGetBool(rows_get(&scan, 5, &isnull));
+	}
+	rows_close(&scan);
+	return found;
+}
+
+bool
+answer_find(const IdempotencyKey *key, uint64 fingerprint, Answer *answer)
+{
+	uint64		stored;
+
+	if (!find(key, &stored, answer))
+		return false;
+	if (stored != fingerprint)
+		ereport(ERROR,
+				(errcode(SS_ERR_KEY_REUSED),
+				 errmsg("idempotency key was used for another request"),
+				 errhint("Make a new key for each operation; repeat a request with the very same arguments.")));
+	answer->replayed = true;
 	return true;
 }
 
@@ -80,6 +121,7 @@ answer_store(const IdempotencyKey *key, uint64 fingerprint, const Answer *answer
 	};
 	Oid			types[] = {stock_key_type(), INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID};
 	SsSet	   *set = set_create(lengthof(types), types, 1);
+	bool		inserted;
 
 	set_add_row(set);
 	set_put(set, 0, IdempotencyKeyPGetDatum(key));
@@ -89,7 +131,8 @@ answer_store(const IdempotencyKey *key, uint64 fingerprint, const Answer *answer
 	set_put(set, 4, Int64GetDatum(answer->available));
 	set_put(set, 5, Int64GetDatum(answer->version));
 	set_put(set, 6, BoolGetDatum(answer->insufficient));
-	return rows_insert_new(&table, set);
+	rows_insert_new(&table, set, &inserted);
+	return inserted;
 }
 
 Datum

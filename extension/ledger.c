@@ -27,6 +27,7 @@
 #include "order.h"
 #include "outbox.h"
 #include "partition.h"
+#include "rows.h"
 #include "stock.h"
 
 PG_FUNCTION_INFO_V1(ledger_receive);
@@ -148,30 +149,58 @@ read_request(FunctionCallInfo fcinfo, Movement *m)
 	m->fingerprint = request_fingerprint(m, expires);
 }
 
-void
-ledger_resolve(text *sku, text *location, int64 *sku_id, int32 *location_id)
+/* find_id looks up a row's id by its code; 0: there is none. False: a statement has to. */
+static bool
+find_id(RowsLookup *lookup, text *code, Datum *id)
+{
+	Datum		key = PointerGetDatum(code);
+	RowsScan	scan;
+	bool		isnull;
+
+	if (!rows_open(&scan, lookup, false))
+		return false;
+	*id = rows_find(&scan, 1, &key) ? rows_get(&scan, 0, &isnull) : (Datum) 0;
+	rows_close(&scan);
+	return true;
+}
+
+static void
+resolve_by_statement(text *sku, text *location, Datum *sku_id, Datum *location_id)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TEXTOID, TEXTOID};
 	Datum		values[] = {PointerGetDatum(sku), PointerGetDatum(location)};
-	bool		no_sku;
-	bool		no_location;
+	bool		isnull;
 
 	ss_execute(&plan,
-			   "SELECT (SELECT s.sku_id FROM storesync.sku s WHERE s.code = $1), "
-			   "       (SELECT l.location_id FROM storesync.location l WHERE l.code = $2)",
+			   "SELECT coalesce((SELECT s.sku_id FROM storesync.sku s WHERE s.code = $1), 0), "
+			   "       coalesce((SELECT l.location_id FROM storesync.location l WHERE l.code = $2), 0)",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
-	*sku_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &no_sku));
-	*location_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &no_location));
-	if (no_sku)
+	*sku_id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	*location_id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+void
+ledger_resolve(text *sku, text *location, int64 *sku_id, int32 *location_id)
+{
+	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id"};
+	static RowsLookup location_rows = {.name = {"location"}, .nkeys = 1, .keys = {"code"}, .columns = "location_id"};
+	Datum		sku_datum;
+	Datum		location_datum;
+
+	if (!find_id(&sku_rows, sku, &sku_datum) || !find_id(&location_rows, location, &location_datum))
+		resolve_by_statement(sku, location, &sku_datum, &location_datum);
+	*sku_id = DatumGetInt64(sku_datum);
+	*location_id = DatumGetInt32(location_datum);
+	if (*sku_id == 0)
 		ereport(ERROR,
 				(errcode(SS_ERR_UNKNOWN_SKU),
 				 errmsg("SKU \"%s\" does not exist", text_to_cstring(sku))));
-	if (no_location)
+	if (*location_id == 0)
 		ereport(ERROR,
 				(errcode(SS_ERR_UNKNOWN_LOCATION),
 				 errmsg("location \"%s\" does not exist", text_to_cstring(location))));
-	SPI_freetuptable(SPI_tuptable);
 }
 
 /* deltas says what a movement of qty does to on hand and to reserved. */

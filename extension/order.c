@@ -19,13 +19,21 @@
 #include "order.h"
 #include "outbox.h"
 #include "partition.h"
-#include "set.h"
+#include "rows.h"
 
 PG_FUNCTION_INFO_V1(ingest_order);
 PG_FUNCTION_INFO_V1(ingest_orders);
 
 static void
-load_store(int32 store_id, PageStore *store)
+raise_unknown_store(int32 store_id)
+{
+	ereport(ERROR,
+			(errcode(SS_ERR_UNKNOWN_STORE),
+			 errmsg("store %d does not exist", store_id)));
+}
+
+static void
+load_store_by_statement(int32 store_id, PageStore *store)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT4OID};
@@ -39,16 +47,38 @@ load_store(int32 store_id, PageStore *store)
 			   "FROM storesync.store s WHERE s.store_id = $1",
 			   SPI_OK_SELECT, 1, types, values, NULL, 1);
 	if (SPI_processed == 0)
-		ereport(ERROR,
-				(errcode(SS_ERR_UNKNOWN_STORE),
-				 errmsg("store %d does not exist", store_id)));
+		raise_unknown_store(store_id);
 	tuple = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
-	store->store_id = store_id;
 	store->platform = DatumGetTextPP(SPI_getbinval(tuple, desc, 1, &isnull));
 	store->shop_id = DatumGetTextPP(SPI_getbinval(tuple, desc, 2, &isnull));
 	store->stock_from = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 3, &isnull));
 	store->trusts_returns = DatumGetBool(SPI_getbinval(tuple, desc, 4, &isnull));
+}
+
+static void
+load_store(int32 store_id, PageStore *store)
+{
+	static RowsLookup lookup = {
+		.name = {"store"}, .nkeys = 1, .keys = {"store_id"}, .columns = "platform, shop_id, stock_from, returns"
+	};
+	Datum		key = Int32GetDatum(store_id);
+	RowsScan	scan;
+	bool		isnull;
+
+	store->store_id = store_id;
+	if (!rows_open(&scan, &lookup, false))
+	{
+		load_store_by_statement(store_id, store);
+		return;
+	}
+	if (!rows_find(&scan, 1, &key))
+		raise_unknown_store(store_id);
+	store->platform = DatumGetTextPP(rows_get(&scan, 0, &isnull));
+	store->shop_id = DatumGetTextPP(rows_get(&scan, 1, &isnull));
+	store->stock_from = DatumGetTimestampTz(rows_get(&scan, 2, &isnull));
+	store->trusts_returns = strcmp(TextDatumGetCString(rows_get(&scan, 3, &isnull)), "platform") == 0;
+	rows_close(&scan);
 }
 
 /* prepare_partitions: before any lock, and before a statement opens the parents. */

@@ -85,42 +85,60 @@ find_listing(RowsScan *listings, RowsScan *skus, int32 store_id, DocLine *line)
 	}
 }
 
-/* map_directly looks the lines up; false when a statement has to. */
+/* map_codes looks up the lines that name no item; false when a statement has to. */
 static bool
-map_directly(const OrderPage *page, const LineList *list)
+map_codes(const LineList *list)
 {
-	static RowsLookup code_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id"};
+	static RowsLookup lookup = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id"};
+	RowsScan	codes;
+
+	if (!rows_open(&codes, &lookup, false))
+		return false;
+	for (int i = 0; i < list->n; i++)
+		if (list->lines[i]->item_id == NULL)
+			find_sku(&codes, list->lines[i]);
+	rows_close(&codes);
+	return true;
+}
+
+/* map_items looks up the lines that name an item; false when a statement has to. */
+static bool
+map_items(int32 store_id, const LineList *list)
+{
 	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "code"};
 	static RowsLookup listing_rows = {
 		.name = {"listing"}, .nkeys = 3, .keys = {"store_id", "item_id", "model_id"},
 		.columns = "listing_id, sku_id, pack"
 	};
-	RowsScan	codes;
 	RowsScan	skus;
 	RowsScan	listings;
-	bool		direct = false;
+	bool		direct;
 
-	if (!rows_open(&codes, &code_rows, false))
+	if (!rows_open(&skus, &sku_rows, false))
 		return false;
-	if (rows_open(&skus, &sku_rows, false))
-	{
-		direct = rows_open(&listings, &listing_rows, false);
-		for (int i = 0; direct && i < list->n; i++)
-		{
-			DocLine    *line = list->lines[i];
-
-			line->pack = 1;
-			if (line->item_id == NULL)
-				find_sku(&codes, line);
-			else
-				find_listing(&listings, &skus, page->store.store_id, line);
-		}
-		if (direct)
-			rows_close(&listings);
-		rows_close(&skus);
-	}
-	rows_close(&codes);
+	direct = rows_open(&listings, &listing_rows, false);
+	for (int i = 0; direct && i < list->n; i++)
+		if (list->lines[i]->item_id != NULL)
+			find_listing(&listings, &skus, store_id, list->lines[i]);
+	if (direct)
+		rows_close(&listings);
+	rows_close(&skus);
 	return direct;
+}
+
+/* map_directly looks the lines up; false when a statement has to. Opens only what they name. */
+static bool
+map_directly(const OrderPage *page, const LineList *list)
+{
+	int			items = 0;
+
+	for (int i = 0; i < list->n; i++)
+	{
+		list->lines[i]->pack = 1;
+		items += list->lines[i]->item_id != NULL;
+	}
+	return (items == list->n || map_codes(list)) &&
+		(items == 0 || map_items(page->store.store_id, list));
 }
 
 static void

@@ -11,7 +11,7 @@
 #include "order.h"
 #include "rows.h"
 
-/* Columns of sales_order in the order of insert_order. */
+/* Columns of sales_order in the order of put_order. */
 enum
 {
 	O_ID, O_STORE, O_SN, O_STATUS, O_EFFECT, O_CREATE, O_UPDATE, O_FETCHED, O_RECORDED, O_BUYER, O_CURRENCY, O_COLUMNS
@@ -47,19 +47,10 @@ adopt_order(const OrderPage *page, Order *order, int64 order_id)
 	order->currency = doc->currency;
 }
 
-/* insert_order makes an order from its first document; false when another session has made it. */
-static bool
-insert_order(const OrderPage *page, const Order *order, int64 order_id)
+/* put_order adds a new order, as its first document has it, to the set to be inserted. */
+static void
+put_order(SsSet *set, const OrderPage *page, const OrderDoc *doc, int64 order_id)
 {
-	static const Oid types[O_COLUMNS] = {
-		INT8OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID
-	};
-	static RowsTable table = {.name = {"sales_order"}, .columns = "order_id, store_id, order_sn, status, "
-		"stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency"};
-	const OrderDoc *doc = &page->docs[order->first_doc];
-	SsSet	   *set = set_create(O_COLUMNS, types, 1);
-
 	set_add_row(set);
 	set_put(set, O_ID, Int64GetDatum(order_id));
 	set_put(set, O_STORE, Int32GetDatum(page->store.store_id));
@@ -72,7 +63,6 @@ insert_order(const OrderPage *page, const Order *order, int64 order_id)
 	set_put(set, O_RECORDED, TimestampTzGetDatum(page->now));
 	set_put_pointer(set, O_BUYER, doc->buyer);
 	set_put_pointer(set, O_CURRENCY, doc->currency);
-	return rows_insert_new(&table, set);
 }
 
 /* find_by_statement notes which of the page's orders exist. */
@@ -132,22 +122,34 @@ find_orders(const OrderPage *page, bool *exists)
 void
 order_insert(OrderPage *page)
 {
-	static RowsName ids = {"order_id_seq"};
-	bool	   *exists = palloc0(sizeof(bool) * Max(page->norders, 1));
+	static const Oid types[O_COLUMNS] = {
+		INT8OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID
+	};
+	static RowsTable table = {.name = {"sales_order"}, .columns = "order_id, store_id, order_sn, status, "
+		"stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency"};
+	static RowsName sequence = {"order_id_seq"};
+	int			room = Max(page->norders, 1);
+	SsSet	   *set = set_create(O_COLUMNS, types, room);
+	Order	  **orders = palloc(sizeof(Order *) * room);
+	int64	   *ids = palloc(sizeof(int64) * room);
+	bool	   *flags = palloc0(sizeof(bool) * room);
+	int			n = 0;
 
-	find_orders(page, exists);
+	find_orders(page, flags);
 	for (int i = 0; i < page->norders; i++)
 	{
-		int64		order_id;
-
-		CHECK_FOR_INTERRUPTS();
-		if (exists[i])
+		if (flags[i])
 			continue;
-		order_id = rows_next_value(&ids);
-		if (insert_order(page, &page->orders[i], order_id))
-			adopt_order(page, &page->orders[i], order_id);
+		orders[n] = &page->orders[i];
+		ids[n] = rows_next_value(&sequence);
+		put_order(set, page, &page->docs[orders[n]->first_doc], ids[n]);
+		n++;
 	}
-	pfree(exists);
+	rows_insert_new(&table, set, flags);
+	for (int i = 0; i < n; i++)
+		if (flags[i])
+			adopt_order(page, orders[i], ids[i]);
 }
 
 /* write_heads updates the orders whose newest document says something else than the row. */

@@ -18,7 +18,8 @@
  *
  * What exists is read from the parent's partition descriptor: the relcache
  * keeps it, and its invalidations tell of every attach, detach and drop, also
- * of those that were rolled back. There is no second cache to go stale.
+ * of those that were rolled back. The stretch of time that was found last is
+ * remembered until the next of them (rows_epoch).
  */
 #include "storesync.h"
 
@@ -33,11 +34,13 @@
 #include "utils/datetime.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
 #include "key.h"
 #include "partition.h"
+#include "rows.h"
 
 /* Longest look ahead of ensure_partitions(): a typing error makes no partitions for the year 9999. */
 #define MAX_AHEAD		(366 * USECS_PER_DAY)
@@ -80,18 +83,21 @@ relation_oid(const char *name)
 
 /*
  * partition_holds says whether one of the parent's partitions holds the
- * moment `at`. Those being detached do not count.
+ * moment `at`, and from when to when it does where the key column is a time.
+ * Those being detached do not count.
  */
 static bool
-partition_holds(Relation parent, TimestampTz at)
+partition_holds(Relation parent, TimestampTz at, TimestampTz *from, TimestampTz *to)
 {
 	PartitionKey key = RelationGetPartitionKey(parent);
 	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+	PartitionBoundInfo bounds = partitions->boundinfo;
 	IdempotencyKey bound;
 	Datum		value;
 	bool		is_equal;
 	int			offset;
 
+	*from = *to = at;
 	if (partitions->nparts == 0)
 		return false;
 	if (key->parttypid[0] == TIMESTAMPTZOID)
@@ -101,17 +107,64 @@ partition_holds(Relation parent, TimestampTz at)
 		key_floor(&bound, at);
 		value = IdempotencyKeyPGetDatum(&bound);
 	}
-	offset = partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
-										   partitions->boundinfo, 1, &value, &is_equal);
-	return partitions->boundinfo->indexes[offset + 1] >= 0;
+	offset = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, bounds, 1, &value, &is_equal);
+	if (bounds->indexes[offset + 1] < 0)
+		return false;
+	if (key->parttypid[0] == TIMESTAMPTZOID && bounds->kind[offset][0] == PARTITION_RANGE_DATUM_VALUE &&
+		bounds->kind[offset + 1][0] == PARTITION_RANGE_DATUM_VALUE)
+	{
+		*from = DatumGetTimestampTz(bounds->datums[offset][0]);
+		*to = DatumGetTimestampTz(bounds->datums[offset + 1][0]);
+	}
+	return true;
+}
+
+/* A stretch of time for which a parent was last found to have a partition. */
+typedef struct FoundRange
+{
+	const char *parent;
+	uint64		epoch;			/* rows_epoch(), which rises with every change of the parent */
+	TimestampTz from;
+	TimestampTz to;				/* not included */
+} FoundRange;
+
+/* range_of returns what is remembered of a parent, or the place for it; NULL: no room. */
+static FoundRange *
+range_of(const char *parent)
+{
+	static FoundRange ranges[8];
+
+	for (int i = 0; i < (int) lengthof(ranges); i++)
+	{
+		if (ranges[i].parent == NULL)
+			ranges[i].parent = MemoryContextStrdup(TopMemoryContext, parent);
+		if (strcmp(ranges[i].parent, parent) == 0)
+			return &ranges[i];
+	}
+	return NULL;
 }
 
 static bool
 partition_exists(const char *name, TimestampTz at)
 {
-	Relation	parent = table_open(relation_oid(name), AccessShareLock);
-	bool		exists = partition_holds(parent, at);
+	FoundRange *range = range_of(name);
+	Relation	parent;
+	TimestampTz from;
+	TimestampTz to;
+	bool		exists;
 
+	if (range != NULL && range->epoch == rows_epoch() && at >= range->from && at < range->to)
+		return true;
+	parent = table_open(relation_oid(name), AccessShareLock);
+	rows_track(RelationGetRelid(parent));
+	if (range != NULL)
+		range->epoch = rows_epoch();
+	exists = partition_holds(parent, at, &from, &to);
+	if (range != NULL)
+	{
+		range->from = from;
+		range->to = exists ? to : from;
+	}
 	table_close(parent, AccessShareLock);
 	return exists;
 }
@@ -120,11 +173,7 @@ partition_exists(const char *name, TimestampTz at)
 static bool
 outbox_ready(TimestampTz now)
 {
-	Relation	parent = table_open(relation_oid("outbox"), AccessShareLock);
-	bool		ready = partition_holds(parent, now) && partition_holds(parent, now + OUTBOX_AHEAD);
-
-	table_close(parent, AccessShareLock);
-	return ready;
+	return partition_exists("outbox", now) && partition_exists("outbox", now + OUTBOX_AHEAD);
 }
 
 /*

@@ -16,10 +16,13 @@
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -103,6 +106,23 @@ rows_next_value(RowsName *sequence)
 {
 	look_up(sequence);
 	return nextval_internal(sequence->oid, true);
+}
+
+Oid
+rows_partition(Relation parent, Datum value)
+{
+	PartitionKey key = RelationGetPartitionKey(parent);
+	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+	bool		is_equal;
+	int			bound;
+	int			index;
+
+	if (partitions->nparts == 0)
+		return InvalidOid;
+	bound = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, partitions->boundinfo,
+										  1, &value, &is_equal);
+	index = partitions->boundinfo->indexes[bound + 1];
+	return index >= 0 && partitions->is_leaf[index] ? partitions->oids[index] : InvalidOid;
 }
 
 bool

@@ -60,11 +60,12 @@ typedef struct RowsTable
 extern void rows_insert(RowsTable *table, SsSet *set);
 
 /*
- * Insert a set's only row unless one of its unique keys is taken; waits for
- * transactions that may be taking it. False: taken. Raises 40001 where the
- * transaction's snapshot does not show who took it. Empties the set.
+ * Insert those of a set's rows none of whose unique keys is taken, in the
+ * set's order; waits for transactions that may be taking one. inserted[i]
+ * tells which. Raises 40001 where the transaction's snapshot does not show
+ * who took a key. Empties the set.
  */
-extern bool rows_insert_new(RowsTable *table, SsSet *set);
+extern void rows_insert_new(RowsTable *table, SsSet *set, bool *inserted);
 
 /* ---------------------------------------------------------------- finding */
 
@@ -95,7 +96,7 @@ typedef struct RowsScan
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	Snapshot	snapshot;
-	int			partition;		/* index of the partition at hand */
+	int			partition;		/* how many rows_enter_older() has been to */
 	ScanKeyData keys[ROWS_MAX_KEYS];
 } RowsScan;
 
@@ -108,7 +109,17 @@ extern bool rows_open(RowsScan *scan, RowsLookup *lookup, bool latest);
 /* Position on the first row with these keys: nkeys values, fewer than the look-up has for a prefix. */
 extern bool rows_find(RowsScan *scan, int nkeys, const Datum *keys);
 extern bool rows_next(RowsScan *scan);
-/* The row with these keys and the highest last column of the index, in the newest partition that has one. */
+/*
+ * The same in the partition that holds `at`, a value of the partitioned
+ * table's key column. False also when there is no such partition.
+ */
+extern bool rows_find_at(RowsScan *scan, Datum at, int nkeys, const Datum *keys);
+/*
+ * Go to the newest partition, then to the next older one with each call;
+ * false when there is none left. A plain table has one.
+ */
+extern bool rows_enter_older(RowsScan *scan);
+/* The row with these keys and the highest last column of the index, in the partition at hand. */
 extern bool rows_find_last(RowsScan *scan, int nkeys, const Datum *keys);
 /* Column number `column` of the row; what it points to is a copy in the current memory context. */
 extern Datum rows_get(RowsScan *scan, int column, bool *isnull);
@@ -133,6 +144,12 @@ extern uint64 rows_epoch(void);
 extern void rows_track(Oid relation);
 /* Open a relation by its name, with a lock that a statement would take. */
 extern Relation rows_open_relation(RowsName *name, LOCKMODE mode);
+/*
+ * The partition that takes rows with this value in the key column of a table
+ * partitioned by ranges of one column; InvalidOid: none, or one that is
+ * partitioned itself.
+ */
+extern Oid	rows_partition(Relation parent, Datum value);
 /* Whether something outside of tables asks for statements: an auditor's hook, a replication role. */
 extern bool rows_statements_wanted(void);
 /* Numbers of comma-separated columns in a relation, 0 where there is none; returns how many. */

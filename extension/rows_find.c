@@ -18,6 +18,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -47,7 +48,8 @@ table_fits(const RowsLookup *lookup, Relation rel)
 	char		kind = rel->rd_rel->relkind;
 
 	return !rel->rd_rel->relrowsecurity &&
-		(kind == RELKIND_PARTITIONED_TABLE || (kind == RELKIND_RELATION && !rel->rd_rel->relhassubclass)) &&
+		((kind == RELKIND_PARTITIONED_TABLE && RelationGetPartitionKey(rel)->partnatts == 1 &&
+		  RelationGetPartitionKey(rel)->strategy == PARTITION_STRATEGY_RANGE) || (kind == RELKIND_RELATION && !rel->rd_rel->relhassubclass)) &&
 		pg_class_aclmask(RelationGetRelid(rel), GetUserId(), rights, ACLMASK_ALL) == rights;
 }
 
@@ -271,37 +273,54 @@ rows_next(RowsScan *scan)
 	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
 }
 
-/* find_last_here looks at the end of the keys' range in the heap at hand. */
-static bool
-find_last_here(RowsScan *scan, int nkeys, const Datum *keys)
+/* enter moves the scan to a partition. */
+static void
+enter(RowsScan *scan, Oid partition)
 {
-	seek(scan, nkeys, keys);
-	return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
+	if (scan->heap != NULL && RelationGetRelid(scan->heap) == partition)
+		return;
+	end_scan(scan);
+	if (!begin_scan(scan, table_open(partition, AccessShareLock)))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("partitions of table \"%s\" have changed meanwhile",
+						RelationGetRelationName(scan->parent))));
+}
+
+bool
+rows_find_at(RowsScan *scan, Datum at, int nkeys, const Datum *keys)
+{
+	Oid			partition;
+
+	if (scan->parent->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		partition = rows_partition(scan->parent, at);
+		if (!OidIsValid(partition))
+			return false;
+		enter(scan, partition);
+	}
+	return rows_find(scan, nkeys, keys);
+}
+
+bool
+rows_enter_older(RowsScan *scan)
+{
+	PartitionDesc partitions;
+
+	if (scan->parent->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return scan->partition++ == 0;
+	partitions = RelationGetPartitionDesc(scan->parent, true);
+	if (scan->partition >= partitions->nparts)
+		return false;
+	enter(scan, partitions->oids[partitions->nparts - 1 - scan->partition++]);
+	return true;
 }
 
 bool
 rows_find_last(RowsScan *scan, int nkeys, const Datum *keys)
 {
-	PartitionDesc partitions;
-
-	if (scan->parent->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return find_last_here(scan, nkeys, keys);
-	partitions = RelationGetPartitionDesc(scan->parent, true);
-	for (int i = partitions->nparts - 1; i >= 0; i--)
-	{
-		if (scan->heap == NULL || RelationGetRelid(scan->heap) != partitions->oids[i])
-		{
-			end_scan(scan);
-			if (!begin_scan(scan, table_open(partitions->oids[i], AccessShareLock)))
-				ereport(ERROR,
-						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						 errmsg("partitions of table \"%s\" have changed meanwhile",
-								RelationGetRelationName(scan->parent))));
-		}
-		if (find_last_here(scan, nkeys, keys))
-			return true;
-	}
-	return false;
+	seek(scan, nkeys, keys);
+	return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
 }
 
 Datum

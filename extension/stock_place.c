@@ -206,32 +206,56 @@ load_locations(int n, StockPlace *places)
 	return true;
 }
 
-/* load_ledger reads the places' newest rows, or compares them with what was read under another snapshot. */
+/* read_newest takes a place's balance from its newest row, when the partition at hand has one. */
 static bool
-load_ledger(int n, StockPlace *places, bool compare)
+read_newest(RowsScan *scan, StockPlace *place)
+{
+	Datum		keys[] = {Int64GetDatum(place->sku_id), Int32GetDatum(place->location_id)};
+
+	if (!rows_find_last(scan, 2, keys))
+		return false;
+	place->on_hand = get_int64(scan, 0);
+	place->reserved = get_int64(scan, 1);
+	place->version = get_int64(scan, 2);
+	place->recorded_at = get_int64(scan, 3);
+	return true;
+}
+
+/* load_ledger reads the places' newest rows: partition by partition, the newest first, until all are found. */
+static bool
+load_ledger(int n, StockPlace *places, bool latest)
 {
 	RowsScan	scan;
+	int			missing = n;
 
-	if (!rows_open(&scan, &ledger_rows, compare))
+	if (!rows_open(&scan, &ledger_rows, latest))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
-		StockPlace *place = &places[i];
-		Datum		keys[] = {Int64GetDatum(place->sku_id), Int32GetDatum(place->location_id)};
-		bool		found = rows_find_last(&scan, 2, keys);
-
-		if (compare)
-		{
-			if (place->version != (found ? get_int64(&scan, 2) : 0))
-				raise_moved();
-			continue;
-		}
-		place->on_hand = found ? get_int64(&scan, 0) : 0;
-		place->reserved = found ? get_int64(&scan, 1) : 0;
-		place->version = found ? get_int64(&scan, 2) : 0;
-		place->recorded_at = found ? get_int64(&scan, 3) : DT_NOBEGIN;
+		places[i].on_hand = places[i].reserved = places[i].version = 0;
+		places[i].recorded_at = DT_NOBEGIN;
 	}
+	while (missing > 0 && rows_enter_older(&scan))
+		for (int i = 0; i < n; i++)
+			if (places[i].version == 0 && read_newest(&scan, &places[i]))
+				missing--;
 	rows_close(&scan);
+	return true;
+}
+
+/* ledger_unmoved compares with what the latest snapshot shows; raises 40001 when they differ. */
+static bool
+ledger_unmoved(int n, const StockPlace *places)
+{
+	StockPlace *now = palloc(sizeof(StockPlace) * n);
+
+	memcpy(now, places, sizeof(StockPlace) * n);
+	if (!load_ledger(n, now, true))
+		return false;
+	for (int i = 0; i < n; i++)
+		if (now[i].version != places[i].version)
+			raise_moved();
+	pfree(now);
 	return true;
 }
 
@@ -240,7 +264,7 @@ static void
 load_places(int n, StockPlace *places)
 {
 	if (!load_skus(n, places) || !load_locations(n, places) || !load_ledger(n, places, false) ||
-		(IsolationUsesXactSnapshot() && !load_ledger(n, places, true)))
+		(IsolationUsesXactSnapshot() && !ledger_unmoved(n, places)))
 		load_by_statement(n, places);
 }
 
