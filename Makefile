@@ -38,7 +38,7 @@ REGRESS_TESTS = conventions install partition outbox catalog credential rights k
 	transfer order_return \
 	order order_input order_found direct listing dispatch invariant
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
-	transfer_opposite return_race
+	transfer_opposite return_race taken
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building

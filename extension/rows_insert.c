@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "executor/executor.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -205,12 +206,30 @@ check_visible(Relation rel, ItemPointer tid)
 }
 
 /*
- * insert_unless_taken inserts a row and has the unique indexes tell, instead
- * of raising, that a key is taken. They tell the later of two only. Then the
- * row is taken back, and whoever may have the key is waited for. This costs
- * nothing when there is no conflict; a speculative insertion would cost a WAL
- * record each time.
+ * try_insert inserts a row unless a unique index says that its key is taken
+ * or is just being taken; then nothing of it is left. The insertion is
+ * speculative, as that of ON CONFLICT: a row deleted in the plain way would
+ * stand in the index until the end of this transaction, and whoever puts the
+ * same key there, be it by an update of his own row, would wait for us while
+ * we wait for him.
  */
+static bool
+try_insert(RowsTarget *target, const SsSet *set, int row, TupleTableSlot *slot)
+{
+	Relation	rel = target->info->ri_RelationDesc;
+	uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+	bool		conflict = false;
+
+	fill_slot(slot, target, set, row);
+	table_tuple_insert_speculative(rel, slot, GetCurrentCommandId(true), 0, NULL, token);
+	(void) SsInsertIndexTuples(target->info, slot, target->estate, true, &conflict);
+	table_tuple_complete_speculative(rel, slot, token, !conflict);
+	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+	ResetPerTupleExprContext(target->estate);
+	return !conflict;
+}
+
+/* insert_unless_taken inserts a row, or waits for who has its key and returns false when that stays so. */
 static bool
 insert_unless_taken(RowsTarget *target, const SsSet *set, int row, TupleTableSlot *slot)
 {
@@ -219,20 +238,9 @@ insert_unless_taken(RowsTarget *target, const SsSet *set, int row, TupleTableSlo
 
 	for (;;)
 	{
-		ItemPointerData mine;
-		bool		conflict = false;
-
 		CHECK_FOR_INTERRUPTS();
-		fill_slot(slot, target, set, row);
-		table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
-		mine = slot->tts_tid;
-		(void) SsInsertIndexTuples(target->info, slot, target->estate, true, &conflict);
-		ResetPerTupleExprContext(target->estate);
-		if (!conflict)
+		if (try_insert(target, set, row, slot))
 			return true;
-		CommandCounterIncrement();
-		simple_table_tuple_delete(rel, &mine, InvalidSnapshot);
-		CommandCounterIncrement();
 		fill_slot(slot, target, set, row);
 		if (!SsCheckIndexConstraints(target->info, slot, target->estate, &other))
 		{
