@@ -307,7 +307,7 @@ COMMENT ON TABLE storesync.outbox IS
 'Insert-only: something changed, committed with the change. A stock row says which SKU and its version, never a quantity: that is computed when the call is built. Consumers read it by transaction snapshots (docs/outbox.md).';
 
 CREATE TABLE storesync.consumer (
-	name text PRIMARY KEY,
+	name text PRIMARY KEY CHECK (octet_length(name) BETWEEN 1 AND 200),
 	incarnation int,
 	snapshot pg_snapshot,
 	moved_at timestamptz NOT NULL DEFAULT clock_timestamp()

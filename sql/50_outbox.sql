@@ -23,7 +23,7 @@ AS $$
 	SELECT EXISTS (SELECT FROM made)
 $$;
 COMMENT ON FUNCTION storesync.consumer_register(text) IS
-'Registers a reader of the outbox that starts at this moment: what is committed later is its to read. Returns false when it exists already. Partitions of the outbox stay until every consumer is past them. Example: SELECT storesync.consumer_register(''cache'');';
+'Registers a reader of the outbox that starts at this moment: what is committed later is its to read. Returns false when it exists already. Partitions of the outbox stay until every consumer is past them. Error 23514 for a name that is empty or over 200 bytes. Example: SELECT storesync.consumer_register(''cache'');';
 
 CREATE FUNCTION storesync.consumer_drop(name text) RETURNS boolean
 	LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -26,6 +26,8 @@ ROLLBACK;
 
 -- Consumers: from where they register, by snapshots.
 SELECT storesync.consumer_register('first'), storesync.consumer_register('first');
+SELECT storesync.consumer_register('');
+SELECT storesync.consumer_register(repeat('x', 100000));
 SELECT consumer, incarnation, lag_rows, lag FROM storesync.stat_outbox;
 SELECT storesync.outbox_add('stock', '{10,11}');
 SELECT storesync.consumer_register('second');
