@@ -11,10 +11,11 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
 #include "order.h"
-#include "set.h"
+#include "rows.h"
 
 /* One sound document while the page is grouped by order. */
 typedef struct DocRef
@@ -62,70 +63,98 @@ group_documents(OrderPage *page)
 	pfree(refs);
 }
 
-static Datum
-column(HeapTuple tuple, int number, bool *isnull)
+/* A row of a look-up, or where `scan` is NULL of a statement; the statement's has one more column, in front. */
+typedef struct LoadedRow
 {
-	return SPI_getbinval(tuple, SPI_tuptable->tupdesc, number, isnull);
+	RowsScan   *scan;
+	HeapTuple	tuple;
+} LoadedRow;
+
+static Datum
+column(const LoadedRow *row, int number, bool *isnull)
+{
+	if (row->scan != NULL)
+		return rows_get(row->scan, number - 2, isnull);
+	return SPI_getbinval(row->tuple, SPI_tuptable->tupdesc, number, isnull);
 }
 
 static int64
-int64_column(HeapTuple tuple, int number)
+int64_column(const LoadedRow *row, int number)
 {
 	bool		isnull;
-	Datum		value = column(tuple, number, &isnull);
+	Datum		value = column(row, number, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
 static int32
-int32_column(HeapTuple tuple, int number)
+int32_column(const LoadedRow *row, int number)
 {
 	bool		isnull;
-	Datum		value = column(tuple, number, &isnull);
+	Datum		value = column(row, number, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
 static text *
-text_column(HeapTuple tuple, int number)
+text_column(const LoadedRow *row, int number)
 {
 	bool		isnull;
-	Datum		value = column(tuple, number, &isnull);
+	Datum		value = column(row, number, &isnull);
 
 	return isnull ? NULL : DatumGetTextPP(value);
 }
 
-static OrderStatus
-status_column(HeapTuple tuple, int number)
+/* label_column reads an enum, which a statement turns into text. */
+static char *
+label_column(const LoadedRow *row, int number)
 {
-	text	   *name = text_column(tuple, number);
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	if (row->scan != NULL)
+		return DatumGetCString(DirectFunctionCall1(enum_out, value));
+	return TextDatumGetCString(value);
+}
+
+static OrderStatus
+status_column(const LoadedRow *row, int number)
+{
+	char	   *name = label_column(row, number);
 	OrderStatus status = ORDER_UNPAID;
 
-	if (!order_status_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &status))
-		elog(ERROR, "unknown order status \"%s\"", text_to_cstring(name));
+	if (!order_status_find(name, strlen(name), &status))
+		elog(ERROR, "unknown order status \"%s\"", name);
 	return status;
 }
 
 /* read_order takes what the table says of an existing order. */
 static void
-read_order(HeapTuple tuple, Order *order)
+read_order(const LoadedRow *row, Order *order)
 {
 	bool		isnull;
 
-	order->order_id = int64_column(tuple, 2);
-	order->status = status_column(tuple, 3);
-	order->stock_effect = DatumGetBool(column(tuple, 4, &isnull));
-	order->create_time = int64_column(tuple, 5);
-	order->update_time = int64_column(tuple, 6);
-	order->fetched_at = int64_column(tuple, 7);
-	order->recorded_at = int64_column(tuple, 8);
-	order->buyer = text_column(tuple, 9);
-	order->currency = text_column(tuple, 10);
+	order->order_id = int64_column(row, 2);
+	order->status = status_column(row, 3);
+	order->stock_effect = DatumGetBool(column(row, 4, &isnull));
+	order->create_time = int64_column(row, 5);
+	order->update_time = int64_column(row, 6);
+	order->fetched_at = int64_column(row, 7);
+	order->recorded_at = int64_column(row, 8);
+	order->buyer = text_column(row, 9);
+	order->currency = text_column(row, 10);
 }
 
-/* lock_orders locks and reads, in the page's order, those that were not inserted. */
 static void
-lock_orders(OrderPage *page)
+raise_removed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("an order was removed while it was to be locked")));
+}
+
+static void
+lock_by_statement(OrderPage *page)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid element_types[] = {INT4OID, TEXTOID};
@@ -152,51 +181,94 @@ lock_orders(OrderPage *page)
 				"ORDER BY u.ord FOR UPDATE OF o",
 				SPI_OK_SELECT, set);
 	if (SPI_processed != (uint64) n)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("an order was removed while it was to be locked")));
+		raise_removed();
 	for (int i = 0; i < n; i++)
-		read_order(SPI_tuptable->vals[i], &page->orders[index[int64_column(SPI_tuptable->vals[i], 1) - 1]]);
+	{
+		LoadedRow	row = {.tuple = SPI_tuptable->vals[i]};
+
+		read_order(&row, &page->orders[index[int64_column(&row, 1) - 1]]);
+	}
+}
+
+/* lock_orders locks and reads, in the page's order, those that were not inserted. */
+static void
+lock_orders(OrderPage *page)
+{
+	static RowsLookup lookup = {
+		.name = {"sales_order"}, .nkeys = 2, .keys = {"store_id", "order_sn"}, .locks = true,
+		.columns = "order_id, status, stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency"
+	};
+	RowsScan	scan;
+	LoadedRow	row = {.scan = &scan};
+
+	if (!rows_open(&scan, &lookup, false))
+	{
+		lock_by_statement(page);
+		return;
+	}
+	for (int i = 0; i < page->norders; i++)
+	{
+		Datum		keys[] = {Int32GetDatum(page->store.store_id), PointerGetDatum(page->orders[i].order_sn)};
+
+		if (page->orders[i].is_new)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (!rows_find(&scan, 2, keys) || !rows_lock(&scan, rows_at(&scan)))
+			raise_removed();
+		read_order(&row, &page->orders[i]);
+	}
+	rows_close(&scan);
 }
 
 /* read_line takes what the table says of a line. */
 static OrderLine *
-read_line(HeapTuple tuple)
+read_line(const LoadedRow *row)
 {
 	OrderLine  *line = palloc0(sizeof(OrderLine));
 	bool		isnull;
 	Datum		value;
 
-	line->line_id = text_column(tuple, 2);
-	line->item_id = text_column(tuple, 3);
-	line->model_id = text_column(tuple, 4);
-	line->sku_code = text_column(tuple, 5);
-	line->reason = text_column(tuple, 6);
-	value = column(tuple, 7, &isnull);
+	line->line_id = text_column(row, 2);
+	line->item_id = text_column(row, 3);
+	line->model_id = text_column(row, 4);
+	line->sku_code = text_column(row, 5);
+	line->reason = text_column(row, 6);
+	value = column(row, 7, &isnull);
 	line->unit_price = isnull ? NULL : DatumGetNumeric(value);
-	line->listing_id = int64_column(tuple, 8);
-	line->sku_id = int64_column(tuple, 9);
-	line->location_id = int32_column(tuple, 10);
-	line->pack = int32_column(tuple, 11);
-	line->qty = int64_column(tuple, 12);
-	line->cancelled_qty = int64_column(tuple, 13);
-	line->returned_qty = int64_column(tuple, 14);
-	line->reserved = int64_column(tuple, 15);
-	line->shipped = int64_column(tuple, 16);
-	line->restocked = int64_column(tuple, 17);
-	line->missing = int64_column(tuple, 18);
-	line->effects = int32_column(tuple, 19);
-	value = column(tuple, 20, &isnull);
+	line->listing_id = int64_column(row, 8);
+	line->sku_id = int64_column(row, 9);
+	line->location_id = int32_column(row, 10);
+	line->pack = int32_column(row, 11);
+	line->qty = int64_column(row, 12);
+	line->cancelled_qty = int64_column(row, 13);
+	line->returned_qty = int64_column(row, 14);
+	line->reserved = int64_column(row, 15);
+	line->shipped = int64_column(row, 16);
+	line->restocked = int64_column(row, 17);
+	line->missing = int64_column(row, 18);
+	line->effects = int32_column(row, 19);
+	value = column(row, 20, &isnull);
 	line->cancelled_at = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	line->status = status_column(tuple, 21);
-	line->state = order_state_find(text_to_cstring(text_column(tuple, 22)));
-	line->lost = int64_column(tuple, 23);
+	line->status = status_column(row, 21);
+	line->state = order_state_find(label_column(row, 22));
+	line->lost = int64_column(row, 23);
 	return line;
 }
 
-/* load_lines reads the lines of all existing orders, each order's sorted by the bytes of line_id. */
 static void
-load_lines(OrderPage *page)
+add_loaded(Order *order, OrderLine *line)
+{
+	if (order->nlines == order->capacity)
+	{
+		order->capacity = Max(order->capacity * 2, 4);
+		order->lines = order->lines == NULL ? palloc(sizeof(OrderLine *) * order->capacity) :
+			repalloc(order->lines, sizeof(OrderLine *) * order->capacity);
+	}
+	order->lines[order->nlines++] = line;
+}
+
+static void
+lines_by_statement(OrderPage *page)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid element_types[] = {INT8OID, TIMESTAMPTZOID};
@@ -224,17 +296,58 @@ load_lines(OrderPage *page)
 				SPI_OK_SELECT, set);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		Order	   *order = &page->orders[index[int64_column(tuple, 1) - 1]];
+		LoadedRow	row = {.tuple = SPI_tuptable->vals[i]};
 
-		if (order->nlines == order->capacity)
-		{
-			order->capacity = Max(order->capacity * 2, 4);
-			order->lines = order->lines == NULL ? palloc(sizeof(OrderLine *) * order->capacity) :
-				repalloc(order->lines, sizeof(OrderLine *) * order->capacity);
-		}
-		order->lines[order->nlines++] = read_line(tuple);
+		add_loaded(&page->orders[index[int64_column(&row, 1) - 1]], read_line(&row));
 	}
+}
+
+static int
+compare_loaded(const void *a, const void *b)
+{
+	return ss_text_compare((*(OrderLine *const *) a)->line_id, (*(OrderLine *const *) b)->line_id);
+}
+
+/* load_lines reads the lines of all existing orders, each order's sorted by the bytes of line_id. */
+static void
+load_lines(OrderPage *page)
+{
+	static RowsLookup lookup = {
+		.name = {"sales_order_line"}, .nkeys = 2, .keys = {"order_id", "line_id"},
+		.columns = "line_id, item_id, model_id, sku_code, reason, unit_price, listing_id, sku_id, location_id, "
+		"pack, qty, cancelled_qty, returned_qty, reserved, shipped, restocked, short, effects, cancelled_at, "
+		"status, state, lost"
+	};
+	RowsScan	scan;
+	LoadedRow	row = {.scan = &scan};
+
+	if (!rows_open(&scan, &lookup, false))
+	{
+		lines_by_statement(page);
+		return;
+	}
+	for (int i = 0; i < page->norders; i++)
+	{
+		Order	   *order = &page->orders[i];
+		Datum		key = Int64GetDatum(order->order_id);
+
+		if (order->is_new)
+			continue;
+		for (bool more = rows_find_at(&scan, TimestampTzGetDatum(order->recorded_at), 1, &key); more; more = rows_next(&scan))
+			add_loaded(order, read_line(&row));
+		qsort(order->lines, order->nlines, sizeof(OrderLine *), compare_loaded);
+	}
+	rows_close(&scan);
+}
+
+/* any_known: the page has orders that were booked before. */
+static bool
+any_known(const OrderPage *page)
+{
+	for (int i = 0; i < page->norders; i++)
+		if (!page->orders[i].is_new)
+			return true;
+	return false;
 }
 
 void
@@ -242,8 +355,11 @@ order_load(OrderPage *page)
 {
 	group_documents(page);
 	order_insert(page);
-	lock_orders(page);
-	load_lines(page);
+	if (any_known(page))
+	{
+		lock_orders(page);
+		load_lines(page);
+	}
 }
 
 OrderLine *
