@@ -36,6 +36,13 @@ CREATE FUNCTION storesync.restock(sku text, qty bigint, key storesync.idempotenc
 COMMENT ON FUNCTION storesync.restock(text, bigint, storesync.idempotency_key, text, text) IS
 'Takes back qty units that ship() sent away from this location for the reference; short order lines are filled from them. Errors as receive, and SS202 for more than was shipped and not yet taken back. Example: SELECT * FROM storesync.restock(''T-SHIRT-M'', 1, storesync.new_key(), reference => ''phone order 12'');';
 
+CREATE FUNCTION storesync.adjust(sku text, counted bigint, key storesync.idempotency_key,
+	location text DEFAULT 'main', reference text DEFAULT NULL, counted_at timestamptz DEFAULT NULL)
+	RETURNS storesync.movement_result
+	AS 'MODULE_PATHNAME', 'adjust' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.adjust(text, bigint, storesync.idempotency_key, text, text, timestamptz) IS
+'Books a count: counted (0 to 10^12) units lay at the location at counted_at (now when NULL); on hand changes by counted less balance_at(counted_at), and not below 0 unless the SKU allows backorder. Never refused for being low: reservations that are no longer covered become short in the same transaction, unpaid orders first, then the newest, direct reservations last. Lines that were sent without the books having them are explained by it. Answer: outcome applied or replayed, balance after the count. Errors: 22008 counted_at in the future or before what the ledger knows, 40001 also when an order that has to give up units is being worked on (run it again), the others as receive. Example: SELECT * FROM storesync.adjust(''T-SHIRT-M'', 97, storesync.new_key(), reference => ''inventory 2026'');';
+
 CREATE FUNCTION storesync.transfer(sku text, qty bigint, from_location text, to_location text,
 	key storesync.idempotency_key, reference text DEFAULT NULL) RETURNS storesync.movement_result
 	AS 'MODULE_PATHNAME', 'transfer' LANGUAGE C VOLATILE;

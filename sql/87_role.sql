@@ -19,7 +19,7 @@ CREATE FUNCTION storesync.role_functions() RETURNS TABLE(kind text, name text)
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT m.kind, unnest(m.names) FROM (VALUES
-		('application', ARRAY['receive', 'reserve', 'release', 'ship', 'restock', 'transfer', 'receive_return',
+		('application', ARRAY['receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer', 'receive_return',
 			'ingest_order', 'ingest_orders', 'rate_take', 'rate_hold', 'current_incarnation']),
 		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_credential', 'set_app_credential',
 			'missing_credentials', 'pause', 'resume', 'release_hold', 'requeue', 'discard',
