@@ -36,7 +36,7 @@ FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shop
 	fuzz_shopee_orders fuzz_shopee_token
 REGRESS_TESTS = conventions install partition outbox catalog credential rights key rate_limit rate ledger \
 	transfer count order_return \
-	order order_input order_found direct listing dispatch invariant
+	order order_input order_found direct listing dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
 	transfer_opposite return_race taken count_race
 TAP = $(sort $(wildcard regress/t/*.pl))

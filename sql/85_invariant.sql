@@ -143,6 +143,33 @@ $$;
 COMMENT ON FUNCTION storesync.invariant_transfer() IS
 'A transfer is two ledger rows of one SKU: what left one location came to another. No rows when it holds. Example: SELECT * FROM storesync.invariant_transfer();';
 
+-- Rows that only a caller's key can make. Answers go with their partitions, oldest keys first, so a row
+-- whose key is older than all answers has none; releases may be a timer's or a count's.
+CREATE FUNCTION storesync.invariant_answer() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'answer', storesync.place_name(g.sku_id, g.location_id),
+		CASE WHEN i.key IS NULL THEN format('%s of version %s was never answered', g.kind, g.version)
+			ELSE format('version %s: %s/%s was answered as %sversion %s: %s/%s', g.version, g.on_hand, g.reserved,
+				CASE WHEN i.insufficient THEN 'insufficient at ' ELSE '' END, i.version, i.on_hand, i.reserved) END
+	FROM storesync.ledger g
+	LEFT JOIN storesync.idempotency i ON i.key OPERATOR(storesync.=) g.key
+	WHERE g.order_id IS NULL
+		AND (g.kind IN ('receive', 'reserve', 'release', 'ship', 'restock') OR (g.kind = 'transfer' AND g.on_hand_delta < 0))
+		AND g.key OPERATOR(storesync.>=) (SELECT o.key FROM storesync.idempotency o
+			ORDER BY o.key USING OPERATOR(storesync.<) LIMIT 1)
+		AND CASE WHEN i.key IS NULL THEN g.kind <> 'release'
+			ELSE i.insufficient OR g.version <> i.version OR g.on_hand <> i.on_hand OR g.reserved <> i.reserved END
+	UNION ALL
+	SELECT 'answer', 'key ' || i.key,
+		format('version %s: %s/%s was answered, no row of the ledger says so', i.version, i.on_hand, i.reserved)
+	FROM storesync.idempotency i
+	WHERE NOT i.insufficient AND i.version > 0
+		AND NOT EXISTS (SELECT FROM storesync.ledger g
+			WHERE g.version = i.version AND g.on_hand = i.on_hand AND g.reserved = i.reserved)
+$$;
+COMMENT ON FUNCTION storesync.invariant_answer() IS
+'A replay answers what happened: each movement that a caller made by a key has that key''s answer, with its version and balance, and each answer has a row of the ledger that says the same. No rows when it holds. Example: SELECT * FROM storesync.invariant_answer();';
+
 CREATE FUNCTION storesync.invariant_line() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$
 	SELECT x.invariant, storesync.line_name(l.order_id, l.line_id),
@@ -247,6 +274,7 @@ LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	UNION ALL SELECT * FROM storesync.invariant_holder()
 	UNION ALL SELECT * FROM storesync.invariant_effect()
 	UNION ALL SELECT * FROM storesync.invariant_key()
+	UNION ALL SELECT * FROM storesync.invariant_answer()
 	UNION ALL SELECT * FROM storesync.invariant_transfer()
 	UNION ALL SELECT * FROM storesync.invariant_line()
 	UNION ALL SELECT * FROM storesync.invariant_reference()
