@@ -189,6 +189,7 @@ check_return(const Return *r, const OrderLine *line, const StockPlace *place)
 						text_to_cstring(r->order_sn), text_to_cstring(r->line_id)),
 				 errdetail("%lld were shipped, %lld restocked, %lld lost.", (long long) line->shipped,
 						   (long long) line->restocked, (long long) line->lost)));
+	Assert(place != NULL);		/* units out mean units shipped */
 	if (r->disposition == DAMAGED && place->sellable)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -96,6 +96,7 @@ lock_both(const Transfer *t, StockPlace *from, StockPlace *to)
 	stock_prepare();
 	partition_ensure("order_history", GetCurrentTimestamp());
 	stock_make_places(sku_id, 2, (const int32[]) {from_id, to_id});
+	Assert(from_id != to_id);
 	if (from_id < to_id)
 		stock_lock_place(sku_id, from_id, from);
 	stock_lock_place(sku_id, to_id, to);
