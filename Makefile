@@ -38,7 +38,7 @@ REGRESS_TESTS = conventions install partition outbox catalog credential rights k
 	transfer count order_return \
 	order order_input order_found direct listing dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
-	transfer_opposite return_race taken count_race
+	transfer_opposite return_race taken count_race same_order one_holder
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building
