@@ -79,10 +79,9 @@ sub choose
 sub movement
 {
 	my ($m, $op) = @_;
-	my $known = $m->{key}{ $op->{key} };
+	my $known = $m->known($op);
 
-	return $known->{args} ne $op->{args} ? 'SS101' : $known->{said} =~ s/^applied/replayed/r
-	  if defined $known;
+	return $known if defined $known;
 	return 'SS001' if !defined $m->{sku}{ $op->{sku} };
 	return 'SS003' if !grep { $_->{code} eq $op->{place} } @{ $m->{places} };
 
@@ -109,9 +108,69 @@ sub movement
 		$m->{shipped}{$holder} += $qty if $do eq 'ship';
 		$m->{restocked}{$holder} += $qty if $do eq 'restock';
 	}
+	return $m->answer($op, $outcome, $p, $outcome eq 'applied' && $frees);
+}
+
+# transfer OP: { sku, qty, place, to, key, args }: only what is there and nobody has reserved
+sub transfer
+{
+	my ($m, $op) = @_;
+	my $known = $m->known($op);
+
+	return $known if defined $known;
+	return 'SS001' if !defined $m->{sku}{ $op->{sku} };
+	return 'SS003' if grep { my $code = $_; !grep { $_->{code} eq $code } @{ $m->{places} } } @$op{qw(place to)};
+	my ($p, $to) = map { $m->place($op->{sku}, $_) } @$op{qw(place to)};
+	my $there = $op->{qty} <= $p->{on_hand} - $p->{reserved};
+
+	if ($there)
+	{
+		$p->{on_hand} -= $op->{qty};
+		$to->{on_hand} += $op->{qty};
+	}
+	return $m->answer($op, $there ? 'applied' : 'insufficient', $p, $there);
+}
+
+# give_back OP: { sn, id, qty, how, place, key, args }: goods of a line that come back, damaged or not, or never
+sub give_back
+{
+	my ($m, $op) = @_;
+	my $known = $m->known($op);
+	my ($place) = grep { $_->{code} eq $op->{place} } @{ $m->{places} };
+	my $order = $m->{order}{ $op->{sn} };
+	my $line = $order && $order->{line}{ $op->{id} };
+
+	return $known if defined $known;
+	return 'SS003' if !defined $place;
+	return 'SS006' if !defined $order;
+	return 'SS008' if !defined $line;
+	return 'SS202' if $op->{qty} > $line->{shipped} - $line->{restocked} - $line->{lost};
+	return '22023' if $op->{how} eq 'damaged' && $place->{sellable};
+	my $p = $m->place($line->{sku}, $op->{place});
+
+	$line->{ $op->{how} eq 'lost' ? 'lost' : 'restocked' } += $op->{qty};
+	$p->{on_hand} += $op->{qty} if $op->{how} ne 'lost';
+	return $m->answer({ %$op, sku => $line->{sku} }, 'applied', $p, 1);
+}
+
+# known OP: what is said to a key that was used before, undef for a new one
+sub known
+{
+	my ($m, $op) = @_;
+	my $known = $m->{key}{ $op->{key} };
+
+	return undef if !defined $known;
+	return $known->{args} ne $op->{args} ? 'SS101' : $known->{said} =~ s/^applied/replayed/r;
+}
+
+# answer OP, OUTCOME, PLACE, FREES: what is said is how the place stands before short lines are filled
+sub answer
+{
+	my ($m, $op, $outcome, $p, $frees) = @_;
 	my $said = join '|', $outcome, @$p{qw(on_hand reserved)}, $p->{on_hand} - $p->{reserved};
+
 	$m->{key}{ $op->{key} } = { args => $op->{args}, said => $said };
-	$m->fill($op->{sku}) if $outcome eq 'applied' && $frees;
+	$m->fill($op->{sku}) if $frees;
 	return $said;
 }
 
@@ -153,7 +212,7 @@ sub line_state
 	return 'kept' if $line->{kept};
 	return $line->{wants} ? 'parked' : 'cancelled' if !defined $line->{sku};
 	return 'short' if $line->{short} > 0;
-	return $line->{restocked} == $line->{shipped} ? 'restocked' : 'shipped' if $line->{shipped} > 0;
+	return $line->{restocked} > 0 && $line->{restocked} + $line->{lost} == $line->{shipped} ? 'restocked' : 'shipped' if $line->{shipped} > 0;
 	return $line->{reserved} > 0 ? 'reserved' : 'cancelled';
 }
 
@@ -247,7 +306,7 @@ sub book
 		my $more = max($wanted - $line->{shipped} - ($had_left ? $line->{short} : 0), 0);
 
 		$m->ship($line, $wanted, $more);
-		my $restock = max(min($back, $line->{shipped}) - $line->{restocked}, 0);
+		my $restock = max(min($back, $line->{shipped}) - $line->{lost} - $line->{restocked}, 0);
 		$m->place($line->{sku}, $line->{place})->{on_hand} += $restock if $restock;
 		$line->{restocked} += $restock;
 	}
@@ -304,7 +363,7 @@ sub document
 
 		$line = $order->{line}{ $new->{id} } = {
 			order => $order, id => $new->{id}, status => 'unpaid', pack => 1,
-			map({ $_ => 0 } qw(qty cancelled returned reserved shipped restocked short)),
+			map({ $_ => 0 } qw(qty cancelled returned reserved shipped restocked lost short)),
 			kept => !$order->{effect} || ($order->{before} && $finished{ $new->{status} })
 		} if !defined $line;
 		$m->look_up($line, $new) if !defined $line->{sku} && (!$line->{kept} || $before eq '');
@@ -363,11 +422,11 @@ sub repeats
 sub due
 {
 	my ($line) = @_;
-	my ($status, $out) = ($line->{status}, $line->{shipped} - $line->{restocked});
+	my ($status, $out) = ($line->{status}, $line->{shipped} - $line->{restocked} - $line->{lost});
 
 	return ($out, 'not collected') if $status =~ /^(cancelled|unpaid|ready_to_ship)$/;
 	return ($out, 'return requested') if $status eq 'in_cancel';
-	return (min($line->{shipped}, $line->{returned} * $line->{pack}) - $line->{restocked}, 'return requested')
+	return (min($line->{shipped}, $line->{returned} * $line->{pack}) - $line->{restocked} - $line->{lost}, 'return requested')
 	  if $line->{returned} > 0;
 	return ($out - max($line->{qty} - $line->{cancelled}, 0) * $line->{pack}, 'cancelled in transit')
 	  if $line->{cancelled} > 0;
@@ -395,7 +454,7 @@ sub state
 		foreach my $line (values %{ $order->{line} })
 		{
 			push @text, join ' ', 'line', $order->{sn}, $line->{id}, $line->{sku} // '-', line_state($line),
-			  @$line{qw(status qty cancelled returned reserved shipped restocked short)},
+			  @$line{qw(status qty cancelled returned reserved shipped restocked lost short)},
 			  $line->{reserved} + $line->{shipped} > 0 ? $line->{place} : '-';
 			next if $line->{kept} || !defined $line->{sku};
 			my ($units, $cause) = due($line);
