@@ -236,7 +236,7 @@ lock_all(const Count *c, Outcome *o)
 		memcpy(o->order_ids, reserved, sizeof(int64) * nreserved);
 	memcpy(o->order_ids + nreserved, gone, sizeof(int64) * ngone);
 	if (nreserved + ngone > 0)
-		o->norders = count_lock_orders(nreserved + ngone, o->order_ids, false);
+		o->norders = order_lock_orders(nreserved + ngone, o->order_ids);
 	stock_make_places(sku_id, 1, &location_id);
 	o->places = order_line_lock_stock(o->norders, o->order_ids, 1, &sku_id, &o->nplaces);
 	for (int i = 0; i < o->nplaces; i++)
@@ -339,7 +339,7 @@ late_lines(const Outcome *o, const StockPlace *place, int64 units, int *n)
 	*n = 0;
 	if (kept == 0)
 		return NULL;
-	norders = count_lock_orders(kept, ids, true);
+	norders = count_lock_late(kept, ids);
 	if (norders < kept)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

@@ -236,24 +236,17 @@ count_load_gone(const StockPlace *place, int norders, const int64 *order_ids,
 }
 
 int
-count_lock_orders(int n, int64 *order_ids, bool skip)
+count_lock_late(int n, int64 *order_ids)
 {
-	static SPIPlanPtr wait_plan = NULL;
-	static SPIPlanPtr skip_plan = NULL;
+	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID};
 	Datum		values[] = {ss_int8_array(n, order_ids)};
 
-	if (skip)
-		ss_execute(&skip_plan,
-				   "SELECT o.order_id FROM storesync.sales_order o WHERE o.order_id = ANY ($1) "
-				   "  AND NOT EXISTS (SELECT FROM storesync.sales_order_line l "
-				   "       WHERE l.order_id = o.order_id AND l.recorded_at = o.recorded_at AND l.short > 0) "
-				   "FOR UPDATE OF o SKIP LOCKED",
-				   SPI_OK_SELECT, 1, types, values, NULL, 0);
-	else
-		ss_execute(&wait_plan,
-				   "SELECT o.order_id FROM storesync.sales_order o WHERE o.order_id = ANY ($1) "
-				   "ORDER BY o.store_id, o.order_sn COLLATE \"C\" FOR UPDATE",
-				   SPI_OK_SELECT, 1, types, values, NULL, 0);
+	ss_execute(&plan,
+			   "SELECT o.order_id FROM storesync.sales_order o WHERE o.order_id = ANY ($1) "
+			   "  AND NOT EXISTS (SELECT FROM storesync.sales_order_line l "
+			   "       WHERE l.order_id = o.order_id AND l.recorded_at = o.recorded_at AND l.short > 0) "
+			   "FOR UPDATE OF o SKIP LOCKED",
+			   SPI_OK_SELECT, 1, types, values, NULL, 0);
 	return take_ids(order_ids);
 }

@@ -183,6 +183,23 @@ tell_outbox(const OrderPage *page)
 	outbox_append(OUTBOX_STOCK, n, subjects, versions);
 }
 
+/*
+ * tell_parked appends a row for each order that has come to be parked: its
+ * listing may be committed at this moment, and neither sees the other.
+ */
+static void
+tell_parked(const OrderPage *page)
+{
+	int64	   *subjects = palloc(sizeof(int64) * Max(page->norders, 1));
+	int64	   *versions = palloc0(sizeof(int64) * Max(page->norders, 1));
+	int			n = 0;
+
+	for (int i = 0; i < page->norders; i++)
+		if (page->orders[i].parked)
+			subjects[n++] = page->orders[i].order_id;
+	outbox_append(OUTBOX_ORDER, n, subjects, versions);
+}
+
 /* ingest books a page whose documents have been read. */
 static void
 ingest(OrderPage *page)
@@ -207,6 +224,7 @@ ingest(OrderPage *page)
 	}
 	order_write(page);
 	tell_outbox(page);
+	tell_parked(page);
 }
 
 static void

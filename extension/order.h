@@ -62,6 +62,7 @@ typedef struct Order
 {
 	bool		is_new;			/* made by this call, no document booked yet */
 	bool		changed;		/* the row is to be written */
+	bool		parked;			/* a line has come to be parked in this call */
 	int64		order_id;
 	text	   *order_sn;
 	OrderStatus status;

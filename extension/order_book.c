@@ -406,6 +406,7 @@ book_lines(Booking *b, OrderLine **changed)
 			PageSku    *sku = order_page_sku(b->page, line->sku_id);
 
 			line->changed = true;
+			b->order->parked |= line->state == LINE_PARKED;
 			changed[nchanged++] = line;
 			if (sku != NULL)
 				sku->touched = true;

@@ -163,6 +163,25 @@ order_line_write(StockJournal *journal, LoneLine *lones, int n, const char *outc
 				SPI_OK_INSERT, set);
 }
 
+int
+order_lock_orders(int n, int64 *order_ids)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID};
+	Datum		values[] = {ss_int8_array(n, order_ids)};
+	int			locked;
+
+	ss_execute(&plan,
+			   "SELECT o.order_id FROM storesync.sales_order o WHERE o.order_id = ANY ($1) "
+			   "ORDER BY o.store_id, o.order_sn COLLATE \"C\" FOR UPDATE",
+			   SPI_OK_SELECT, 1, types, values, NULL, 0);
+	locked = (int) SPI_processed;
+	for (int i = 0; i < locked; i++)
+		order_ids[i] = DatumGetInt64(get(SPI_tuptable->vals[i], 1));
+	SPI_freetuptable(SPI_tuptable);
+	return locked;
+}
+
 StockPlace *
 order_line_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids, int *nplaces)
 {

@@ -54,6 +54,9 @@ extern StockMove *order_line_move(StockJournal *journal, StockPlace *place, Lone
  */
 extern void order_line_write(StockJournal *journal, LoneLine *lones, int n, const char *outcome);
 
+/* Lock orders in the order of locks; ids come back in it, repeats and orders that are gone left out. Returns how many. */
+extern int	order_lock_orders(int n, int64 *order_ids);
+
 /*
  * Lock all places of the SKUs given and of the short lines of orders that are
  * locked. Returns them sorted by (sku_id, location_id).

@@ -13,6 +13,19 @@ CREATE FUNCTION storesync.ingest_orders(store int, docs jsonb) RETURNS SETOF sto
 COMMENT ON FUNCTION storesync.ingest_orders(int, jsonb) IS
 'Books a JSON array of at most 10000 order documents as ingest_order does, in their order and in one transaction; one row each in that order. A bad document is rejected alone. All orders and all stock are locked in one order, so calls never deadlock as long as each is a transaction of its own. Errors as ingest_order, and SS301 when docs is no array or too long. Example: SELECT order_sn, outcome FROM storesync.ingest_orders(1, ''[]'');';
 
+CREATE FUNCTION storesync.take_up_parked(max int DEFAULT 1000) RETURNS int
+	AS 'MODULE_PATHNAME', 'take_up_parked' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION storesync.take_up_parked(int) IS
+'Books parked order lines that have a listing or a SKU by now, at most max (1 to 10000) in one transaction; returns how many. add_listing(), add_sku() and a changed mapping do it by themselves for up to 1000 lines, the dispatcher does the rest; without it call this until it returns 0. Errors: 22023 max out of range, 25006 read-only, 40001 under REPEATABLE READ. Example: SELECT storesync.take_up_parked();';
+CREATE FUNCTION storesync.take_up_listings(listings bigint[]) RETURNS int
+	AS 'MODULE_PATHNAME', 'take_up_listings' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION storesync.take_up_listings(bigint[]) IS
+'take_up_parked() for what these listings sell: called where a listing is added or its mapping changes.';
+CREATE FUNCTION storesync.take_up_sku(code text) RETURNS int
+	AS 'MODULE_PATHNAME', 'take_up_sku' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION storesync.take_up_sku(text) IS
+'take_up_parked() for lines that name this SKU and no item: called where a SKU is added.';
+
 CREATE FUNCTION storesync.receive_return(store int, order_sn text, line_id text, qty bigint,
 	key storesync.idempotency_key, disposition text DEFAULT 'saleable', location text DEFAULT 'main',
 	reference text DEFAULT NULL) RETURNS storesync.movement_result

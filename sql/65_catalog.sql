@@ -141,6 +141,24 @@ COMMENT ON FUNCTION storesync.listing_moved() IS
 CREATE TRIGGER listing_moved BEFORE UPDATE OF store_id, sku_id ON storesync.listing
 	FOR EACH ROW EXECUTE FUNCTION storesync.listing_moved();
 
+-- Not for INSERT: a restore would fire it.
+CREATE FUNCTION storesync.listing_mapped() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM storesync.take_up_listings(x.ids) FROM (
+		SELECT array_agg(a.listing_id) AS ids FROM after a JOIN before b ON b.listing_id = a.listing_id
+		WHERE (a.store_id, a.sku_id, a.item_id, a.model_id) IS DISTINCT FROM (b.store_id, b.sku_id, b.item_id, b.model_id)) x
+	WHERE x.ids IS NOT NULL;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION storesync.listing_mapped() IS
+'Statement trigger of storesync.listing: parked order lines of a changed mapping are booked.';
+CREATE TRIGGER listing_mapped AFTER UPDATE ON storesync.listing
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.listing_mapped();
+
 -- ---------------------------------------------------------------- audit
 
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON storesync.audit
@@ -261,11 +279,12 @@ BEGIN
 	END IF;
 	INSERT INTO storesync.audit (action, subject, after)
 	SELECT 'add', concat('sku ', made), to_jsonb(k) FROM storesync.sku k WHERE k.sku_id = made;
+	PERFORM storesync.take_up_sku($1);
 	RETURN made;
 END
 $$;
 COMMENT ON FUNCTION storesync.add_sku(text, text, bigint, boolean) IS
-'Adds a SKU and returns its sku_id; makes the location ''main'' when it is the first. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero. Errors: 23505 the code exists, SS201 safety stock out of range, 22023 empty or overlong code. Example: SELECT storesync.add_sku(''TEA-100'', ''Oolong tea 100 g'', 2);';
+'Adds a SKU and returns its sku_id; makes the location ''main'' when it is the first. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero. Parked order lines that name it are booked. Errors: 23505 the code exists, SS201 safety stock out of range, 22023 empty or overlong code. Example: SELECT storesync.add_sku(''TEA-100'', ''Oolong tea 100 g'', 2);';
 
 CREATE FUNCTION storesync.add_location(code text, name text DEFAULT NULL, sellable boolean DEFAULT true) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -322,11 +341,12 @@ BEGIN
 	INSERT INTO storesync.audit (action, subject, after)
 	SELECT 'add', concat('listing ', made), to_jsonb(l) FROM storesync.listing l WHERE l.listing_id = made;
 	PERFORM storesync.outbox_add('listing', ARRAY[made]);
+	PERFORM storesync.take_up_listings(ARRAY[made]);
 	RETURN made;
 END
 $$;
 COMMENT ON FUNCTION storesync.add_listing(int, text, text, text, int) IS
-'Says that an item (and model) of a store sells a SKU; returns the listing_id. model_id NULL, '''' and ''0'' all mean an item without models. pack: units of the SKU that one sold unit takes. Policy is on the columns of storesync.listing. Errors: SS002 unknown store, SS001 unknown SKU, 23505 the item and model are listed already, SS201 pack below 1, 22023 empty or overlong id. Example: SELECT storesync.add_listing(1, ''TEA-100'', ''80012345'', ''9001'', pack => 2);';
+'Says that an item (and model) of a store sells a SKU; returns the listing_id. model_id NULL, '''' and ''0'' all mean an item without models. pack: units of the SKU that one sold unit takes. Policy is on the columns of storesync.listing. Parked order lines of the item are booked. Errors: SS002 unknown store, SS001 unknown SKU, 23505 the item and model are listed already, SS201 pack below 1, 22023 empty or overlong id. Example: SELECT storesync.add_listing(1, ''TEA-100'', ''80012345'', ''9001'', pack => 2);';
 
 -- ---------------------------------------------------------------- switches
 
