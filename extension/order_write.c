@@ -96,7 +96,7 @@ static void
 find_orders(const OrderPage *page, bool *exists)
 {
 	static RowsLookup lookup = {
-		.name = {"sales_order"}, .nkeys = 2, .keys = {"store_id", "order_sn"}, .columns = "order_id"
+		.name = {"sales_order"}, .nkeys = 2, .keys = {"store_id", "order_sn"}, .columns = "order_id", .writes = true
 	};
 	RowsScan	scan;
 

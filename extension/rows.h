@@ -77,6 +77,7 @@ typedef struct RowsLookup
 	const char *keys[ROWS_MAX_KEYS];
 	const char *columns;		/* comma-separated: what is wanted of a row */
 	bool		locks;			/* rows are to be locked */
+	bool		writes;			/* rows will be inserted next: take that lock at once, instead of two */
 
 	/* kept by rows_find.c */
 	uint64		epoch;

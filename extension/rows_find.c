@@ -156,6 +156,19 @@ path_of(RowsLookup *lookup, Relation rel)
 
 /* ---------------------------------------------------------------- scans */
 
+/* table_lock and index_lock: what a statement would take, or the INSERT that follows. */
+static LOCKMODE
+table_lock(const RowsLookup *lookup)
+{
+	return lookup->writes ? RowExclusiveLock : lookup->locks ? RowShareLock : AccessShareLock;
+}
+
+static LOCKMODE
+index_lock(const RowsLookup *lookup)
+{
+	return lookup->writes ? RowExclusiveLock : AccessShareLock;
+}
+
 /* end_scan closes the index and, when it is a partition, the heap at hand. */
 static void
 end_scan(RowsScan *scan)
@@ -179,7 +192,7 @@ begin_scan(RowsScan *scan, Relation heap)
 	if (scan->path == NULL)
 		return false;
 	scan->heap = heap;
-	scan->index = index_open(scan->path->index, AccessShareLock);
+	scan->index = index_open(scan->path->index, index_lock(scan->lookup));
 	scan->slot = table_slot_create(heap, NULL);
 	scan->scan = NULL;
 	memcpy(scan->keys, scan->path->keys, sizeof(scan->keys));
@@ -199,7 +212,7 @@ all_paths_serve(RowsScan *scan)
 
 		if (!partitions->is_leaf[i])
 			return false;
-		partition = table_open(partitions->oids[i], AccessShareLock);
+		partition = table_open(partitions->oids[i], table_lock(scan->lookup));
 		serves = path_of(scan->lookup, partition) != NULL;
 		table_close(partition, NoLock);
 		if (!serves)
@@ -232,7 +245,7 @@ rows_open(RowsScan *scan, RowsLookup *lookup, bool latest)
 	if (rows_statements_wanted())
 		return false;
 	scan->lookup = lookup;
-	scan->parent = rows_open_relation(&lookup->name, lookup->locks ? RowShareLock : AccessShareLock);
+	scan->parent = rows_open_relation(&lookup->name, table_lock(lookup));
 	if (!lookup_fits(scan) ||
 		(scan->parent->rd_rel->relkind == RELKIND_RELATION && !begin_scan(scan, scan->parent)))
 	{
@@ -280,7 +293,7 @@ enter(RowsScan *scan, Oid partition)
 	if (scan->heap != NULL && RelationGetRelid(scan->heap) == partition)
 		return;
 	end_scan(scan);
-	if (!begin_scan(scan, table_open(partition, AccessShareLock)))
+	if (!begin_scan(scan, table_open(partition, table_lock(scan->lookup))))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("partitions of table \"%s\" have changed meanwhile",

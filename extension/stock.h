@@ -93,6 +93,17 @@ extern void stock_lock_place(int64 sku_id, int32 location_id, StockPlace *place)
  */
 extern StockPlace *stock_lock_skus(int n, const int64 *sku_ids, int *nplaces);
 
+struct RowsScan;
+
+/*
+ * stock_load.c, for stock_place.c: read what the n places, locked and sorted
+ * by SKU, stand at; `usual` is a place whose location is known already, or
+ * NULL. Raises 40001 as the isolation level demands.
+ */
+extern void stock_load(int n, StockPlace *places, const StockPlace *usual);
+/* Take over what a row of location says: the look-up's columns begin with sellable, priority, code. */
+extern void stock_take_location(struct RowsScan *scan, StockPlace *place);
+
 /* Units that may still be reserved at the place. */
 extern int64 stock_room(const StockPlace *place);
 
