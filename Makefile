@@ -10,14 +10,15 @@ MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox \
 	key rate_limit gcra rate rate_shared rate_sql listing credential \
 	set rows rows_target rows_insert rows_find stock stock_place stock_load holder answer ledger \
-	transfer count count_line order_line order_return order_again \
+	transfer count count_line order_line order_return order_again expiry \
 	order order_doc order_time order_load order_map order_want order_book order_write order_fill order_json \
 	arena plain json sign platform shopee shopee_class shopee_judge shopee_order
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
 WORKER_FILES = launcher worker dispatcher http http_call \
-	stores queue round feed target push intake intake_book record call retry
+	stores queue round feed target push intake intake_book record call retry \
+	due
 WORKER = storesync_worker$(DLSUFFIX)
 WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 
@@ -35,7 +36,7 @@ UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform t
 FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list \
 	fuzz_shopee_orders fuzz_shopee_token
 REGRESS_TESTS = conventions install partition outbox catalog credential rights key rate_limit rate ledger \
-	transfer count order_return order_parked \
+	transfer count order_return order_parked expiry \
 	order order_input order_found direct listing dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
 	transfer_opposite return_race taken count_race same_order one_holder

@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#include "due.h"
 #include "intake.h"
 #include "partition.h"
 #include "push.h"
@@ -189,7 +190,7 @@ static long
 wait_ms(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz due = Min(Min(round_due(), partitions_due), now + HEARTBEAT_US);
+	TimestampTz due = Min(Min(round_due(), due_at()), Min(partitions_due, now + HEARTBEAT_US));
 	long		ms = due <= now ? 0 : (long) ((due - now + 999) / 1000);
 	long		http_ms = http_timeout_ms(dispatch.engine);
 
@@ -275,6 +276,8 @@ storesync_dispatcher_main(Datum argument)
 			make_partitions(GetCurrentTimestamp());
 		if (round_due() <= GetCurrentTimestamp())
 			round_run(GetCurrentTimestamp());
+		if (due_at() <= GetCurrentTimestamp())
+			due_run(GetCurrentTimestamp());
 		start_calls();
 		show_state(GetCurrentTimestamp());
 	}

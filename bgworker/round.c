@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "dispatcher.h"
+#include "due.h"
 #include "feed.h"
 #include "intake.h"
 #include "push.h"
@@ -141,6 +142,8 @@ read_changes(SsSet *again)
 {
 	Feed		feed;
 
+	if (starting || look || reload)
+		due_look();
 	if (starting)
 	{
 		feed_start();
@@ -150,6 +153,8 @@ read_changes(SsSet *again)
 	{
 		feed_read(&feed, round_context);
 		reload |= feed.everything;
+		if (feed.orders || feed.listings->rows > 0)
+			due_ask();
 		for (int i = 0; i < feed.listings->rows; i++)
 		{
 			Datum		values[2] = {feed.listings->values[0][i], feed.listings->values[1][i]};

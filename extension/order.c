@@ -40,10 +40,11 @@ load_store_by_statement(int32 store_id, PageStore *store)
 	Datum		values[] = {Int32GetDatum(store_id)};
 	HeapTuple	tuple;
 	TupleDesc	desc;
+	Datum		hold;
 	bool		isnull;
 
 	ss_execute(&plan,
-			   "SELECT s.platform, s.shop_id, s.stock_from, s.returns = 'platform' "
+			   "SELECT s.platform, s.shop_id, s.stock_from, s.returns = 'platform', s.unpaid_hold "
 			   "FROM storesync.store s WHERE s.store_id = $1",
 			   SPI_OK_SELECT, 1, types, values, NULL, 1);
 	if (SPI_processed == 0)
@@ -54,16 +55,20 @@ load_store_by_statement(int32 store_id, PageStore *store)
 	store->shop_id = DatumGetTextPP(SPI_getbinval(tuple, desc, 2, &isnull));
 	store->stock_from = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 3, &isnull));
 	store->trusts_returns = DatumGetBool(SPI_getbinval(tuple, desc, 4, &isnull));
+	hold = SPI_getbinval(tuple, desc, 5, &isnull);
+	store->unpaid_hold = isnull ? -1 : order_hold_us(DatumGetIntervalP(hold));
 }
 
 static void
 load_store(int32 store_id, PageStore *store)
 {
 	static RowsLookup lookup = {
-		.name = {"store"}, .nkeys = 1, .keys = {"store_id"}, .columns = "platform, shop_id, stock_from, returns"
+		.name = {"store"}, .nkeys = 1, .keys = {"store_id"}, .columns = "platform, shop_id, stock_from, returns, "
+		"unpaid_hold"
 	};
 	Datum		key = Int32GetDatum(store_id);
 	RowsScan	scan;
+	Datum		hold;
 	bool		isnull;
 
 	store->store_id = store_id;
@@ -78,6 +83,8 @@ load_store(int32 store_id, PageStore *store)
 	store->shop_id = DatumGetTextPP(rows_get(&scan, 1, &isnull));
 	store->stock_from = DatumGetTimestampTz(rows_get(&scan, 2, &isnull));
 	store->trusts_returns = strcmp(TextDatumGetCString(rows_get(&scan, 3, &isnull)), "platform") == 0;
+	hold = rows_get(&scan, 4, &isnull);
+	store->unpaid_hold = isnull ? -1 : order_hold_us(DatumGetIntervalP(hold));
 	rows_close(&scan);
 }
 
@@ -223,6 +230,7 @@ ingest(OrderPage *page)
 		serve_shorts(page);
 	}
 	order_write(page);
+	order_set_timers(page);
 	tell_outbox(page);
 	tell_parked(page);
 }

@@ -14,6 +14,8 @@
 
 #include "storesync.h"
 
+#include "datatype/timestamp.h"
+
 #include "order_doc.h"
 #include "stock.h"
 
@@ -26,7 +28,8 @@ typedef enum LineState
 	LINE_SHIPPED,
 	LINE_RESTOCKED,
 	LINE_CANCELLED,
-	LINE_KEPT
+	LINE_KEPT,
+	LINE_LAPSED
 } LineState;
 
 /* A line as it is booked. Ids are 0 and texts NULL where there is none. */
@@ -95,6 +98,7 @@ typedef struct PageStore
 	text	   *shop_id;
 	TimestampTz stock_from;
 	bool		trusts_returns; /* store.returns = 'platform' */
+	int64		unpaid_hold;	/* microseconds from create_time, -1: no limit */
 } PageStore;
 
 /* What is answered for one document. */
@@ -187,5 +191,9 @@ typedef struct FilledLine
 extern int	order_fill(StockJournal *journal, StockPlace **places, int nplaces, FilledLine **filled);
 /* Which of the SKUs have lines that are short. Sets has_short. */
 extern void order_find_shorts(PageSku *skus, int nskus);
+
+/* expiry.c: length of a hold in microseconds, a month being 30 days; timers for the page's unpaid orders. */
+extern int64 order_hold_us(const Interval *hold);
+extern void order_set_timers(const OrderPage *page);
 
 #endif

@@ -70,25 +70,19 @@ order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int
 }
 
 /* book_store hands the documents of one store in. */
-static int64
+static void
 book_store(Datum store, Datum documents)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT4OID, JSONBOID};
 	Datum		values[] = {store, documents};
-	bool		isnull;
-	int64		changed;
 
-	ss_execute(&plan,
-			   "SELECT count(*) FILTER (WHERE r.outcome IN ('applied', 'short', 'parked')) "
-			   "FROM storesync.ingest_orders($1, $2) r",
+	ss_execute(&plan, "SELECT count(*) FROM storesync.ingest_orders($1, $2)",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
-	changed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
-	return changed;
 }
 
-int64
+void
 order_again(int norders, const int64 *order_ids)
 {
 	static SPIPlanPtr plan = NULL;
@@ -96,7 +90,6 @@ order_again(int norders, const int64 *order_ids)
 	Datum		values[] = {ss_int8_array(norders, order_ids)};
 	Datum	   *stores;
 	Datum	   *documents;
-	int64		changed = 0;
 	bool		isnull;
 	int			n;
 
@@ -121,8 +114,7 @@ order_again(int norders, const int64 *order_ids)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	for (int i = 0; i < n; i++)
-		changed += book_store(stores[i], documents[i]);
-	return changed;
+		book_store(stores[i], documents[i]);
 }
 
 /* ---------------------------------------------------------------- parked lines */
@@ -175,7 +167,7 @@ take_up(int64 max)
 	n = order_lock_orders(n, ids);
 	(void) order_again_lock_stock(n, ids, 0, NULL, &nplaces);
 	taken = count_parked(n, ids);
-	(void) order_again(n, ids);
+	order_again(n, ids);
 	return taken - count_parked(n, ids);
 }
 

@@ -16,8 +16,8 @@ extern StockPlace *order_again_lock_stock(int norders, const int64 *order_ids, i
 
 /*
  * Book the newest document of each order again. Orders and stock are locked;
- * partitions are made by what it calls. Returns how many orders changed.
+ * partitions are made by what it calls.
  */
-extern int64 order_again(int norders, const int64 *order_ids);
+extern void order_again(int norders, const int64 *order_ids);
 
 #endif

@@ -11,7 +11,7 @@
 #include "order.h"
 
 static const char *const state_names[] = {
-	"parked", "short", "reserved", "shipped", "restocked", "cancelled", "kept"
+	"parked", "short", "reserved", "shipped", "restocked", "cancelled", "kept", "lapsed"
 };
 
 const char *

@@ -46,6 +46,15 @@ back_units(const OrderPage *page, const OrderDoc *doc, const DocLine *doc_line, 
 	return page->store.trusts_returns ? order_units(doc_line->returned_qty, pack) : 0;
 }
 
+/* hold_over says that an unpaid order has been held for as long as its store allows. */
+static bool
+hold_over(const OrderPage *page, const OrderDoc *doc)
+{
+	const Order *order = &page->orders[page->order_of[doc - page->docs]];
+
+	return page->store.unpaid_hold >= 0 && order->create_time + page->store.unpaid_hold <= page->now;
+}
+
 /*
  * order_want says what the stock owes a mapped line by a document. Shipped
  * and restocked are high-water marks: once goods have left, no status and no
@@ -67,7 +76,7 @@ order_want(const OrderPage *page, const OrderDoc *doc, const DocLine *doc_line,
 		want->shipped = Max(line->shipped, live);
 	else if (line->shipped > 0)
 		want->shipped = line->shipped + (doc_line->status == ORDER_CANCELLED ? 0 : line->missing);
-	else if (doc_line->status != ORDER_CANCELLED)
+	else if (doc_line->status != ORDER_CANCELLED && !(doc_line->status == ORDER_UNPAID && hold_over(page, doc)))
 		want->reserved = live;
 	want->restocked = Max(line->restocked, Min(back, want->shipped) - line->lost);
 }
@@ -116,5 +125,7 @@ order_line_state(const OrderLine *line)
 		return LINE_SHORT;
 	if (line->shipped > 0)
 		return line->restocked > 0 && line->restocked + line->lost == line->shipped ? LINE_RESTOCKED : LINE_SHIPPED;
-	return line->reserved > 0 ? LINE_RESERVED : LINE_CANCELLED;
+	if (line->reserved > 0)
+		return LINE_RESERVED;
+	return line->status == ORDER_UNPAID && line->qty > line->cancelled_qty ? LINE_LAPSED : LINE_CANCELLED;
 }

@@ -51,9 +51,9 @@ CREATE TYPE storesync.order_status AS ENUM
 COMMENT ON TYPE storesync.order_status IS 'Canonical status of an order or of one of its lines.';
 
 CREATE TYPE storesync.line_state AS ENUM
-	('parked', 'short', 'reserved', 'shipped', 'restocked', 'cancelled', 'kept');
+	('parked', 'short', 'reserved', 'shipped', 'restocked', 'cancelled', 'kept', 'lapsed');
 COMMENT ON TYPE storesync.line_state IS
-'Where a line stands with the stock: parked (nothing to book it on), short (stock did not cover it), reserved, shipped, restocked, cancelled, kept (from before the cut-over: no stock effect).';
+'Where a line stands with the stock: parked (nothing to book it on), short (stock did not cover it), reserved, shipped, restocked, cancelled, kept (from before the cut-over: no stock effect), lapsed (unpaid for longer than the store holds stock).';
 
 CREATE TYPE storesync.outbox_kind AS ENUM
 	('stock', 'listing', 'store', 'platform', 'order', 'task');

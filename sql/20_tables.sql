@@ -201,6 +201,7 @@ CREATE TABLE storesync.reservation (
 	expires_at timestamptz,
 	PRIMARY KEY (sku_id, location_id, reference)
 );
+CREATE INDEX ON storesync.reservation (expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON TABLE storesync.reservation IS
 'Units that direct calls of reserve() hold, by reference ('''' when none was given). Order lines hold their own in sales_order_line.reserved.';
 
@@ -278,6 +279,14 @@ CREATE TABLE storesync.sales_order_line (
 ) PARTITION BY RANGE (recorded_at);
 COMMENT ON TABLE storesync.sales_order_line IS
 'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped, restocked and lost never fall. lost: sent and closed without coming back, NULL for none. effects: how many ledger rows it has made. ordered_at, recorded_at: of its order.';
+
+CREATE TABLE storesync.order_timer (
+	due_at timestamptz NOT NULL,
+	order_id bigint NOT NULL,
+	PRIMARY KEY (due_at, order_id)
+);
+COMMENT ON TABLE storesync.order_timer IS
+'When the hold of an unpaid order is over, for stores with an unpaid_hold: release_expired() looks at the order then and takes the row away, whatever has become of it.';
 
 CREATE TABLE storesync.order_history (
 	order_id bigint NOT NULL,

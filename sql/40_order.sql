@@ -13,6 +13,19 @@ CREATE FUNCTION storesync.ingest_orders(store int, docs jsonb) RETURNS SETOF sto
 COMMENT ON FUNCTION storesync.ingest_orders(int, jsonb) IS
 'Books a JSON array of at most 10000 order documents as ingest_order does, in their order and in one transaction; one row each in that order. A bad document is rejected alone. All orders and all stock are locked in one order, so calls never deadlock as long as each is a transaction of its own. Errors as ingest_order, and SS301 when docs is no array or too long. Example: SELECT order_sn, outcome FROM storesync.ingest_orders(1, ''[]'');';
 
+CREATE FUNCTION storesync.release_expired(max int DEFAULT 1000) RETURNS int
+	AS 'MODULE_PATHNAME', 'release_expired' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION storesync.release_expired(int) IS
+'Gives back what direct reservations hold past their expires, and what unpaid orders hold past their store''s unpaid_hold, at most max (1 to 10000) of them in one transaction; returns how many. Short lines are filled from it; an order that is paid later reserves again, short if need be. The dispatcher calls it when something is due; without it call this until it returns 0. Errors: 22023 max out of range, 25006 read-only, 40001 under REPEATABLE READ. Example: SELECT storesync.release_expired();';
+CREATE FUNCTION storesync.next_expiry() RETURNS timestamptz
+	AS 'MODULE_PATHNAME', 'next_expiry' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.next_expiry() IS
+'When release_expired() will next have something to do; NULL when nothing is to expire. Example: SELECT storesync.next_expiry();';
+CREATE FUNCTION storesync.hold_unpaid(store int) RETURNS void
+	AS 'MODULE_PATHNAME', 'hold_unpaid' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION storesync.hold_unpaid(int) IS
+'Sets the timers of a store''s unpaid orders: called when unpaid_hold changes.';
+
 CREATE FUNCTION storesync.take_up_parked(max int DEFAULT 1000) RETURNS int
 	AS 'MODULE_PATHNAME', 'take_up_parked' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION storesync.take_up_parked(int) IS

@@ -141,6 +141,19 @@ COMMENT ON FUNCTION storesync.listing_moved() IS
 CREATE TRIGGER listing_moved BEFORE UPDATE OF store_id, sku_id ON storesync.listing
 	FOR EACH ROW EXECUTE FUNCTION storesync.listing_moved();
 
+CREATE FUNCTION storesync.store_hold() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM storesync.hold_unpaid(NEW.store_id);
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION storesync.store_hold() IS
+'Row trigger of storesync.store: a changed unpaid_hold holds for the orders that are unpaid already.';
+CREATE TRIGGER store_hold AFTER UPDATE OF unpaid_hold ON storesync.store
+	FOR EACH ROW WHEN (NEW.unpaid_hold IS DISTINCT FROM OLD.unpaid_hold) EXECUTE FUNCTION storesync.store_hold();
+
 -- Not for INSERT: a restore would fire it.
 CREATE FUNCTION storesync.listing_mapped() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -190,6 +190,7 @@ LANGUAGE SQL STABLE AS $$
 			WHEN l.shipped > 0 OR w.gone
 				THEN l.reserved > 0 OR (w.gone AND l.shipped + l.short <> greatest(l.shipped, w.live))
 			WHEN l.status = 'cancelled' THEN l.reserved > 0 OR (l.short > 0 AND l.returned_qty = 0)
+			WHEN l.state = 'lapsed' THEN l.reserved + l.short > 0
 			ELSE l.reserved + l.short <> w.live END AS booked,
 		l.state <> (CASE
 			WHEN l.state = 'kept' THEN 'kept'
@@ -198,6 +199,7 @@ LANGUAGE SQL STABLE AS $$
 			WHEN l.short > 0 THEN 'short'
 			WHEN l.shipped > 0 THEN CASE WHEN l.restocked > 0 AND l.restocked + coalesce(l.lost, 0) = l.shipped THEN 'restocked' ELSE 'shipped' END
 			WHEN l.reserved > 0 THEN 'reserved'
+			WHEN l.status = 'unpaid' AND w.live > 0 THEN 'lapsed'
 			ELSE 'cancelled' END)::storesync.line_state AS state) b
 	CROSS JOIN LATERAL (VALUES ('line shipped', b.shipped), ('line restocked', b.restocked),
 		('line booked', b.booked), ('line state', b.state)) x (invariant, broken)
