@@ -98,7 +98,8 @@ order_again(int norders, const int64 *order_ids)
 			   "  'create_time', o.create_time, 'update_time', o.update_time, 'fetched_at', o.fetched_at, "
 			   "  'lines', (SELECT jsonb_agg(jsonb_build_object('line_id', l.line_id, 'item_id', l.item_id, "
 			   "     'model_id', l.model_id, 'sku', l.sku_code, 'qty', l.qty, 'cancelled_qty', l.cancelled_qty, "
-			   "     'returned_qty', l.returned_qty, 'status', l.status)) FROM storesync.sales_order_line l "
+			   "     'returned_qty', l.returned_qty, 'status', l.status) ORDER BY l.line_id COLLATE \"C\") "
+			   "     FROM storesync.sales_order_line l "
 			   "     WHERE l.order_id = o.order_id AND l.recorded_at = o.recorded_at)) "
 			   "  ORDER BY o.order_sn COLLATE \"C\") "
 			   "FROM storesync.sales_order o WHERE o.order_id = ANY ($1) GROUP BY o.store_id ORDER BY o.store_id",
