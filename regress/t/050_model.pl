@@ -160,9 +160,12 @@ sub a_step
 	my $n = @$steps;
 	my $dice = rand;
 
-	if ($dice < 0.08)
+	if ($dice < 0.12)
 	{
-		my $op = rand() < 0.4
+		my $what = rand;
+		my $op = $what < 0.35
+		  ? { do => 'count', sku => pick(@{ $world->{skus} })->{code}, qty => int rand 6, key => $n }
+		  : $what < 0.6
 		  ? { do => 'transfer', sku => pick(@{ $world->{skus} })->{code}, qty => 1 + int rand 3, key => $n }
 		  : { do => 'give_back', sn => pick(@$orders)->{sn}, id => pick(qw(a a b)), qty => 1 + int rand 3, key => $n,
 			how => pick(qw(saleable saleable damaged lost)) };
@@ -173,7 +176,7 @@ sub a_step
 		$op->{args} = join '/', map { $_ // '' } @$op{qw(do sku sn id qty how place to)};
 		return $op;
 	}
-	if ($dice < 0.38)
+	if ($dice < 0.40)
 	{
 		my @key_of = grep { defined $_->{key} } @$steps;
 		my $op = {
@@ -243,6 +246,7 @@ sub sql_of
 	my $key = "storesync.derive_key(to_timestamp($base), '$w', '$step->{key}')";
 	my $says = 'SELECT outcome, on_hand, reserved, available FROM storesync';
 	return "$says.transfer('$w.$step->{sku}', $step->{qty}, '$step->{place}', '$step->{to}', $key)" if $step->{do} eq 'transfer';
+	return "$says.adjust('$w.$step->{sku}', $step->{qty}, $key, '$step->{place}')" if $step->{do} eq 'count';
 	return "$says.receive_return((SELECT store_id FROM storesync.store WHERE shop_id = '$w'), '$step->{sn}', '$step->{id}',"
 	  . " $step->{qty}, $key, '$step->{how}', '$step->{place}')" if $step->{do} eq 'give_back';
 	return "$says.$step->{do}('$w.$step->{sku}', $step->{qty},"
@@ -275,7 +279,7 @@ sub expected
 		elsif ($step->{do} eq 'list') { $m->add_listing(@$step{qw(item sku pack)}); push @said, "t\n-- 00000"; }
 		else
 		{
-			my $do = $step->{do} =~ /^(transfer|give_back)$/ ? $step->{do} : 'movement';
+			my $do = $step->{do} =~ /^(transfer|give_back|count)$/ ? $step->{do} : 'movement';
 			my $said = $m->$do($step);
 			push @said, length $said == 5 ? "-- $said" : "$said\n-- 00000";
 		}

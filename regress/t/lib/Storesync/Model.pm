@@ -42,9 +42,42 @@ sub new
 	}, $class;
 }
 
-sub add_sku { my ($m, $code) = @_; $m->{sku}{$code} = { code => $code, stock => {} }; return; }
+sub add_sku
+{
+	my ($m, $code) = @_;
 
-sub add_listing { my ($m, $item, $sku, $pack) = @_; $m->{listing}{$item} = { sku => $sku, pack => $pack }; return; }
+	$m->{sku}{$code} = { code => $code, stock => {} };
+	$m->take_up(sub { !defined $_[0]{item} && ($_[0]{code} // '') eq $code });
+	return;
+}
+
+sub add_listing
+{
+	my ($m, $item, $sku, $pack) = @_;
+
+	$m->{listing}{$item} = { sku => $sku, pack => $pack };
+	$m->take_up(sub { ($_[0]{item} // '') eq $item });
+	return;
+}
+
+# take_up WHICH: orders with such lines parked are booked by their newest document as the books have it
+sub take_up
+{
+	my ($m, $which) = @_;
+
+	foreach my $sn (sort keys %{ $m->{order} })
+	{
+		my $order = $m->{order}{$sn};
+		my @lines = map { $order->{line}{$_} } sort keys %{ $order->{line} };
+
+		next if !grep { line_state($_) eq 'parked' && $which->($_) } @lines;
+		$m->document({
+			%$order{qw(sn status updated fetched)},
+			lines => [ map { my $line = $_; +{ %$line{qw(id item qty cancelled returned status)}, sku => $line->{code} } } @lines ]
+		});
+	}
+	return;
+}
 
 # ---------------------------------------------------------------- stock
 
@@ -153,6 +186,52 @@ sub give_back
 	return $m->answer({ %$op, sku => $line->{sku} }, 'applied', $p, 1);
 }
 
+# count OP: { sku, qty, place, key, args }: what lies there now, whatever it is. Units that left without the
+# books having them are explained by it; reservations that nothing is left for are taken back, of order
+# lines first (unpaid, then newest), then of direct calls
+sub count
+{
+	my ($m, $op) = @_;
+	my $known = $m->known($op);
+	my ($place) = grep { $_->{code} eq $op->{place} } @{ $m->{places} };
+	my $sku = $m->{sku}{ $op->{sku} };
+
+	return $known if defined $known;
+	return 'SS001' if !defined $sku;
+	return 'SS003' if !defined $place;
+	my $p = $m->place($op->{sku}, $op->{place});
+	my $uncovered = $sku->{backorder} ? 0 : max($p->{reserved} - $op->{qty}, 0);
+	my @lines = grep { ($_->{sku} // '') eq $op->{sku} } map { values %{ $_->{line} } } values %{ $m->{order} };
+	my @holding = reverse sort {
+		($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid') || $a->{order}{created} <=> $b->{order}{created}
+		  || $a->{order}{number} <=> $b->{order}{number} || $a->{id} cmp $b->{id}
+	} grep { $_->{reserved} > 0 && $_->{place} eq $op->{place} } @lines;
+
+	foreach my $line (@holding)
+	{
+		my $units = min($uncovered, $line->{reserved});
+		$line->{reserved} -= $units;
+		$line->{short} += $units;
+		$p->{reserved} -= $units;
+		$uncovered -= $units;
+	}
+	foreach my $holder (map { "$op->{sku}/$op->{place}/$_" } 'r', '')
+	{
+		my $units = min($uncovered, $m->{reserved}{$holder} // 0);
+		$m->{reserved}{$holder} -= $units if $units;
+		$p->{reserved} -= $units;
+		$uncovered -= $units;
+	}
+	foreach my $line (grep { left($_) && $_->{short} > 0 && $place->{sellable} && ($_->{place} // $op->{place}) eq $op->{place} } @lines)
+	{
+		$line->{shipped} += $line->{short};
+		$line->{short} = 0;
+		$line->{place} = $op->{place};
+	}
+	$p->{on_hand} = $op->{qty};
+	return $m->answer($op, 'applied', $p, 1);
+}
+
 # known OP: what is said to a key that was used before, undef for a new one
 sub known
 {
@@ -228,6 +307,7 @@ sub stale
 sub look_up
 {
 	my ($m, $line, $new) = @_;
+	@$line{qw(item code)} = @$new{qw(item sku)};
 	my $listing = defined $new->{item} ? $m->{listing}{ $new->{item} } : undef;
 
 	$line->{sku} = defined $new->{item} ? $listing && $listing->{sku} : $new->{sku};
@@ -247,7 +327,8 @@ sub ship
 
 	$p->{on_hand} -= $own + $free;
 	$p->{reserved} -= $line->{reserved};
-	@$line{qw(place reserved shipped)} = ($place, 0, $line->{shipped} + $own + $free);
+	@$line{qw(reserved shipped)} = (0, $line->{shipped} + $own + $free);
+	$line->{place} = $place if $own + $free > 0;
 	$line->{short} = $wanted - $line->{shipped};
 	return;
 }
@@ -260,8 +341,6 @@ sub reserve
 	my $place = $line->{reserved} > 0 ? $line->{place} : $m->choose($line->{sku}, $more);
 	my $units = min($more, $m->room($line->{sku}, $place));
 
-	$line->{short} = $wanted - $line->{reserved};
-	return if $more == 0;
 	$units = $more if $more < 0;
 	$m->place($line->{sku}, $place)->{reserved} += $units;
 	$line->{place} = $place;
