@@ -40,3 +40,14 @@ SELECT s.database, s.pid, s.state,
 FROM storesync.dispatcher_stats() s;
 COMMENT ON VIEW storesync.stat_dispatcher IS
 'One row per database of this server that is to have a dispatcher or had one since the server started. state: starting, running, backing off (ended by itself, starts again at next_start), no worker slot (raise max_worker_processes), held (DROP DATABASE or the like), stopping, off. heartbeat_age: since it last woke, which it does every 10 seconds at least. failures: ends in a row. calls_* count answers (ok and partial; throttled; all others), listings_acked writes acknowledged, orders_* documents fetched and those that changed nothing, cycles rounds with work, statements transactions. queued, in_flight, backing_off: listings now; stores: loaded. Counts start at 0 with the server. Example: SELECT database, state, queued FROM storesync.stat_dispatcher;';
+
+CREATE VIEW storesync.stat_store AS
+SELECT s.store_id, s.platform, s.shop_id, s.name, s.mode, s.paused,
+	c.fetched_through, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) c.fetched_at AS fetch_age,
+	(SELECT count(*) FROM storesync.listing l WHERE l.store_id OPERATOR(pg_catalog.=) s.store_id) AS listings,
+	(SELECT count(*) FROM storesync.compensation x
+		WHERE x.store_id OPERATOR(pg_catalog.=) s.store_id AND x.settled_at IS NULL) AS open_compensation
+FROM storesync.store s
+LEFT JOIN storesync.order_cursor c ON c.store_id OPERATOR(pg_catalog.=) s.store_id;
+COMMENT ON VIEW storesync.stat_store IS
+'One row per store: its switches, the moment up to which all its orders are committed (fetched_through; NULL: never fetched), how long ago that was found (fetch_age), how many listings it has and how many pieces of work given up are open. Example: SELECT name, mode, fetch_age FROM storesync.stat_store ORDER BY fetch_age DESC;';

@@ -41,3 +41,9 @@ SELECT dead FROM storesync.listing_target;
 SELECT storesync.discard(:given_up3, 'again');
 SELECT settled_by, settled_at IS NOT NULL AS settled FROM storesync.compensation ORDER BY compensation_id;
 SELECT action, after FROM storesync.audit WHERE subject LIKE 'compensation %' ORDER BY audit_id;
+
+-- A store at a glance: what was given up and settled since does not count.
+SELECT name, mode, paused, fetched_through, fetch_age, listings, open_compensation FROM storesync.stat_store;
+INSERT INTO storesync.order_cursor (store_id, fetched_through) VALUES (:store, '2026-01-01 00:00+00');
+SELECT pg_temp.give_up() > 0 AS given_up;
+SELECT fetched_through = '2026-01-01 00:00+00' AS through, fetch_age < '1 minute' AS fetched, open_compensation FROM storesync.stat_store;

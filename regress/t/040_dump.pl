@@ -52,7 +52,7 @@ SELECT storesync.ensure_partitions('40 days');
 INSERT INTO storesync.outbox (at, subject, version, kind) VALUES (now() + interval '40 days', 1, 3, 'stock');
 INSERT INTO storesync.task_event (task_id, at, state) VALUES (1, now() + interval '40 days', 'sent');
 INSERT INTO storesync.ledger (sku_id, version, on_hand_delta, reserved_delta, on_hand, reserved, event_at, recorded_at, location_id, kind, key)
-SELECT sku_id, version + 1, 5, 0, on_hand + 5, reserved, now(), now() + interval '40 days', location_id, 'receive', storesync.new_key()
+SELECT sku_id, version + 1, 5, 0, on_hand + 5, reserved, now(), now() + interval '40 days', location_id, 'adjust', storesync.new_key()
 FROM storesync.stock WHERE sku_id = 2;
 SQL
 
