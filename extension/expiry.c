@@ -58,18 +58,12 @@ due_orders(TimestampTz now, int max, int *n)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TIMESTAMPTZOID, INT4OID};
 	Datum		values[] = {TimestampTzGetDatum(now), Int32GetDatum(max)};
-	int64	   *ids;
 
 	ss_execute(&plan,
 			   "SELECT t.order_id FROM storesync.order_timer t WHERE t.due_at <= $1 "
 			   "ORDER BY t.due_at, t.order_id LIMIT $2",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
-	*n = (int) SPI_processed;
-	ids = palloc(sizeof(int64) * Max(*n, 1));
-	for (int i = 0; i < *n; i++)
-		ids[i] = DatumGetInt64(get(SPI_tuptable->vals[i], 1));
-	SPI_freetuptable(SPI_tuptable);
-	return ids;
+	return ss_read_ids(n);
 }
 
 /* due_reservations are those that are over, unless `max` is less. */

@@ -30,21 +30,6 @@ PG_FUNCTION_INFO_V1(take_up_sku);
 /* Parked lines that a change of the catalogue takes up at once. */
 #define TAKE_UP_AT_ONCE		1000
 
-/* read_ids copies the bigints of the statement just executed. */
-static int64 *
-read_ids(int *n)
-{
-	int64	   *ids;
-	bool		isnull;
-
-	*n = (int) SPI_processed;
-	ids = palloc(sizeof(int64) * Max(*n, 1));
-	for (int i = 0; i < *n; i++)
-		ids[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_freetuptable(SPI_tuptable);
-	return ids;
-}
-
 StockPlace *
 order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids, int *nplaces)
 {
@@ -64,7 +49,7 @@ order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int
 			   "  LEFT JOIN storesync.sku k ON l.sku_id IS NULL AND l.item_id IS NULL AND k.code = l.sku_code "
 			   "  WHERE o.order_id = ANY ($1)) x WHERE x.id IS NOT NULL ORDER BY 1",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
-	ids = read_ids(&n);
+	ids = ss_read_ids(&n);
 	*nplaces = 0;
 	return n == 0 ? NULL : stock_lock_skus(n, ids, nplaces);
 }
@@ -160,7 +145,7 @@ take_up(int64 max)
 	int			nplaces;
 	int			n;
 
-	ids = read_ids(&n);
+	ids = ss_read_ids(&n);
 	if (n == 0)
 		return 0;
 	if (n == max)

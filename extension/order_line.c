@@ -197,11 +197,7 @@ order_line_lock_stock(int norders, const int64 *order_ids, int nskus, const int6
 			   "WHERE l.order_id = ANY ($1) AND l.short > 0 AND l.shipped = 0 "
 			   "  AND l.status IN ('unpaid', 'ready_to_ship', 'in_cancel') ORDER BY 1",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
-	n = (int) SPI_processed;
-	ids = palloc(sizeof(int64) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-		ids[i] = DatumGetInt64(get(SPI_tuptable->vals[i], 1));
-	SPI_freetuptable(SPI_tuptable);
+	ids = ss_read_ids(&n);
 	*nplaces = 0;
 	return n == 0 ? NULL : stock_lock_skus(n, ids, nplaces);
 }

@@ -153,3 +153,17 @@ ss_int4_array(int n, const int32 *values)
 		elements[i] = Int32GetDatum(values[i]);
 	return PointerGetDatum(construct_array(elements, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
+
+int64 *
+ss_read_ids(int *n)
+{
+	int64	   *ids;
+	bool		isnull;
+
+	*n = (int) SPI_processed;
+	ids = palloc(sizeof(int64) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		ids[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return ids;
+}

@@ -43,4 +43,7 @@ extern void set_execute(SPIPlanPtr *plan, const char *sql, int expect, SsSet *se
 extern Datum ss_int8_array(int n, const int64 *values);
 extern Datum ss_int4_array(int n, const int32 *values);
 
+/* The other way: the bigints in the first column of the statement just executed, whose result is freed. */
+extern int64 *ss_read_ids(int *n);
+
 #endif
