@@ -39,7 +39,8 @@ REGRESS_TESTS = conventions install partition outbox catalog credential rights k
 	transfer count order_return order_parked expiry \
 	order order_input order_found direct listing dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
-	transfer_opposite return_race taken count_race same_order one_holder
+	transfer_opposite return_race taken count_race count_late same_order one_holder \
+	expiry_race snapshot
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building

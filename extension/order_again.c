@@ -9,7 +9,9 @@
  * nor stale: what is as it should be stays as it is.
  *
  * Locking: the orders, sorted by store and number, then all stock of all
- * their lines; ingest_orders finds both locked by its own transaction.
+ * their lines; ingest_orders finds both locked by its own transaction. That
+ * order is not the one of booking: stock goes to paid orders first, then to
+ * the oldest, whatever their store.
  */
 #include "storesync.h"
 
@@ -54,7 +56,7 @@ order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int
 	return n == 0 ? NULL : stock_lock_skus(n, ids, nplaces);
 }
 
-/* book_store hands the documents of one store in. */
+/* book_store hands documents of one store in. */
 static void
 book_store(Datum store, Datum documents)
 {
@@ -67,6 +69,12 @@ book_store(Datum store, Datum documents)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/*
+ * order_again hands the documents in paid orders first, then the oldest, as
+ * filling does: who is booked first gets the last unit. An order is as paid as
+ * the best of its lines that have something to get. The stores' orders are
+ * mixed: each run of one store in that order is a page of its own.
+ */
 void
 order_again(int norders, const int64 *order_ids)
 {
@@ -79,15 +87,22 @@ order_again(int norders, const int64 *order_ids)
 	int			n;
 
 	ss_execute(&plan,
-			   "SELECT o.store_id, jsonb_agg(jsonb_build_object('order_sn', o.order_sn, 'status', o.status, "
-			   "  'create_time', o.create_time, 'update_time', o.update_time, 'fetched_at', o.fetched_at, "
-			   "  'lines', (SELECT jsonb_agg(jsonb_build_object('line_id', l.line_id, 'item_id', l.item_id, "
-			   "     'model_id', l.model_id, 'sku', l.sku_code, 'qty', l.qty, 'cancelled_qty', l.cancelled_qty, "
-			   "     'returned_qty', l.returned_qty, 'status', l.status) ORDER BY l.line_id COLLATE \"C\") "
+			   "SELECT d.store_id, jsonb_agg(d.document ORDER BY d.turn) "
+			   "FROM (SELECT o.store_id, jsonb_build_object('order_sn', o.order_sn, 'status', o.status, "
+			   "    'create_time', o.create_time, 'update_time', o.update_time, 'fetched_at', o.fetched_at, "
+			   "    'lines', x.lines) AS document, row_number() OVER every AS turn, "
+			   "    row_number() OVER every - row_number() OVER own AS run "
+			   "  FROM storesync.sales_order o CROSS JOIN LATERAL "
+			   "    (SELECT jsonb_agg(jsonb_build_object('line_id', l.line_id, 'item_id', l.item_id, "
+			   "       'model_id', l.model_id, 'sku', l.sku_code, 'qty', l.qty, 'cancelled_qty', l.cancelled_qty, "
+			   "       'returned_qty', l.returned_qty, 'status', l.status) ORDER BY l.line_id COLLATE \"C\") AS lines, "
+			   "       coalesce(bool_and(l.status = 'unpaid') FILTER (WHERE l.state IN ('parked', 'short')), true) AS unpaid "
 			   "     FROM storesync.sales_order_line l "
-			   "     WHERE l.order_id = o.order_id AND l.recorded_at = o.recorded_at)) "
-			   "  ORDER BY o.order_sn COLLATE \"C\") "
-			   "FROM storesync.sales_order o WHERE o.order_id = ANY ($1) GROUP BY o.store_id ORDER BY o.store_id",
+			   "     WHERE l.order_id = o.order_id AND l.recorded_at = o.recorded_at) x "
+			   "  WHERE o.order_id = ANY ($1) "
+			   "  WINDOW every AS (ORDER BY x.unpaid, o.create_time, o.order_id), "
+			   "    own AS (PARTITION BY o.store_id ORDER BY x.unpaid, o.create_time, o.order_id)) d "
+			   "GROUP BY d.store_id, d.run ORDER BY min(d.turn)",
 			   SPI_OK_SELECT, 1, types, values, NULL, 0);
 	n = (int) SPI_processed;
 	stores = palloc(sizeof(Datum) * Max(n, 1));
@@ -105,12 +120,16 @@ order_again(int norders, const int64 *order_ids)
 
 /* ---------------------------------------------------------------- parked lines */
 
-/* What all look-ups of parked lines end with: $1 is how many, $2 the oldest order that is still booked. */
+/*
+ * What all look-ups of parked lines have in common: the first to be served
+ * come first. $1 is how many, $2 the oldest order that is still booked.
+ */
 #define PARKED_SELECT \
 	"SELECT l.order_id FROM storesync.sales_order_line l " \
 	"JOIN storesync.sales_order o ON o.order_id = l.order_id AND o.recorded_at = l.recorded_at "
 #define PARKED_LIMIT \
-	"AND l.state = 'parked' AND o.create_time > $2 ORDER BY l.order_id LIMIT $1"
+	"AND l.state = 'parked' AND o.create_time > $2 " \
+	"ORDER BY l.status = 'unpaid', l.ordered_at, l.order_id LIMIT $1"
 
 static int64
 count_parked(int norders, const int64 *order_ids)

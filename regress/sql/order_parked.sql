@@ -63,6 +63,35 @@ SELECT storesync.take_up_parked(100);
 SELECT storesync.take_up_parked();
 SELECT storesync.take_up_parked();
 SELECT state, count(*), sum(res) AS res, sum(short) AS short FROM pg_temp.line WHERE sn LIKE 'M%' GROUP BY 1 ORDER BY 1;
+-- the last unit goes to the oldest paid order, whatever its number and its store: an unpaid one and a younger one wait
+SELECT count(storesync.add_sku(c)), sum((storesync.receive(c, 2, storesync.new_key())).on_hand) FROM unnest(ARRAY['PAN', 'MUG', 'JAR']) c;
+CREATE FUNCTION pg_temp.put_made(store int, sn text, status text, made int, lines text) RETURNS text
+	LANGUAGE SQL AS $$ SELECT r.outcome FROM clock, storesync.ingest_order(store, jsonb_build_object(
+		'order_sn', sn, 'status', status, 'create_time', extract(epoch FROM at)::bigint + made * 60,
+		'fetched_at', extract(epoch FROM at)::bigint + 6000, 'lines', lines::jsonb)) r $$;
+SELECT pg_temp.put_made(:one, 'P1', 'ready_to_ship', 9, '[{"line_id":"1","item_id":"500","qty":2}]'),
+	pg_temp.put_made(:one, 'P2', 'ready_to_ship', 8, '[{"line_id":"1","item_id":"500","qty":2}]'),
+	pg_temp.put_made(:two, 'P3', 'ready_to_ship', 7, '[{"line_id":"1","item_id":"500","qty":2}]'),
+	pg_temp.put_made(:one, 'P4', 'unpaid', 1, '[{"line_id":"1","item_id":"500","qty":2}]');
+-- one line that is paid is enough
+SELECT pg_temp.put_made(:two, 'P5', 'unpaid', 6, '[{"line_id":"1","item_id":"501","qty":1},{"line_id":"2","item_id":"501","qty":1,"status":"ready_to_ship"}]'),
+	pg_temp.put_made(:one, 'P6', 'unpaid', 2, '[{"line_id":"1","item_id":"501","qty":2}]'),
+	pg_temp.put_made(:one, 'P7', 'ready_to_ship', 7, '[{"line_id":"1","item_id":"501","qty":2}]');
+SELECT count(storesync.add_listing(s, k, i)) FROM unnest(ARRAY[:one, :two]) s, (VALUES ('MUG', 'x500'), ('JAR', 'x501')) v (k, i);
+UPDATE storesync.listing SET item_id = substr(item_id, 2) WHERE item_id LIKE 'x%';
+SELECT sn, id, state, res, short FROM pg_temp.line WHERE sn LIKE 'P%' ORDER BY sn, id;
+-- asked for one, the oldest paid one is taken up
+SELECT pg_temp.put_made(:one, 'Q1', 'unpaid', 1, '[{"line_id":"1","item_id":"502","qty":1}]'),
+	pg_temp.put_made(:one, 'Q2', 'ready_to_ship', 9, '[{"line_id":"1","item_id":"502","qty":1}]'),
+	pg_temp.put_made(:two, 'Q3', 'ready_to_ship', 7, '[{"line_id":"1","item_id":"502","qty":1}]');
+ALTER TABLE storesync.listing DISABLE TRIGGER listing_mapped;
+SELECT count(storesync.add_listing(s, 'PAN', 'x502')) FROM unnest(ARRAY[:one, :two]) s;
+UPDATE storesync.listing SET item_id = '502' WHERE item_id = 'x502';
+ALTER TABLE storesync.listing ENABLE TRIGGER listing_mapped;
+SELECT storesync.take_up_parked(1);
+SELECT sn, state, res FROM pg_temp.line WHERE sn LIKE 'Q%' ORDER BY sn;
+SELECT storesync.take_up_parked();
+SELECT sn, state, res, short FROM pg_temp.line WHERE sn LIKE 'Q%' ORDER BY sn;
 -- orders of too long ago are left alone
 SELECT pg_temp.put(:two, 'O', 'ready_to_ship', 1, '[{"line_id":"1","item_id":"400","qty":1}]');
 UPDATE storesync.sales_order SET create_time = create_time - interval '731 days' WHERE order_sn = 'O';

@@ -60,14 +60,25 @@ sub add_listing
 	return;
 }
 
+# by_turn ORDERS: who is served first: those of which a waiting line is paid, then the oldest
+sub by_turn
+{
+	my %unpaid = map {
+		$_->{sn} => !grep { $_->{status} ne 'unpaid' } grep { line_state($_) =~ /^(parked|short)$/ } values %{ $_->{line} }
+	} @_;
+
+	return sort {
+		$unpaid{ $a->{sn} } <=> $unpaid{ $b->{sn} } || $a->{created} <=> $b->{created} || $a->{number} <=> $b->{number}
+	} @_;
+}
+
 # take_up WHICH: orders with such lines parked are booked by their newest document as the books have it
 sub take_up
 {
 	my ($m, $which) = @_;
 
-	foreach my $sn (sort keys %{ $m->{order} })
+	foreach my $order (by_turn(values %{ $m->{order} }))
 	{
-		my $order = $m->{order}{$sn};
 		my @lines = map { $order->{line}{$_} } sort keys %{ $order->{line} };
 
 		next if !grep { line_state($_) eq 'parked' && $which->($_) } @lines;
