@@ -193,7 +193,6 @@ lint: all
 bench: STAGED = bench
 bench: installed
 	@$(CLUSTER) stop
-	@$(CLUSTER) start
 	$(stage)
 	@$(CLUSTER) run check/bench/bench/orders $(BENCH)
 
@@ -220,7 +219,7 @@ help:
 #:  make fuzz          libFuzzer targets, FUZZ_SECONDS each (10)
 #:  make lint          compilers' warnings as errors, clang-tidy, cppcheck, SQL rules
 #:  make test          all of these, counted; installs first
-#:  make bench         storesync beside its peers and the floor, BENCH="--rounds 3" to shorten
+#:  make bench         storesync beside its peers and the floors, BENCH="--mode hot --rounds 3" to shorten
 #:  make bench-codec   what a call costs in the codec, beside the libraries below it
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left
