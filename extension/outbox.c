@@ -67,16 +67,17 @@ outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versio
 	rows_insert(&table, set);
 }
 
-/* parse_kind turns the text of an outbox_kind into OutboxKind. */
+/* parse_kind turns the text of an outbox_kind into OutboxKind; tasks are enqueued, not added. */
 static OutboxKind
 parse_kind(const char *name)
 {
-	for (int i = 0; i < KINDS; i++)
+	for (int i = 0; i < OUTBOX_TASK; i++)
 		if (strcmp(name, kind_names[i]) == 0)
 			return (OutboxKind) i;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown kind of outbox row: \"%s\"", name)));
+			 errmsg("unknown kind of outbox row: \"%s\"", name),
+			 errhint("Kinds are stock, listing, store, platform and order; tasks are made by enqueue().")));
 }
 
 /* outbox_add(kind text, subjects bigint[]): rows without a version, for triggers and functions in SQL. */

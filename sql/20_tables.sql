@@ -23,7 +23,7 @@ INSERT INTO storesync.partitioned VALUES
 		'(sku_id, ordered_at) WHERE short > 0',
 		'(store_id, item_id, model_id) WHERE state = ''parked''']),
 	('order_history', 'month', 'recorded_at', ARRAY['(order_id)']),
-	('outbox', 'day', 'at', ARRAY['(xid)']),
+	('outbox', 'day', 'at', ARRAY['(xid)', '(subject) WHERE kind = ''task''']),
 	('task_event', 'day', 'at', ARRAY['(task_id)']),
 	('push', 'day', 'at', ARRAY['(listing_id, at)']),
 	('call_log', 'day', 'at', ARRAY[]::text[]);
@@ -226,7 +226,7 @@ CREATE TABLE storesync.idempotency (
 	insufficient boolean NOT NULL
 ) PARTITION BY RANGE (key);
 COMMENT ON TABLE storesync.idempotency IS
-'Keys that callers used, a hash of the request each one stood for and the answer it got. One key, one effect.';
+'Keys that callers used, a hash of the request each one stood for and the answer it got. One key, one effect. Of enqueue(): version 0, and in available the task''s id.';
 
 -- ---------------------------------------------------------------- orders
 
@@ -310,7 +310,9 @@ CREATE TABLE storesync.outbox (
 	version bigint,
 	incarnation int NOT NULL DEFAULT storesync.current_incarnation(),
 	kind storesync.outbox_kind NOT NULL,
-	payload jsonb
+	payload jsonb,
+	-- who adds rows by himself cannot set id: tasks are made by enqueue() alone, which checks them
+	CHECK (kind <> 'task' OR (subject = id AND payload IS NOT NULL))
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE storesync.outbox IS
 'Insert-only: something changed, committed with the change. A stock row says which SKU and its version, never a quantity: that is computed when the call is built. Consumers read it by transaction snapshots (docs/outbox.md).';
@@ -329,10 +331,11 @@ CREATE TABLE storesync.task_event (
 	at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	state text NOT NULL CHECK (state IN ('sent', 'waiting', 'done', 'dead', 'discarded')),
 	class storesync.outcome_class,
+	attempts int NOT NULL DEFAULT 0,
 	next_at timestamptz,
 	detail text
 ) PARTITION BY RANGE (at);
-COMMENT ON TABLE storesync.task_event IS 'Append-only life of a task: an outbox row of kind task is open until a done, dead or discarded event.';
+COMMENT ON TABLE storesync.task_event IS 'Append-only life of a task: an outbox row of kind task is open until a done, dead or discarded event. attempts: tries so far; next_at: when a waiting task is due.';
 
 -- ---------------------------------------------------------------- dispatch
 
@@ -397,6 +400,7 @@ CREATE TABLE storesync.compensation (
 	class storesync.outcome_class NOT NULL,
 	version bigint,
 	reason text,
+	payload jsonb,
 	story jsonb NOT NULL DEFAULT '[]',
 	settled_at timestamptz,
 	settled_by text,
@@ -404,7 +408,7 @@ CREATE TABLE storesync.compensation (
 );
 CREATE INDEX ON storesync.compensation (listing_id, version);
 COMMENT ON TABLE storesync.compensation IS
-'Work that was refused for good or ran out of attempts, with its whole story. Stays until it is settled: requeued, discarded, or overtaken by a newer version.';
+'Work that was refused for good or ran out of attempts, with its whole story; task_id and payload: of a task, for which call is the kind. Stays until it is settled: requeued, discarded, or overtaken by a newer version.';
 
 CREATE SEQUENCE storesync.certificate_id_seq;
 CREATE TABLE storesync.certificate (

@@ -11,7 +11,7 @@ CREATE TRIGGER wake AFTER INSERT ON storesync.outbox
 CREATE FUNCTION storesync.outbox_add(kind text, subjects bigint[]) RETURNS void
 	AS 'MODULE_PATHNAME', 'outbox_add' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION storesync.outbox_add(text, bigint[]) IS
-'Appends one outbox row per subject: kind stock, listing, store, platform, order or task; the rows carry no version. For storesync''s own triggers and functions. Errors: 22023 unknown kind, 22004 null subject.';
+'Appends one outbox row per subject: kind stock, listing, store, platform or order; the rows carry no version. For storesync''s own triggers and functions. Errors: 22023 unknown kind, 22004 null subject.';
 
 CREATE FUNCTION storesync.consumer_register(name text) RETURNS boolean
 	LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp

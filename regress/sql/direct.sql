@@ -115,7 +115,7 @@ ROLLBACK;
 -- one that is partitioned again
 BEGIN;
 SELECT pg_temp.run(format('ALTER TABLE storesync.outbox DETACH PARTITION %s', pg_temp.current('storesync.outbox')));
-CREATE TABLE storesync.divided (LIKE storesync.outbox) PARTITION BY LIST (kind);
+CREATE TABLE storesync.divided (LIKE storesync.outbox INCLUDING CONSTRAINTS) PARTITION BY LIST (kind);
 CREATE TABLE storesync.divided_stock PARTITION OF storesync.divided FOR VALUES IN ('stock');
 SELECT pg_temp.run(format('ALTER TABLE storesync.outbox ATTACH PARTITION storesync.divided FOR VALUES FROM (%L) TO (%L)',
 	date_trunc('day', now(), 'UTC'), date_trunc('day', now(), 'UTC') + interval '1 day'));
