@@ -82,8 +82,9 @@ by_listing_and_age(const void *a, const void *b)
 }
 
 /*
- * gather_changed returns the listings that draw on the SKUs and the listings
- * themselves, each once with its oldest change, ordered by id.
+ * gather_changed returns the listings that draw on the SKUs, by themselves or
+ * through a bundle, and the listings themselves, each once with its oldest
+ * change, ordered by id.
  */
 static Changed *
 gather_changed(SsSet *skus, SsSet *listings, int *n)
@@ -98,7 +99,10 @@ gather_changed(SsSet *skus, SsSet *listings, int *n)
 	{
 		set_execute(&plan,
 					"SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
-					"JOIN storesync.listing l ON l.sku_id = x.sku_id",
+					"JOIN storesync.listing l ON l.sku_id = x.sku_id "
+					"UNION ALL SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
+					"JOIN storesync.component c ON c.sku_id = x.sku_id AND c.qty > 0 "
+					"JOIN storesync.listing l ON l.sku_id = c.bundle_id",
 					SPI_OK_SELECT, skus);
 		expanded = SPI_processed;
 	}

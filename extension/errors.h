@@ -31,6 +31,11 @@
 /* an append-only table was to be changed */
 #define SS_ERR_APPEND_ONLY			MAKE_SQLSTATE('S','S','2','0','3')
 
+/* a bundle was to be moved: its stock is that of its components */
+#define SS_ERR_BUNDLE				MAKE_SQLSTATE('S','S','2','0','4')
+/* a SKU cannot be a bundle of these components */
+#define SS_ERR_BAD_BUNDLE			MAKE_SQLSTATE('S','S','2','0','5')
+
 /* the documents are no JSON array, or too many or too large */
 #define SS_ERR_BAD_DOCUMENT			MAKE_SQLSTATE('S','S','3','0','1')
 /* a task's kind or payload is not known */

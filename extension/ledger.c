@@ -149,23 +149,56 @@ read_request(FunctionCallInfo fcinfo, Movement *m)
 	m->fingerprint = request_fingerprint(m, expires);
 }
 
-/* find_id looks up a row's id by its code; 0: there is none. False: a statement has to. */
+/* What a code stands for; 0: nothing. */
+typedef struct Resolved
+{
+	int64		sku_id;
+	bool		bundle;
+	int32		location_id;
+} Resolved;
+
+/* find_code positions a look-up on the row with a code; false in *found: there is none. False: a statement has to. */
 static bool
-find_id(RowsLookup *lookup, text *code, Datum *id)
+find_code(RowsScan *scan, RowsLookup *lookup, text *code, bool *found)
 {
 	Datum		key = PointerGetDatum(code);
+
+	if (!rows_open(scan, lookup, false))
+		return false;
+	*found = rows_find(scan, 1, &key);
+	return true;
+}
+
+static bool
+resolve_directly(text *sku, text *location, Resolved *r)
+{
+	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id, bundle"};
+	static RowsLookup location_rows = {.name = {"location"}, .nkeys = 1, .keys = {"code"}, .columns = "location_id"};
 	RowsScan	scan;
+	bool		found;
 	bool		isnull;
 
-	if (!rows_open(&scan, lookup, false))
+	memset(r, 0, sizeof(Resolved));
+	if (!find_code(&scan, &sku_rows, sku, &found))
 		return false;
-	*id = rows_find(&scan, 1, &key) ? rows_get(&scan, 0, &isnull) : (Datum) 0;
+	if (found)
+	{
+		r->sku_id = DatumGetInt64(rows_get(&scan, 0, &isnull));
+		r->bundle = DatumGetBool(rows_get(&scan, 1, &isnull));
+	}
+	rows_close(&scan);
+	if (location == NULL)
+		return true;
+	if (!find_code(&scan, &location_rows, location, &found))
+		return false;
+	if (found)
+		r->location_id = DatumGetInt32(rows_get(&scan, 0, &isnull));
 	rows_close(&scan);
 	return true;
 }
 
 static void
-resolve_by_statement(text *sku, text *location, Datum *sku_id, Datum *location_id)
+resolve_by_statement(text *sku, text *location, Resolved *r)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TEXTOID, TEXTOID};
@@ -173,34 +206,45 @@ resolve_by_statement(text *sku, text *location, Datum *sku_id, Datum *location_i
 	bool		isnull;
 
 	ss_execute(&plan,
-			   "SELECT coalesce((SELECT s.sku_id FROM storesync.sku s WHERE s.code = $1), 0), "
-			   "       coalesce((SELECT l.location_id FROM storesync.location l WHERE l.code = $2), 0)",
-			   SPI_OK_SELECT, 2, types, values, NULL, 0);
-	*sku_id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	*location_id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+			   "SELECT coalesce(s.sku_id, 0), coalesce(s.bundle, false), coalesce(l.location_id, 0) "
+			   "FROM (VALUES (1)) v LEFT JOIN storesync.sku s ON s.code = $1 "
+			   "LEFT JOIN storesync.location l ON l.code = $2",
+			   SPI_OK_SELECT, 2, types, values, location == NULL ? " n" : NULL, 0);
+	r->sku_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	r->bundle = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	r->location_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
 	SPI_freetuptable(SPI_tuptable);
+}
+
+/* resolve finds a SKU and a location (NULL: not asked for) by their codes, or raises an error. */
+static void
+resolve(text *sku, text *location, Resolved *r)
+{
+	if (!resolve_directly(sku, location, r))
+		resolve_by_statement(sku, location, r);
+	if (r->sku_id == 0)
+		ereport(ERROR,
+				(errcode(SS_ERR_UNKNOWN_SKU),
+				 errmsg("SKU \"%s\" does not exist", text_to_cstring(sku))));
+	if (location != NULL && r->location_id == 0)
+		ereport(ERROR,
+				(errcode(SS_ERR_UNKNOWN_LOCATION),
+				 errmsg("location \"%s\" does not exist", text_to_cstring(location))));
 }
 
 void
 ledger_resolve(text *sku, text *location, int64 *sku_id, int32 *location_id)
 {
-	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id"};
-	static RowsLookup location_rows = {.name = {"location"}, .nkeys = 1, .keys = {"code"}, .columns = "location_id"};
-	Datum		sku_datum;
-	Datum		location_datum;
+	Resolved	r;
 
-	if (!find_id(&sku_rows, sku, &sku_datum) || !find_id(&location_rows, location, &location_datum))
-		resolve_by_statement(sku, location, &sku_datum, &location_datum);
-	*sku_id = DatumGetInt64(sku_datum);
-	*location_id = DatumGetInt32(location_datum);
-	if (*sku_id == 0)
+	resolve(sku, location, &r);
+	if (r.bundle)
 		ereport(ERROR,
-				(errcode(SS_ERR_UNKNOWN_SKU),
-				 errmsg("SKU \"%s\" does not exist", text_to_cstring(sku))));
-	if (*location_id == 0)
-		ereport(ERROR,
-				(errcode(SS_ERR_UNKNOWN_LOCATION),
-				 errmsg("location \"%s\" does not exist", text_to_cstring(location))));
+				(errcode(SS_ERR_BUNDLE),
+				 errmsg("SKU \"%s\" is a bundle", text_to_cstring(sku)),
+				 errdetail("A bundle has no stock of its own; what moves is the stock of its components.")));
+	*sku_id = r.sku_id;
+	*location_id = r.location_id;
 }
 
 /* deltas says what a movement of qty does to on hand and to reserved. */
@@ -358,56 +402,62 @@ ledger_restock(PG_FUNCTION_ARGS)
 
 /* read_units runs a statement that answers with one bigint. */
 static int64
-read_units(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, Datum *values)
+read_units(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, Datum *values, const char *nulls)
 {
 	bool		isnull;
 	int64		units;
 
-	ss_execute(plan, sql, SPI_OK_SELECT, nargs, types, values, NULL, 1);
+	ss_execute(plan, sql, SPI_OK_SELECT, nargs, types, values, nulls, 1);
 	units = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
 	return units;
 }
 
-static int64
-available_everywhere(text *sku)
-{
-	static SPIPlanPtr sku_plan = NULL;
-	static SPIPlanPtr sum_plan = NULL;
-	const Oid	text_type[] = {TEXTOID};
-	const Oid	id_type[] = {INT8OID};
-	Datum		value = PointerGetDatum(sku);
+/* Units of each component of bundle $1, at location $2 or (NULL) at all that sell. */
+#define COMPONENTS_AVAILABLE \
+	"SELECT m.allow_backorder, floor((SELECT coalesce(sum(t.on_hand - t.reserved), 0) FROM storesync.stock t " \
+	"    JOIN storesync.location p ON p.location_id = t.location_id " \
+	"    WHERE t.sku_id = c.sku_id AND CASE WHEN $2 IS NULL THEN p.sellable ELSE p.location_id = $2 END) / c.qty) AS units " \
+	"FROM storesync.component c JOIN storesync.sku m ON m.sku_id = c.sku_id WHERE c.bundle_id = $1 AND c.qty > 0"
 
-	ss_execute(&sku_plan, "SELECT s.sku_id FROM storesync.sku s WHERE s.code = $1",
-			   SPI_OK_SELECT, 1, text_type, &value, NULL, 1);
-	if (SPI_processed == 0)
-		ereport(ERROR,
-				(errcode(SS_ERR_UNKNOWN_SKU),
-				 errmsg("SKU \"%s\" does not exist", text_to_cstring(sku))));
-	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &(bool) {false});
-	return read_units(&sum_plan,
-					  "SELECT coalesce(sum(t.on_hand - t.reserved), 0)::bigint FROM storesync.stock t "
-					  "JOIN storesync.location c ON c.location_id = t.location_id "
-					  "WHERE t.sku_id = $1 AND c.sellable",
-					  1, id_type, &value);
-}
-
+/* available_bundles: components on backorder do not limit, unless all are. */
 static int64
-available_at(text *sku, text *location)
+available_bundles(int64 bundle_id, int32 location_id, const char *nulls)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID, INT4OID};
-	int64		sku_id;
-	int32		location_id;
+	Datum		values[] = {Int64GetDatum(bundle_id), Int32GetDatum(location_id)};
+
+	return read_units(&plan,
+					  "SELECT coalesce(min(x.units) FILTER (WHERE NOT x.allow_backorder), min(x.units), 0)::bigint "
+					  "FROM (" COMPONENTS_AVAILABLE ") x",
+					  2, types, values, nulls);
+}
+
+static int64
+available_units(text *sku, text *location)
+{
+	static SPIPlanPtr everywhere_plan = NULL;
+	static SPIPlanPtr place_plan = NULL;
+	const Oid	types[] = {INT8OID, INT4OID};
+	Resolved	r;
 	Datum		values[2];
 
-	ledger_resolve(sku, location, &sku_id, &location_id);
-	values[0] = Int64GetDatum(sku_id);
-	values[1] = Int32GetDatum(location_id);
-	return read_units(&plan,
+	resolve(sku, location, &r);
+	values[0] = Int64GetDatum(r.sku_id);
+	values[1] = Int32GetDatum(r.location_id);
+	if (r.bundle)
+		return available_bundles(r.sku_id, r.location_id, location == NULL ? " n" : NULL);
+	if (location != NULL)
+		return read_units(&place_plan,
+						  "SELECT coalesce(sum(t.on_hand - t.reserved), 0)::bigint FROM storesync.stock t "
+						  "WHERE t.sku_id = $1 AND t.location_id = $2",
+						  2, types, values, NULL);
+	return read_units(&everywhere_plan,
 					  "SELECT coalesce(sum(t.on_hand - t.reserved), 0)::bigint FROM storesync.stock t "
-					  "WHERE t.sku_id = $1 AND t.location_id = $2",
-					  2, types, values);
+					  "JOIN storesync.location c ON c.location_id = t.location_id "
+					  "WHERE t.sku_id = $1 AND c.sellable",
+					  1, types, values, NULL);
 }
 
 /* available(sku, location): units that may still be reserved, at one place or at all that sell. */
@@ -420,10 +470,7 @@ ledger_available(PG_FUNCTION_ARGS)
 	ledger_check_not_null(fcinfo, 0, "SKU");
 	ss_enter(&session, "storesync.available()", false);
 	ss_plan_by_index();
-	if (PG_ARGISNULL(1))
-		units = available_everywhere(PG_GETARG_TEXT_PP(0));
-	else
-		units = available_at(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1));
+	units = available_units(PG_GETARG_TEXT_PP(0), PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
 	ss_leave(&session);
 	PG_RETURN_INT64(units);
 }
@@ -439,7 +486,7 @@ ledger_on_hand_at(int64 sku_id, int32 location_id, TimestampTz at)
 					  "SELECT coalesce((SELECT l.on_hand FROM storesync.ledger l "
 					  "WHERE l.sku_id = $1 AND l.location_id = $2 AND l.recorded_at <= $3 "
 					  "ORDER BY l.version DESC LIMIT 1), 0)",
-					  3, types, values);
+					  3, types, values, NULL);
 }
 
 /* balance_at(sku, at, location): units on hand after the last movement recorded up to a moment. */

@@ -10,7 +10,7 @@
 #include "answer.h"
 #include "stock.h"
 
-/* Ids of a SKU and a location by their codes. Raises SS_ERR_UNKNOWN_SKU, SS_ERR_UNKNOWN_LOCATION. SPI connected. */
+/* Ids of a SKU with stock of its own and a location. Raises SS_ERR_UNKNOWN_SKU, _UNKNOWN_LOCATION, _BUNDLE. SPI connected. */
 extern void ledger_resolve(text *sku, text *location, int64 *sku_id, int32 *location_id);
 
 /* Raises 22004 when an argument is null; `what` names it. */

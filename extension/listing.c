@@ -156,7 +156,7 @@ differs_beside(TriggerData *trigger, int besides)
 	return false;
 }
 
-/* drawn_versions returns the sum of the versions of a SKU's stock. */
+/* drawn_versions returns the sum of the versions of all stock that a SKU's listings draw on. */
 static int64
 drawn_versions(int64 sku_id)
 {
@@ -168,7 +168,7 @@ drawn_versions(int64 sku_id)
 	int64		sum;
 
 	ss_enter(&session, "listing_revise()", true);
-	ss_execute(&plan, "SELECT coalesce(sum(version), 0)::bigint FROM storesync.stock WHERE sku_id = $1",
+	ss_execute(&plan, "SELECT storesync.drawn_versions($1)",
 			   SPI_OK_SELECT, 1, types, values, NULL, 1);
 	sum = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	ss_leave(&session);
@@ -306,9 +306,11 @@ sku_changed(PG_FUNCTION_ARGS)
 	static SPIPlanPtr subjects = NULL;
 
 	return tell_changes(fcinfo, OUTBOX_STOCK, &revise,
-						"UPDATE storesync.listing l SET revision = l.revision + 1 "
-						"FROM after a JOIN before b USING (sku_id) WHERE l.sku_id = a.sku_id "
-						"AND (a.safety_stock, a.allow_backorder) IS DISTINCT FROM (b.safety_stock, b.allow_backorder)",
+						"UPDATE storesync.listing l SET revision = l.revision + 1 WHERE l.sku_id IN ("
+						"SELECT unnest(a.sku_id || ARRAY(SELECT c.bundle_id FROM storesync.component c "
+						"                                WHERE c.sku_id = a.sku_id AND c.qty > 0)) "
+						"FROM after a JOIN before b USING (sku_id) "
+						"WHERE (a.safety_stock, a.allow_backorder) IS DISTINCT FROM (b.safety_stock, b.allow_backorder))",
 						&subjects,
 						"SELECT a.sku_id, 0::bigint FROM after a JOIN before b USING (sku_id) "
 						"WHERE (a.safety_stock, a.allow_backorder) IS DISTINCT FROM (b.safety_stock, b.allow_backorder) "
@@ -323,7 +325,9 @@ location_changed(PG_FUNCTION_ARGS)
 
 	return tell_changes(fcinfo, OUTBOX_PLATFORM, &revise,
 						"UPDATE storesync.listing l SET revision = l.revision + 1 "
-						"WHERE l.sku_id IN (SELECT k.sku_id FROM storesync.stock_lock k "
+						"WHERE l.sku_id IN (SELECT unnest(k.sku_id || ARRAY(SELECT c.bundle_id "
+						"  FROM storesync.component c WHERE c.sku_id = k.sku_id AND c.qty > 0)) "
+						"FROM storesync.stock_lock k "
 						"JOIN after a USING (location_id) JOIN before b USING (location_id) "
 						"WHERE a.sellable <> b.sellable)",
 						&subjects,

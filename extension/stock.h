@@ -37,6 +37,7 @@ typedef struct StockPlace
 	bool		sellable;
 	bool		preferred;		/* 'main': takes what no place covers */
 	bool		allow_backorder;
+	bool		bundle;			/* the SKU is one by now, and may not be moved */
 	bool		moved;			/* has ledger rows of this call */
 	bool		freed;			/* more became available in this call: short lines may be filled */
 	int64		on_hand;
@@ -84,7 +85,10 @@ extern void stock_prepare(void);
  */
 extern void stock_make_places(int64 sku_id, int n, const int32 *location_ids);
 
-/* Lock one place, made when missing, and read its balance. Raises 40001 as the isolation level demands. */
+/*
+ * Lock one place, made when missing, and read its balance. Raises 40001 as
+ * the isolation level demands, SS_ERR_BUNDLE when the SKU has become a bundle.
+ */
 extern void stock_lock_place(int64 sku_id, int32 location_id, StockPlace *place);
 
 /*

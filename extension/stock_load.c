@@ -32,7 +32,7 @@ static RowsLookup ledger_rows = {
  */
 static const char *const load_sql =
 "SELECT u.ord, s.allow_backorder, c.sellable, c.priority, c.code = 'main', "
-"       g.on_hand, g.reserved, g.version, g.recorded_at "
+"       g.on_hand, g.reserved, g.version, g.recorded_at, s.bundle "
 "FROM unnest($1, $2) WITH ORDINALITY AS u (sku_id, location_id, ord) "
 "JOIN storesync.sku s ON s.sku_id = u.sku_id "
 "JOIN storesync.location c ON c.location_id = u.location_id "
@@ -64,6 +64,7 @@ read_place(HeapTuple tuple, StockPlace *place)
 	place->reserved = column_int64(tuple, 7, 0);
 	place->version = column_int64(tuple, 8, 0);
 	place->recorded_at = column_int64(tuple, 9, DT_NOBEGIN);
+	place->bundle = DatumGetBool(SPI_getbinval(tuple, desc, 10, &isnull));
 }
 
 static void
@@ -139,7 +140,7 @@ static bool
 load_skus(int n, StockPlace *places)
 {
 	static RowsLookup lookup = {
-		.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "allow_backorder"
+		.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "allow_backorder, bundle"
 	};
 	RowsScan	scan;
 	bool		isnull;
@@ -151,9 +152,15 @@ load_skus(int n, StockPlace *places)
 		Datum		key = Int64GetDatum(places[i].sku_id);
 
 		if (i > 0 && places[i].sku_id == places[i - 1].sku_id)
+		{
 			places[i].allow_backorder = places[i - 1].allow_backorder;
+			places[i].bundle = places[i - 1].bundle;
+		}
 		else if (rows_find(&scan, 1, &key))
+		{
 			places[i].allow_backorder = DatumGetBool(rows_get(&scan, 0, &isnull));
+			places[i].bundle = DatumGetBool(rows_get(&scan, 1, &isnull));
+		}
 		else
 			elog(ERROR, "SKU %lld of a place does not exist", (long long) places[i].sku_id);
 	}

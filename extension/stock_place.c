@@ -65,6 +65,10 @@ stock_lock_place(int64 sku_id, int32 location_id, StockPlace *place)
 	place->sku_id = sku_id;
 	place->location_id = location_id;
 	stock_load(1, place, NULL);
+	if (place->bundle)
+		ereport(ERROR,
+				(errcode(SS_ERR_BUNDLE),
+				 errmsg("SKU %lld has become a bundle", (long long) sku_id)));
 }
 
 /* A growing list of places with their lock rows. */

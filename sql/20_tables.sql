@@ -100,6 +100,14 @@ CREATE TABLE storesync.location (
 COMMENT ON TABLE storesync.location IS
 'A place that holds stock; only sellable ones count in available, listings and order lines. The place ''main'' is made with the first SKU.';
 
+CREATE TABLE storesync.store_location (
+	store_id int NOT NULL,
+	location_id int NOT NULL,
+	PRIMARY KEY (store_id, location_id)
+);
+COMMENT ON TABLE storesync.store_location IS
+'The places that a store sells from, those of them that are sellable; a store without rows sells from all that are. Written by set_store_locations().';
+
 CREATE SEQUENCE storesync.sku_id_seq;
 CREATE TABLE storesync.sku (
 	sku_id bigint PRIMARY KEY DEFAULT nextval('storesync.sku_id_seq'),
@@ -107,10 +115,22 @@ CREATE TABLE storesync.sku (
 	name text,
 	safety_stock bigint NOT NULL DEFAULT 0 CHECK (safety_stock >= 0),
 	allow_backorder boolean NOT NULL DEFAULT false,
-	created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+	bundle boolean NOT NULL DEFAULT false,
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	CHECK (NOT (bundle AND allow_backorder))
 );
 COMMENT ON TABLE storesync.sku IS
-'What is kept and sold. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero.';
+'What is kept and sold. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero. bundle: made of others, set by set_bundle(); its stock is theirs.';
+
+CREATE TABLE storesync.component (
+	bundle_id bigint NOT NULL,
+	sku_id bigint NOT NULL,
+	qty bigint NOT NULL CHECK (qty BETWEEN 0 AND 1000000),
+	PRIMARY KEY (bundle_id, sku_id),
+	UNIQUE (sku_id, bundle_id)
+);
+COMMENT ON TABLE storesync.component IS
+'What a bundle is made of: qty units of the SKU sku_id in one unit of bundle_id. qty 0: not any more; the row stays, because order lines may hold units by the composition of their day. Written by set_bundle().';
 
 CREATE SEQUENCE storesync.listing_id_seq;
 CREATE TABLE storesync.listing (

@@ -9,7 +9,7 @@ CREATE FUNCTION storesync.receive(sku text, qty bigint, key storesync.idempotenc
 	location text DEFAULT 'main', reference text DEFAULT NULL) RETURNS storesync.movement_result
 	AS 'MODULE_PATHNAME', 'ledger_receive' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.receive(text, bigint, storesync.idempotency_key, text, text) IS
-'Books qty units (1 to 10^12) of a SKU as arrived at a location; short order lines are filled from them, oldest paid order first. Answer: outcome applied or replayed, balance of the SKU there right after this movement. Errors: SS001 unknown SKU, SS003 unknown location, SS101 key used for another request, SS102 key too old, SS103 key ahead of the clock, SS201 quantity out of range, 22004 null argument, 22023 text empty or too long, 25006 read-only, 40001 under REPEATABLE READ when the stock moved since the snapshot. Example: SELECT * FROM storesync.receive(''T-SHIRT-M'', 100, storesync.derive_key(now(), ''delivery'', ''4711'', ''1''));';
+'Books qty units (1 to 10^12) of a SKU as arrived at a location; short order lines are filled from them, oldest paid order first. Answer: outcome applied or replayed, balance of the SKU there right after this movement. Errors: SS001 unknown SKU, SS204 the SKU is a bundle, SS003 unknown location, SS101 key used for another request, SS102 key too old, SS103 key ahead of the clock, SS201 quantity out of range, 22004 null argument, 22023 text empty or too long, 25006 read-only, 40001 under REPEATABLE READ when the stock moved since the snapshot. Example: SELECT * FROM storesync.receive(''T-SHIRT-M'', 100, storesync.derive_key(now(), ''delivery'', ''4711'', ''1''));';
 
 CREATE FUNCTION storesync.reserve(sku text, qty bigint, key storesync.idempotency_key,
 	location text DEFAULT 'main', reference text DEFAULT NULL, expires interval DEFAULT NULL)
@@ -52,9 +52,9 @@ COMMENT ON FUNCTION storesync.transfer(text, bigint, text, text, storesync.idemp
 CREATE FUNCTION storesync.available(sku text, location text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'ledger_available' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.available(text, text) IS
-'Units of a SKU on hand and not reserved: at one location, or at all sellable ones together when location is NULL; as committed when it is called, with what this transaction did. Below zero only for a SKU that allows backorder. Errors: SS001 unknown SKU, SS003 unknown location, 22004 NULL SKU. Example: SELECT storesync.available(''T-SHIRT-M'');';
+'Units of a SKU on hand and not reserved: at one location, or at all sellable ones together when location is NULL; as committed when it is called, with what this transaction did. Of a bundle: the whole ones that its components make. Below zero only for a SKU that allows backorder, or a bundle of such alone. Errors: SS001 unknown SKU, SS003 unknown location, 22004 NULL SKU. Example: SELECT storesync.available(''T-SHIRT-M'');';
 
 CREATE FUNCTION storesync.balance_at(sku text, at timestamptz, location text DEFAULT 'main') RETURNS bigint
 	AS 'MODULE_PATHNAME', 'ledger_balance_at' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.balance_at(text, timestamptz, text) IS
-'Units of a SKU on hand at a location after the last movement recorded up to the given moment; 0 before the first. Errors: SS001 unknown SKU, SS003 unknown location, 22004 NULL argument. Example: SELECT storesync.balance_at(''T-SHIRT-M'', now() - interval ''1 day'');';
+'Units of a SKU on hand at a location after the last movement recorded up to the given moment; 0 before the first. Errors: SS001 unknown SKU, SS204 the SKU is a bundle, SS003 unknown location, 22004 NULL argument. Example: SELECT storesync.balance_at(''T-SHIRT-M'', now() - interval ''1 day'');';

@@ -7,6 +7,18 @@ CREATE FUNCTION storesync.wanted_quantity(available bigint, safety bigint, share
 COMMENT ON FUNCTION storesync.wanted_quantity(bigint, bigint, numeric, int, bigint, bigint, bigint) IS
 'Sold units a listing should show: floor((available - safety) * share / pack) - buffer, between 0 and the smaller of cap (NULL: none) and max_quantity; available and safety in units of the SKU. Exact, rounds down only. NULL when an argument other than cap is. Error 22023 for a share outside 0..1, a pack below 1, a negative safety or buffer. Example: SELECT storesync.wanted_quantity(10, 1, 0.5, 2, 0, NULL, 1000); -- 2';
 
+CREATE FUNCTION storesync.drawn_versions(sku bigint) RETURNS bigint
+	LANGUAGE sql STABLE
+AS $$
+	SELECT coalesce(sum(x.version), 0)::bigint FROM storesync.stock x
+	WHERE x.sku_id = ANY (ARRAY(
+		SELECT $1 UNION ALL
+		SELECT c.sku_id FROM storesync.component c JOIN storesync.sku k ON k.sku_id = c.bundle_id
+		WHERE c.bundle_id = $1 AND k.bundle))
+$$;
+COMMENT ON FUNCTION storesync.drawn_versions(bigint) IS
+'The versions of all stock that a SKU''s listings draw on, summed up: what a listing''s version has beside its revision. Example: SELECT storesync.drawn_versions(1);';
+
 CREATE FUNCTION storesync.clock_doubt() RETURNS interval
 	AS 'MODULE_PATHNAME', 'clock_doubt' LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION storesync.clock_doubt() IS
@@ -17,6 +29,9 @@ CREATE FUNCTION storesync.known_listing(listing bigint) RETURNS bigint
 COMMENT ON FUNCTION storesync.known_listing(bigint) IS
 'Its argument, or error SS004 when there is no such listing. Example: SELECT storesync.known_listing(1);';
 
+-- A store without places of its own is no key of g, so that its rows serve all such stores; a bundle
+-- is looked into for bundles alone. OFFSET 0 keeps both from being computed for each use.
+--
 -- Own orders are told from our writes by two clocks. By ours: an order booked before the write was
 -- sent was placed before it, and the write has wiped it. By the platform's, which is doubted by
 -- clock_doubt and cuts to whole seconds: later than the answer, it was placed after it. Between the
@@ -42,11 +57,28 @@ JOIN storesync.platform p ON p.platform = s.platform
 JOIN storesync.sku k ON k.sku_id = l.sku_id
 CROSS JOIN (SELECT storesync.clock_doubt() + '1 second'::interval AS doubt,
 	storesync.current_incarnation() AS incarnation) d
+LEFT JOIN LATERAL (SELECT z.store_id FROM storesync.store_location z WHERE z.store_id = s.store_id LIMIT 1) z ON true
 CROSS JOIN LATERAL (
-	SELECT coalesce(sum(x.on_hand - x.reserved) FILTER (WHERE y.sellable), 0)::bigint AS available,
+	SELECT coalesce(sum(x.on_hand - x.reserved) FILTER (WHERE y.sellable AND (z.store_id IS NULL OR EXISTS (
+			SELECT FROM storesync.store_location e WHERE e.store_id = z.store_id AND e.location_id = y.location_id))), 0)::bigint AS available,
 		coalesce(sum(x.version), 0)::bigint AS versions
 	FROM storesync.stock x JOIN storesync.location y ON y.location_id = x.location_id
-	WHERE x.sku_id = l.sku_id) a
+	WHERE x.sku_id = l.sku_id) g
+CROSS JOIN LATERAL (
+	SELECT CASE WHEN NOT k.bundle THEN g.available ELSE (
+		SELECT greatest(coalesce(min(h.units) FILTER (WHERE NOT m.allow_backorder), min(h.units)), 0)::bigint
+		FROM storesync.component c
+		JOIN storesync.sku m ON m.sku_id = c.sku_id
+		CROSS JOIN LATERAL (
+			SELECT floor((coalesce(sum(x.on_hand - x.reserved), 0) - m.safety_stock) / c.qty) AS units
+			FROM storesync.stock x JOIN storesync.location y ON y.location_id = x.location_id
+			WHERE x.sku_id = c.sku_id AND y.sellable AND (z.store_id IS NULL OR EXISTS (
+				SELECT FROM storesync.store_location e WHERE e.store_id = z.store_id AND e.location_id = y.location_id))) h
+		WHERE c.bundle_id = l.sku_id AND c.qty > 0) END AS available,
+		CASE WHEN NOT k.bundle THEN g.versions ELSE (
+			SELECT coalesce(sum(x.version), 0)::bigint FROM storesync.component c JOIN storesync.stock x ON x.sku_id = c.sku_id
+			WHERE c.bundle_id = l.sku_id) END AS versions
+	OFFSET 0) a
 CROSS JOIN LATERAL (
 	SELECT CASE WHEN l.held IS NOT NULL THEN 0
 			ELSE storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer, l.cap, p.max_quantity)
@@ -143,7 +175,7 @@ COMMENT ON FUNCTION storesync.listing_changed() IS 'One outbox row of kind listi
 CREATE FUNCTION storesync.listing_renamed() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_renamed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.listing_renamed() IS 'Forgets what a listing showed when it comes to stand for another item.';
 CREATE FUNCTION storesync.sku_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'sku_changed' LANGUAGE C;
-COMMENT ON FUNCTION storesync.sku_changed() IS 'One outbox row of kind stock for each SKU whose safety_stock or allow_backorder changed.';
+COMMENT ON FUNCTION storesync.sku_changed() IS 'One outbox row of kind stock for each SKU whose safety_stock or allow_backorder changed; its bundles follow it.';
 CREATE FUNCTION storesync.location_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'location_changed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.location_changed() IS 'An outbox row of kind platform when sellable changed: every listing is computed again.';
 CREATE FUNCTION storesync.store_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'store_changed' LANGUAGE C;

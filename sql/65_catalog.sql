@@ -95,12 +95,16 @@ BEGIN
 			is_used := EXISTS (SELECT FROM storesync.store s WHERE s.platform = OLD.platform);
 		WHEN 'store' THEN
 			is_used := EXISTS (SELECT FROM storesync.listing l WHERE l.store_id = OLD.store_id)
-				OR EXISTS (SELECT FROM storesync.sales_order o WHERE o.store_id = OLD.store_id);
+				OR EXISTS (SELECT FROM storesync.sales_order o WHERE o.store_id = OLD.store_id)
+				OR EXISTS (SELECT FROM storesync.store_location z WHERE z.store_id = OLD.store_id);
 		WHEN 'sku' THEN
 			is_used := EXISTS (SELECT FROM storesync.listing l WHERE l.sku_id = OLD.sku_id)
-				OR EXISTS (SELECT FROM storesync.stock_lock k WHERE k.sku_id = OLD.sku_id);
+				OR EXISTS (SELECT FROM storesync.stock_lock k WHERE k.sku_id = OLD.sku_id)
+				OR EXISTS (SELECT FROM storesync.component c WHERE c.bundle_id = OLD.sku_id)
+				OR EXISTS (SELECT FROM storesync.component c WHERE c.sku_id = OLD.sku_id);
 		WHEN 'location' THEN
-			is_used := EXISTS (SELECT FROM storesync.stock_lock k WHERE k.location_id = OLD.location_id);
+			is_used := EXISTS (SELECT FROM storesync.stock_lock k WHERE k.location_id = OLD.location_id)
+				OR EXISTS (SELECT FROM storesync.store_location z WHERE z.location_id = OLD.location_id);
 	END CASE;
 	IF is_used THEN
 		RAISE EXCEPTION '% is still referred to', TG_TABLE_NAME USING ERRCODE = '23503',
@@ -360,6 +364,51 @@ END
 $$;
 COMMENT ON FUNCTION storesync.add_listing(int, text, text, text, int) IS
 'Says that an item (and model) of a store sells a SKU; returns the listing_id. model_id NULL, '''' and ''0'' all mean an item without models. pack: units of the SKU that one sold unit takes. Policy is on the columns of storesync.listing. Parked order lines of the item are booked. Errors: SS002 unknown store, SS001 unknown SKU, 23505 the item and model are listed already, SS201 pack below 1, 22023 empty or overlong id. Example: SELECT storesync.add_listing(1, ''TEA-100'', ''80012345'', ''9001'', pack => 2);';
+
+-- ---------------------------------------------------------------- places of a store
+
+CREATE FUNCTION storesync.set_store_locations(store int, locations text[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	unknown text;
+	old_codes text[];
+	new_codes text[];
+BEGIN
+	IF $2 IS NULL OR array_position($2, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION 'locations of a store must not be null' USING ERRCODE = '22004',
+			HINT = 'An empty array lets the store sell from every location that is sellable.';
+	END IF;
+	PERFORM FROM storesync.store s WHERE s.store_id = $1 FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'store % does not exist', coalesce($1::text, 'null') USING ERRCODE = 'SS002';
+	END IF;
+	PERFORM FROM storesync.location p WHERE p.code = ANY ($2) ORDER BY p.location_id FOR KEY SHARE;
+	SELECT u.code INTO unknown FROM unnest($2) u (code)
+	WHERE NOT EXISTS (SELECT FROM storesync.location p WHERE p.code = u.code) LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'location "%" does not exist', unknown USING ERRCODE = 'SS003';
+	END IF;
+	SELECT coalesce(array_agg(DISTINCT u.code), '{}') INTO new_codes FROM unnest($2) u (code);
+	IF cardinality(new_codes) < cardinality($2) THEN
+		RAISE EXCEPTION 'a location of store % is named twice', $1 USING ERRCODE = '22023';
+	END IF;
+	SELECT coalesce(array_agg(p.code ORDER BY p.code), '{}') INTO old_codes
+	FROM storesync.store_location z JOIN storesync.location p ON p.location_id = z.location_id WHERE z.store_id = $1;
+	IF old_codes = new_codes THEN
+		RETURN;
+	END IF;
+	DELETE FROM storesync.store_location z WHERE z.store_id = $1;
+	INSERT INTO storesync.store_location (store_id, location_id)
+	SELECT $1, p.location_id FROM storesync.location p WHERE p.code = ANY (new_codes);
+	INSERT INTO storesync.audit (action, subject, before, after)
+	VALUES ('set locations', concat('store ', $1), to_jsonb(old_codes), to_jsonb(new_codes));
+	UPDATE storesync.listing l SET revision = l.revision + 1 WHERE l.store_id = $1;
+	PERFORM storesync.outbox_add('store', ARRAY[$1::bigint]);
+END
+$$;
+COMMENT ON FUNCTION storesync.set_store_locations(int, text[]) IS
+'Says from which places a store sells: those named that are sellable, or every sellable one with an empty array. Its listings count only what lies there, and its order lines are booked only there; what they hold elsewhere they keep. Errors: SS002 unknown store, SS003 unknown location, 22023 a location named twice, 22004 null. Example: SELECT storesync.set_store_locations(1, ARRAY[''main'', ''north'']);';
 
 -- ---------------------------------------------------------------- switches
 

@@ -250,9 +250,39 @@ LANGUAGE SQL STABLE AS $$
 	FROM storesync.listing l
 	WHERE NOT EXISTS (SELECT FROM storesync.store t WHERE t.store_id = l.store_id)
 		OR NOT EXISTS (SELECT FROM storesync.sku k WHERE k.sku_id = l.sku_id)
+	UNION ALL
+	SELECT 'catalog', 'store ' || z.store_id, 'it or location ' || z.location_id || ' does not exist'
+	FROM storesync.store_location z
+	WHERE NOT EXISTS (SELECT FROM storesync.store t WHERE t.store_id = z.store_id)
+		OR NOT EXISTS (SELECT FROM storesync.location p WHERE p.location_id = z.location_id)
 $$;
 COMMENT ON FUNCTION storesync.invariant_catalog() IS
-'Stores and listings that point to nothing: what foreign keys would refuse, which a restore could not bear.';
+'Stores, listings and places of stores that point to nothing: what foreign keys would refuse, which a restore could not bear. No rows when it holds. Example: SELECT * FROM storesync.invariant_catalog();';
+
+CREATE FUNCTION storesync.invariant_bundle() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'bundle', coalesce('SKU ' || k.code, 'SKU id ' || x.sku_id), x.detail
+	FROM (
+		SELECT s.sku_id, 'it is marked as a bundle and has no components, or the other way round' AS detail
+		FROM storesync.sku s
+		WHERE s.bundle <> EXISTS (SELECT FROM storesync.component c WHERE c.bundle_id = s.sku_id AND c.qty > 0)
+		UNION ALL
+		SELECT c.bundle_id, 'component ' || c.sku_id || ' or the bundle does not exist'
+		FROM storesync.component c
+		WHERE NOT EXISTS (SELECT FROM storesync.sku s WHERE s.sku_id = c.bundle_id)
+			OR NOT EXISTS (SELECT FROM storesync.sku s WHERE s.sku_id = c.sku_id)
+		UNION ALL
+		SELECT c.bundle_id, 'its component ' || s.code || ' is a bundle'
+		FROM storesync.component c JOIN storesync.sku s ON s.sku_id = c.sku_id
+		WHERE s.bundle
+		UNION ALL
+		SELECT s.sku_id, 'it is a bundle and has stock of its own'
+		FROM storesync.sku s
+		WHERE s.bundle AND EXISTS (SELECT FROM storesync.ledger g WHERE g.sku_id = s.sku_id)) x
+	LEFT JOIN storesync.sku k ON k.sku_id = x.sku_id
+$$;
+COMMENT ON FUNCTION storesync.invariant_bundle() IS
+'A bundle has components, which exist and are no bundles, and no stock of its own. No rows when it holds. Example: SELECT * FROM storesync.invariant_bundle();';
 
 CREATE FUNCTION storesync.invariant_shown() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$
@@ -260,8 +290,12 @@ LANGUAGE SQL STABLE AS $$
 		format('version %s was acknowledged, the current one is %s', w.acked_version, l.revision + coalesce(v.versions, 0))
 	FROM storesync.listing_shown w
 	JOIN storesync.listing l ON l.listing_id = w.listing_id
-	LEFT JOIN (SELECT t.sku_id, sum(t.version)::bigint AS versions FROM storesync.stock t GROUP BY t.sku_id) v
-		ON v.sku_id = l.sku_id
+	LEFT JOIN (SELECT u.sku_id, sum(t.version)::bigint AS versions
+			FROM (SELECT k.sku_id, k.sku_id AS drawn FROM storesync.sku k
+				UNION ALL SELECT c.bundle_id, c.sku_id FROM storesync.component c
+					JOIN storesync.sku k ON k.sku_id = c.bundle_id WHERE k.bundle) u
+			JOIN storesync.stock t ON t.sku_id = u.drawn
+			GROUP BY u.sku_id) v ON v.sku_id = l.sku_id
 	WHERE w.acked_version > l.revision + coalesce(v.versions, 0)
 		AND w.acked_incarnation = (SELECT max(i.incarnation) FROM storesync.incarnation i)
 $$;
@@ -283,6 +317,7 @@ LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	UNION ALL SELECT * FROM storesync.invariant_line()
 	UNION ALL SELECT * FROM storesync.invariant_reference()
 	UNION ALL SELECT * FROM storesync.invariant_catalog()
+	UNION ALL SELECT * FROM storesync.invariant_bundle()
 	UNION ALL SELECT * FROM storesync.invariant_shown()
 	ORDER BY 1, 2, 3
 $$;

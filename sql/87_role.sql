@@ -21,7 +21,7 @@ AS $$
 	SELECT m.kind, unnest(m.names) FROM (VALUES
 		('application', ARRAY['receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer', 'receive_return',
 			'ingest_order', 'ingest_orders', 'rate_take', 'rate_hold', 'enqueue', 'current_incarnation']),
-		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_credential', 'set_app_credential',
+		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'set_credential', 'set_app_credential',
 			'missing_credentials', 'pause', 'resume', 'release_hold', 'requeue', 'discard',
 			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'check_invariants',
 			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_drop', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)
