@@ -300,7 +300,7 @@ book_line(Booking *b, OrderLine *line, const DocLine *doc_line)
 	{
 		bool		wants = want.reserved > 0 || want.shipped > 0;
 
-		line->state = wants ? LINE_PARKED : LINE_CANCELLED;
+		line->state = wants ? LINE_PARKED : order_line_state(line);
 		line->reason = wants ? unmapped_reason(line) : NULL;
 	}
 	if (line->is_new && !line->changed)

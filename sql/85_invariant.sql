@@ -194,6 +194,7 @@ LANGUAGE SQL STABLE AS $$
 			ELSE l.reserved + l.short <> w.live END AS booked,
 		l.state <> (CASE
 			WHEN l.state = 'kept' THEN 'kept'
+			WHEN l.sku_id IS NULL AND l.state = 'lapsed' AND l.status = 'unpaid' AND w.live > 0 THEN 'lapsed'
 			WHEN l.sku_id IS NULL
 				THEN CASE WHEN w.live > 0 AND (l.status <> 'cancelled' OR l.returned_qty > 0) THEN 'parked' ELSE 'cancelled' END
 			WHEN l.short > 0 THEN 'short'

@@ -92,6 +92,18 @@ SELECT storesync.take_up_parked(1);
 SELECT sn, state, res FROM pg_temp.line WHERE sn LIKE 'Q%' ORDER BY sn;
 SELECT storesync.take_up_parked();
 SELECT sn, state, res, short FROM pg_temp.line WHERE sn LIKE 'Q%' ORDER BY sn;
+-- past its store's hold an unpaid order that nobody knows the goods of wants nothing either; paid, it is parked, and taken up
+UPDATE storesync.store SET unpaid_hold = '1 hour' WHERE store_id = :one;
+SELECT pg_temp.put(:one, 'L', 'unpaid', 1, '[{"line_id":"1","item_id":"600","qty":1}]');
+SELECT state, reason FROM pg_temp.line WHERE sn = 'L';
+SELECT * FROM storesync.check_invariants();
+SELECT count(storesync.add_listing(:one, 'PAN', '600'));
+SELECT state FROM pg_temp.line WHERE sn = 'L';
+SELECT pg_temp.put(:one, 'L', 'unpaid', 2, '[{"line_id":"1","item_id":"600","qty":1}]');
+SELECT state, sku FROM pg_temp.line WHERE sn = 'L';
+SELECT pg_temp.put(:one, 'L', 'ready_to_ship', 3, '[{"line_id":"1","item_id":"600","qty":1}]');
+SELECT state, sku, short FROM pg_temp.line WHERE sn = 'L';
+UPDATE storesync.store SET unpaid_hold = NULL WHERE store_id = :one;
 -- orders of too long ago are left alone
 SELECT pg_temp.put(:two, 'O', 'ready_to_ship', 1, '[{"line_id":"1","item_id":"400","qty":1}]');
 UPDATE storesync.sales_order SET create_time = create_time - interval '731 days' WHERE order_sn = 'O';
