@@ -34,7 +34,10 @@ my @statuses = (
 my $node = Storesync->cluster('model',
 	'storesync.databases' => undef,
 	'fsync' => 'off', 'synchronous_commit' => 'off', 'autovacuum_naptime' => '5s');
-my $base = 86400 * int(time / 86400 - 10);
+my $clock = time;
+my $base = 86400 * int($clock / 86400 - 10);
+# holds that all orders are past, or none is
+my %hold = (short => 86400, long => 30 * 86400);
 $node->safe_psql('shop', <<'SQL');
 INSERT INTO storesync.location (code, sellable, priority) VALUES ('main', true, 0), ('side', true, 1), ('back', false, 2);
 CREATE FUNCTION world(w text, skus jsonb, returns text, stock_from float8) RETURNS int LANGUAGE plpgsql AS $$
@@ -51,6 +54,24 @@ CREATE FUNCTION page(w text, docs jsonb) RETURNS SETOF text LANGUAGE sql AS $$
 		SELECT string_agg(concat_ws(':', l ->> 'line_id', l ->> 'state', l ->> 'qty', l ->> 'booked'), ',' ORDER BY n)
 		FROM jsonb_array_elements(detail) WITH ORDINALITY d (l, n)), '') ELSE '' END
 	FROM storesync.ingest_orders((SELECT store_id FROM storesync.store WHERE shop_id = w), docs) $$;
+CREATE FUNCTION remap(w text, item text, sku text, pack int, new_item text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE storesync.listing l SET sku_id = (SELECT sku_id FROM storesync.sku k WHERE k.code = remap.sku), pack = remap.pack, item_id = new_item
+	WHERE l.item_id = item AND l.store_id = (SELECT store_id FROM storesync.store WHERE shop_id = w);
+	RETURN FOUND;
+END $$;
+-- expiring reservations are over, or the store's hold is another; then all that is over is given back, once
+CREATE FUNCTION pass(w text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE storesync.reservation SET expires_at = expires_at - interval '1 day' WHERE expires_at IS NOT NULL
+		AND sku_id IN (SELECT sku_id FROM storesync.sku WHERE code = ANY (ARRAY[w || '.S1', w || '.S2', w || '.S3', w || '.LATE']));
+	RETURN (storesync.release_expired() >= 0) || ' ' || storesync.release_expired();
+END $$;
+CREATE FUNCTION hold(w text, seconds int) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE storesync.store SET unpaid_hold = seconds * interval '1 second' WHERE shop_id = w;
+	RETURN (storesync.release_expired() >= 0) || ' ' || storesync.release_expired();
+END $$;
 CREATE FUNCTION state(w text) RETURNS text LANGUAGE sql AS $$
 	WITH k AS (SELECT sku_id, substr(code, length(w) + 2) AS code FROM storesync.sku
 			WHERE code = ANY (ARRAY[w || '.S1', w || '.S2', w || '.S3', w || '.LATE'])),
@@ -87,6 +108,7 @@ sub a_world
 	return {
 		places => rand() < 0.5 ? [ @places[ 0, 2 ] ] : \@places,
 		skus => \@skus,
+		clock => $clock,
 		returns => rand() < 0.3 ? 'platform' : 'manual',
 		stock_from => rand() < 0.2 ? $base + 2 : undef
 	};
@@ -101,8 +123,8 @@ sub an_order
 	foreach my $id ('a' .. pick(qw(a a b c)))
 	{
 		my $line = { id => $id, qty => 1 + int rand 4 };
-		# I1 sells single S1 and I2 pairs of S2, once they are listed; LATE is a SKU that comes late
-		if (rand() < 0.35) { $line->{item} = pick('I1', 'I2'); }
+		# I1 sells single S1 and I2 pairs of S2, once they are listed, I3 what one of them sold; LATE is a SKU that comes late
+		if (rand() < 0.35) { $line->{item} = pick('I1', 'I1', 'I2', 'I2', 'I3'); }
 		else { $line->{sku} = rand() < 0.1 ? 'LATE' : pick(@{ $world->{skus} })->{code}; }
 		push @lines, $line;
 	}
@@ -160,12 +182,27 @@ sub a_step
 	my $n = @$steps;
 	my $dice = rand;
 
-	if ($dice < 0.12)
+	# moments to count by, mostly just before something happens
+	return { do => 'mark', name => $n } if $dice < 0.03;
+	if ($dice < 0.07)
+	{
+		my @listed = grep { $_->{do} eq 'list' } @$steps;
+		my $what = rand;
+
+		return { do => 'pass' } if $what < 0.35;
+		return { do => 'hold', seconds => pick($hold{short}, $hold{short}, $hold{long}, undef) } if $what < 0.7 || !@listed;
+		my $item = pick(@listed)->{item};
+		$item = $_->{new_item} foreach grep { $_->{do} eq 'remap' && $_->{item} eq $item } @$steps;
+		my $new_item = $item ne 'I3' && rand() < 0.3 && !grep({ ($_->{new_item} // '') eq 'I3' } @$steps) ? 'I3' : $item;
+		return { do => 'remap', item => $item, sku => pick(@{ $world->{skus} })->{code}, pack => pick(1, 1, 2, 3), new_item => $new_item };
+	}
+	if ($dice < 0.18)
 	{
 		my $what = rand;
-		my $op = $what < 0.35
-		  ? { do => 'count', sku => pick(@{ $world->{skus} })->{code}, qty => int rand 6, key => $n }
-		  : $what < 0.6
+		my @marks = grep { $_->{do} eq 'mark' } @$steps;
+		my $op = $what < 0.45
+		  ? { do => 'count', sku => pick(@{ $world->{skus} })->{code}, qty => int rand 6, key => $n, @marks && rand() < 0.7 ? (mark => pick(@marks)->{name}) : () }
+		  : $what < 0.65
 		  ? { do => 'transfer', sku => pick(@{ $world->{skus} })->{code}, qty => 1 + int rand 3, key => $n }
 		  : { do => 'give_back', sn => pick(@$orders)->{sn}, id => pick(qw(a a b)), qty => 1 + int rand 3, key => $n,
 			how => pick(qw(saleable saleable damaged lost)) };
@@ -173,10 +210,10 @@ sub a_step
 
 		$op->{place} = pick(@codes, 'main', 'back');
 		$op->{to} = pick(grep { $_ ne $op->{place} } @codes) if $op->{do} eq 'transfer';
-		$op->{args} = join '/', map { $_ // '' } @$op{qw(do sku sn id qty how place to)};
+		$op->{args} = join '/', map { $_ // '' } @$op{qw(do sku sn id qty how place to mark)};
 		return $op;
 	}
-	if ($dice < 0.40)
+	if ($dice < 0.44)
 	{
 		my @key_of = grep { defined $_->{key} } @$steps;
 		my $op = {
@@ -185,14 +222,17 @@ sub a_step
 			place => rand() < 0.02 ? 'nowhere' : rand() < 0.6 ? 'main' : pick(@{ $world->{places} })->{code},
 			qty => 1 + int rand 3, ref => pick('', 'r'), key => $n
 		};
+		# the key of a fact of long ago, or to come
+		($op->{days}, $op->{old}) = @{ pick([ -79 ], [ -81, 'SS102' ], [ 13, 'SS103' ]) } if rand() < 0.04;
+		$op->{expires} = '1 hour' if $op->{do} eq 'reserve' && rand() < 0.4;
 		return { %{ pick(@key_of) } } if @key_of && rand() < 0.15;
-		$op->{key} = pick(@key_of)->{key} if @key_of && rand() < 0.05;
-		$op->{args} = join '/', @$op{qw(do sku place qty ref)};
+		@$op{qw(key days old)} = @{ pick(@key_of) }{qw(key days old)} if @key_of && rand() < 0.05;
+		$op->{args} = join '/', map { $_ // '' } @$op{qw(do sku place qty ref expires)};
 		return $op;
 	}
-	return { do => 'list', item => 'I1', sku => 'S1', pack => 1 } if $dice < 0.43 && !grep { ($_->{item} // '') eq 'I1' } @$steps;
-	return { do => 'list', item => 'I2', sku => 'S2', pack => 2 } if $dice < 0.48 && !grep { ($_->{item} // '') eq 'I2' } @$steps;
-	return { do => 'sku', sku => 'LATE' } if $dice < 0.50 && !grep { $_->{do} eq 'sku' } @$steps;
+	return { do => 'list', item => 'I1', sku => 'S1', pack => 1 } if $dice < 0.47 && !grep { ($_->{item} // '') eq 'I1' } @$steps;
+	return { do => 'list', item => 'I2', sku => 'S2', pack => 2 } if $dice < 0.52 && !grep { ($_->{item} // '') eq 'I2' } @$steps;
+	return { do => 'sku', sku => 'LATE' } if $dice < 0.54 && !grep { $_->{do} eq 'sku' } @$steps;
 
 	my @told = map { @{ $_->{docs} // [] } } @$steps;
 	my @docs = map { @told && rand() < 0.2 ? again(pick(@told), $n) : a_document(pick(@$orders), $n) } 1 .. pick(1, 1, 1, 2, 3);
@@ -208,7 +248,7 @@ sub a_sequence
 	my $world = a_world();
 	my @orders = map { an_order($world, $_) } 'A' .. pick(qw(B C C D));
 	my @steps = ({ do => 'receive', sku => 'S1', place => 'main', qty => 1 + int rand 5, ref => '', key => 0 });
-	$steps[0]{args} = join '/', @{ $steps[0] }{qw(do sku place qty ref)};
+	$steps[0]{args} = join '/', @{ $steps[0] }{qw(do sku place qty ref)}, '';
 	my $all = 4 + int rand($longest - 3);
 
 	push @steps, a_step($world, \@orders, \@steps) while @steps < $all;
@@ -243,15 +283,21 @@ sub sql_of
 	  . " '$w.$step->{sku}', '$step->{item}', NULL, $step->{pack}) > 0" if $step->{do} eq 'list';
 	return "SELECT page('$w', " . quote('[' . join(',', map { json_of($_) } @{ $step->{docs} }) . ']') . ')' =~ s/"sku":"/"sku":"$w./gr
 	  if $step->{do} eq 'page';
-	my $key = "storesync.derive_key(to_timestamp($base), '$w', '$step->{key}')";
+	return "SELECT remap('$w', '$step->{item}', '$w.$step->{sku}', $step->{pack}, '$step->{new_item}')" if $step->{do} eq 'remap';
+	return "SELECT pass('$w')" if $step->{do} eq 'pass';
+	return "SELECT hold('$w', " . ($step->{seconds} // 'NULL') . ')' if $step->{do} eq 'hold';
+	return "SELECT clock_timestamp() AS m$step->{name} \\gset" if $step->{do} eq 'mark';
+	my $key = "storesync.derive_key(to_timestamp(" . ($base + 86400 * ($step->{days} // 0)) . "), '$w', '$step->{key}')";
 	my $says = 'SELECT outcome, on_hand, reserved, available FROM storesync';
 	return "$says.transfer('$w.$step->{sku}', $step->{qty}, '$step->{place}', '$step->{to}', $key)" if $step->{do} eq 'transfer';
-	return "$says.adjust('$w.$step->{sku}', $step->{qty}, $key, '$step->{place}')" if $step->{do} eq 'count';
+	return "$says.adjust('$w.$step->{sku}', $step->{qty}, $key, '$step->{place}'"
+	  . (defined $step->{mark} ? ", counted_at => :'m$step->{mark}'" : '') . ')' if $step->{do} eq 'count';
 	return "$says.receive_return((SELECT store_id FROM storesync.store WHERE shop_id = '$w'), '$step->{sn}', '$step->{id}',"
 	  . " $step->{qty}, $key, '$step->{how}', '$step->{place}')" if $step->{do} eq 'give_back';
 	return "$says.$step->{do}('$w.$step->{sku}', $step->{qty},"
 	  . " $key, '$step->{place}', "
-	  . ($step->{ref} eq '' ? 'NULL' : "'$step->{ref}'") . ')';
+	  . ($step->{ref} eq '' ? 'NULL' : "'$step->{ref}'")
+	  . (defined $step->{expires} ? ", '$step->{expires}')" : ')');
 }
 
 # script WORLD, STEPS, NAME: for psql. Each answer ends in a line "-- SQLSTATE", the state in "==".
@@ -262,7 +308,7 @@ sub script
 	my @sql = ("SELECT world('$w', '{$skus}', '$world->{returns}', " . ($world->{stock_from} // 'NULL') . ") > 0");
 
 	push @sql, map { s/"sku":"/"sku":"$w./gr } map { sql_of($_, $w) } @$steps;
-	return join("\n\\echo -- :SQLSTATE\n", map { "$_;" } @sql) . "\n\\echo -- :SQLSTATE\nSELECT state('$w');\n\\echo ==\n";
+	return join("\n\\echo -- :SQLSTATE\n", map { /\\gset$/ ? $_ : "$_;" } @sql) . "\n\\echo -- :SQLSTATE\nSELECT state('$w');\n\\echo ==\n";
 }
 
 # expected WORLD, STEPS: what script should print
@@ -274,7 +320,12 @@ sub expected
 
 	foreach my $step (@$steps)
 	{
+		$m->{now}++;
 		if ($step->{do} eq 'page') { push @said, join("\n", $m->page(@{ $step->{docs} })) . "\n-- 00000"; }
+		elsif ($step->{do} eq 'mark') { $m->remember($step->{name}); push @said, '-- 00000'; }
+		elsif ($step->{do} eq 'pass') { $m->pass; push @said, "true 0\n-- 00000"; }
+		elsif ($step->{do} eq 'hold') { $m->hold($step->{seconds}); push @said, "true 0\n-- 00000"; }
+		elsif ($step->{do} eq 'remap') { $m->map_listing(@$step{qw(item sku pack new_item)}); push @said, "t\n-- 00000"; }
 		elsif ($step->{do} eq 'sku') { $m->add_sku($step->{sku}); push @said, "t\n-- 00000"; }
 		elsif ($step->{do} eq 'list') { $m->add_listing(@$step{qw(item sku pack)}); push @said, "t\n-- 00000"; }
 		else

@@ -3,7 +3,7 @@
 # small world: SKUs, places, a store, its orders.
 #
 #   my $m = Storesync::Model->new(places => [...], skus => [...], returns => 'manual', stock_from => undef);
-#   my @said = $m->movement($op);	# as the call answers: outcome|on_hand|reserved|available, or an SQLSTATE
+#   my $said = $m->movement($op);	# as the call answers: outcome|on_hand|reserved|available, or an SQLSTATE
 #   my @said = $m->page(@docs);		# sn|outcome|line:state:qty:booked,... for each document
 #   print $m->state;				# stock, holders, orders, lines, returns due, one a line, sorted
 #
@@ -33,8 +33,13 @@ sub new
 		listing => {},
 		returns => $world{returns} // 'manual',
 		stock_from => $world{stock_from},
+		clock => $world{clock},
+		hold => undef,
 		key => {},
+		mark => {},
+		now => 0,
 		reserved => {},
+		expires => {},
 		shipped => {},
 		restocked => {},
 		order => {},
@@ -72,6 +77,30 @@ sub by_turn
 	} @_;
 }
 
+# map_listing ITEM, SKU, PACK, NEW_ITEM: what is booked keeps its SKU and pack; what is parked is looked up anew
+sub map_listing
+{
+	my ($m, $item, $sku, $pack, $new_item) = @_;
+	my $old = delete $m->{listing}{$item};
+
+	$m->{listing}{$new_item} = { sku => $sku, pack => $pack };
+	$m->take_up(sub { ($_[0]{item} // '') eq $new_item }) if $item ne $new_item || $old->{sku} ne $sku;
+	return;
+}
+
+# again ORDER: its newest document once more, as the books have it
+sub again
+{
+	my ($m, $order) = @_;
+	my @lines = map { $order->{line}{$_} } sort keys %{ $order->{line} };
+
+	$m->document({
+		%$order{qw(sn status updated fetched)},
+		lines => [ map { my $line = $_; +{ %$line{qw(id item qty cancelled returned status)}, sku => $line->{code} } } @lines ]
+	});
+	return;
+}
+
 # take_up WHICH: orders with such lines parked are booked by their newest document as the books have it
 sub take_up
 {
@@ -79,13 +108,7 @@ sub take_up
 
 	foreach my $order (by_turn(values %{ $m->{order} }))
 	{
-		my @lines = map { $order->{line}{$_} } sort keys %{ $order->{line} };
-
-		next if !grep { line_state($_) eq 'parked' && $which->($_) } @lines;
-		$m->document({
-			%$order{qw(sn status updated fetched)},
-			lines => [ map { my $line = $_; +{ %$line{qw(id item qty cancelled returned status)}, sku => $line->{code} } } @lines ]
-		});
+		$m->again($order) if grep { line_state($_) eq 'parked' && $which->($_) } values %{ $order->{line} };
 	}
 	return;
 }
@@ -117,9 +140,65 @@ sub choose
 	return $covers // $most;
 }
 
+# ---------------------------------------------------------------- time
+
+# remember NAME: a moment that a count may name later
+sub remember
+{
+	my ($m, $name) = @_;
+	my %on_hand;
+
+	foreach my $sku (keys %{ $m->{sku} })
+	{
+		my $stock = $m->{sku}{$sku}{stock};
+		$on_hand{"$sku/$_"} = $stock->{$_}{on_hand} foreach keys %$stock;
+	}
+	$m->{mark}{$name} = { at => $m->{now}, on_hand => \%on_hand };
+	return;
+}
+
+# pass: reservations that expire are over, all of them
+sub pass
+{
+	my ($m) = @_;
+	my @over = grep { defined $m->{expires}{$_} && $m->{reserved}{$_} } keys %{ $m->{reserved} };
+
+	foreach my $holder (@over)
+	{
+		my ($sku, $code) = split m{/}, $holder;
+		$m->place($sku, $code)->{reserved} -= delete $m->{reserved}{$holder};
+	}
+	if (@over) { $m->fill($_) foreach keys %{ $m->{sku} }; }
+	return;
+}
+
+# hold SECONDS: for so long unpaid orders keep their units from now on, undef for ever; what is over it is given back
+sub hold
+{
+	my ($m, $seconds) = @_;
+
+	$m->{hold} = $seconds;
+	return if !defined $seconds;
+	my @due = grep {
+		$_->{created} + $seconds <= $m->{clock}
+		  && grep { $_->{status} eq 'unpaid' && $_->{reserved} + $_->{short} > 0 } values %{ $_->{line} }
+	} values %{ $m->{order} };
+
+	$m->again($_) foreach by_turn(@due);
+	return;
+}
+
+# over LINE, STATUS: an unpaid line whose hold is over wants nothing
+sub over
+{
+	my ($m, $line, $status) = @_;
+	return $status eq 'unpaid' && defined $m->{hold} && $line->{order}{created} + $m->{hold} <= $m->{clock};
+}
+
 # ---------------------------------------------------------------- movements by key
 
-# movement OP: { do, sku, qty, place, ref, key, args }. Equal args of one key are a repetition.
+# movement OP: { do, sku, qty, place, ref, key, args [, old] [, expires] }. Equal args of one key are a
+# repetition; a key is too old, or of the future, with an SQLSTATE in `old`.
 sub movement
 {
 	my ($m, $op) = @_;
@@ -151,6 +230,7 @@ sub movement
 		$m->{reserved}{$holder} += $do eq 'reserve' ? $qty : -$qty if $do =~ /^(reserve|release|ship)$/;
 		$m->{shipped}{$holder} += $qty if $do eq 'ship';
 		$m->{restocked}{$holder} += $qty if $do eq 'restock';
+		$m->{expires}{$holder} = $op->{expires} ? $m->{now} : undef if $do eq 'reserve';
 	}
 	return $m->answer($op, $outcome, $p, $outcome eq 'applied' && $frees);
 }
@@ -197,9 +277,18 @@ sub give_back
 	return $m->answer({ %$op, sku => $line->{sku} }, 'applied', $p, 1);
 }
 
-# count OP: { sku, qty, place, key, args }: what lies there now, whatever it is. Units that left without the
-# books having them are explained by it; reservations that nothing is left for are taken back, of order
-# lines first (unpaid, then newest), then of direct calls
+# by_age LINE, LINE: the older order's first, then the one that came first
+sub by_age
+{
+	my ($x, $y) = @_;
+	return $x->{order}{created} <=> $y->{order}{created} || $x->{order}{number} <=> $y->{order}{number} || $x->{id} cmp $y->{id};
+}
+
+# count OP: { sku, qty, place, key, args [, mark] }: what lay there at that moment or lies there now,
+# whatever it is; what was booked since stays booked, on hand does not fall below 0 by it. Units that left
+# by then without the books having them are explained by it, those that left since are sent from what is
+# free; reservations that nothing is left for are taken back, of order lines first (unpaid, then newest),
+# then of direct calls, those that expire latest first
 sub count
 {
 	my ($m, $op) = @_;
@@ -211,12 +300,13 @@ sub count
 	return 'SS001' if !defined $sku;
 	return 'SS003' if !defined $place;
 	my $p = $m->place($op->{sku}, $op->{place});
-	my $uncovered = $sku->{backorder} ? 0 : max($p->{reserved} - $op->{qty}, 0);
+	my $mark = defined $op->{mark} ? $m->{mark}{ $op->{mark} } : { at => $m->{now}, on_hand => { "$op->{sku}/$op->{place}" => $p->{on_hand} } };
+	my $on_hand = $p->{on_hand} + $op->{qty} - ($mark->{on_hand}{"$op->{sku}/$op->{place}"} // 0);
+
+	$on_hand = max($on_hand, 0) if !$sku->{backorder};
+	my $uncovered = $sku->{backorder} ? 0 : max($p->{reserved} - $on_hand, 0);
 	my @lines = grep { ($_->{sku} // '') eq $op->{sku} } map { values %{ $_->{line} } } values %{ $m->{order} };
-	my @holding = reverse sort {
-		($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid') || $a->{order}{created} <=> $b->{order}{created}
-		  || $a->{order}{number} <=> $b->{order}{number} || $a->{id} cmp $b->{id}
-	} grep { $_->{reserved} > 0 && $_->{place} eq $op->{place} } @lines;
+	my @holding = reverse sort { ($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid') || by_age($a, $b) } grep { $_->{reserved} > 0 && $_->{place} eq $op->{place} } @lines;
 
 	foreach my $line (@holding)
 	{
@@ -226,20 +316,26 @@ sub count
 		$p->{reserved} -= $units;
 		$uncovered -= $units;
 	}
-	foreach my $holder (map { "$op->{sku}/$op->{place}/$_" } 'r', '')
+	foreach my $holder (sort { ($m->{expires}{$b} // -1) <=> ($m->{expires}{$a} // -1) || $b cmp $a }
+		map { "$op->{sku}/$op->{place}/$_" } 'r', '')
 	{
 		my $units = min($uncovered, $m->{reserved}{$holder} // 0);
 		$m->{reserved}{$holder} -= $units if $units;
 		$p->{reserved} -= $units;
 		$uncovered -= $units;
 	}
-	foreach my $line (grep { left($_) && $_->{short} > 0 && $place->{sellable} && ($_->{place} // $op->{place}) eq $op->{place} } @lines)
+	$p->{on_hand} = $on_hand;
+	foreach my $line (sort { by_age($a, $b) } grep { left($_) && $_->{short} > 0 && $place->{sellable} && ($_->{place} // $op->{place}) eq $op->{place} } @lines)
 	{
-		$line->{shipped} += $line->{short};
-		$line->{short} = 0;
+		my $found = $line->{left_at} <= $mark->{at};
+		my $units = $found ? $line->{short} : min($line->{short}, $m->room($op->{sku}, $op->{place}));
+
+		next if $units == 0;
+		$p->{on_hand} -= $units if !$found;
+		$line->{shipped} += $units;
+		$line->{short} -= $units;
 		$line->{place} = $op->{place};
 	}
-	$p->{on_hand} = $op->{qty};
 	return $m->answer($op, 'applied', $p, 1);
 }
 
@@ -249,6 +345,7 @@ sub known
 	my ($m, $op) = @_;
 	my $known = $m->{key}{ $op->{key} };
 
+	return $op->{old} if defined $op->{old};
 	return undef if !defined $known;
 	return $known->{args} ne $op->{args} ? 'SS101' : $known->{said} =~ s/^applied/replayed/r;
 }
@@ -271,12 +368,8 @@ sub answer
 sub fill
 {
 	my ($m, $sku) = @_;
-	my @short = sort {
-		($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid')
-		  || $a->{order}{created} <=> $b->{order}{created}
-		  || $a->{order}{number} <=> $b->{order}{number}
-		  || $a->{id} cmp $b->{id}
-	} grep { ($_->{sku} // '') eq $sku && $_->{short} > 0 && !left($_) }
+	my @short = sort { ($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid') || by_age($a, $b) }
+	  grep { ($_->{sku} // '') eq $sku && $_->{short} > 0 && !left($_) }
 	  map { values %{ $_->{line} } } values %{ $m->{order} };
 
 	foreach my $line (@short)
@@ -300,10 +393,11 @@ sub line_state
 	my ($line) = @_;
 
 	return 'kept' if $line->{kept};
-	return $line->{wants} ? 'parked' : 'cancelled' if !defined $line->{sku};
+	return 'parked' if !defined $line->{sku} && $line->{wants};
 	return 'short' if $line->{short} > 0;
 	return $line->{restocked} > 0 && $line->{restocked} + $line->{lost} == $line->{shipped} ? 'restocked' : 'shipped' if $line->{shipped} > 0;
-	return $line->{reserved} > 0 ? 'reserved' : 'cancelled';
+	return 'reserved' if $line->{reserved} > 0;
+	return $line->{status} eq 'unpaid' && $line->{qty} > $line->{cancelled} ? 'lapsed' : 'cancelled';
 }
 
 # stale ORDER, DOC: an older update_time, or the same and fetched earlier
@@ -349,6 +443,7 @@ sub reserve
 {
 	my ($m, $line, $wanted) = @_;
 	my $more = $wanted - $line->{reserved};
+	return if $more == 0 && $line->{short} == 0;
 	my $place = $line->{reserved} > 0 ? $line->{place} : $m->choose($line->{sku}, $more);
 	my $units = min($more, $m->room($line->{sku}, $place));
 
@@ -383,7 +478,7 @@ sub book
 	my ($m, $line, $new, $back, $had_left) = @_;
 	my $live = max($new->{qty} - $new->{cancelled}, 0) * $line->{pack};
 
-	$line->{wants} = $live > 0 && $new->{status} ne 'cancelled';
+	$line->{wants} = $live > 0 && $new->{status} ne 'cancelled' && !$m->over($line, $new->{status});
 	if ($line->{kept} || !defined $line->{sku})
 	{
 		# shipped of a line that has nothing to be booked on is still wanted
@@ -406,7 +501,7 @@ sub book
 	}
 	else
 	{
-		$m->reserve($line, $new->{status} eq 'cancelled' ? 0 : $live);
+		$m->reserve($line, $new->{status} eq 'cancelled' || $m->over($line, $new->{status}) ? 0 : $live);
 	}
 	return;
 }
@@ -461,6 +556,7 @@ sub document
 		my $back = $m->back($line, $doc, $new);
 		take($line, $new, $back);
 		$m->book($line, $new, $back, $had_left);
+		$line->{left_at} //= $m->{now} if left($line);
 		$changed = 1 if text_of($line) ne $before;
 	}
 	my @lines = map { $order->{line}{ $_->{id} } } @{ $doc->{lines} };
