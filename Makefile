@@ -37,10 +37,10 @@ FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shop
 	fuzz_shopee_orders fuzz_shopee_token
 REGRESS_TESTS = conventions install partition outbox task catalog credential rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
-	order order_input order_found place bundle direct listing dispatch invariant tamper
+	order order_input order_found order_rules place bundle direct listing dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
 	transfer_opposite return_race taken count_race count_late same_order one_holder \
-	expiry_race snapshot
+	expiry_race snapshot first_row
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building
