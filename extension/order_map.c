@@ -268,7 +268,8 @@ add_document(const OrderPage *page, int d, IdList *list)
 		if (booked->state == LINE_KEPT)
 			continue;
 		order_want(page, doc, &doc->lines[i], booked, &want);
-		if (!order_settled(booked, &want))
+		/* what an order's second document of the page finds is what the first leaves */
+		if (d != page->orders[page->order_of[d]].first_doc || !order_settled(booked, &want))
 			add_id(list, booked->sku_id);
 	}
 }

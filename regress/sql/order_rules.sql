@@ -91,4 +91,15 @@ SELECT pg_temp.put('F', 'shipped', 3, '[{"line_id":"1","item_id":"100","qty":2}]
 SELECT pg_temp.put('F', 'returned', 4, '[{"line_id":"1","item_id":"100","qty":2}]');
 SELECT * FROM pg_temp.line WHERE sn = 'F';
 SELECT * FROM pg_temp.balance;
+
+-- two documents of an order in one page: what the second moves depends on the first, which by itself moves nothing
+SELECT pg_temp.put('G', 'shipped', 1, '[{"line_id":"1","sku":"JUG","qty":1}]');
+SELECT count(storesync.add_sku('JUG'));
+UPDATE storesync.store SET returns = 'platform' WHERE store_id = :one;
+SELECT order_sn, outcome FROM clock, storesync.ingest_orders(:one, jsonb_build_array(
+	jsonb_build_object('order_sn', 'G', 'status', 'ready_to_ship', 'create_time', at, 'update_time', at + interval '2 minutes',
+		'lines', '[{"line_id":"1","sku":"JUG","qty":1,"returned_qty":2}]'::jsonb),
+	jsonb_build_object('order_sn', 'G', 'status', 'completed', 'create_time', at, 'update_time', at + interval '3 minutes',
+		'lines', '[{"line_id":"1","sku":"JUG","qty":1}]'::jsonb)));
+SELECT * FROM pg_temp.line WHERE sn = 'G';
 SELECT * FROM storesync.check_invariants();
