@@ -8,7 +8,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 # extension/: the library that every backend maps
 MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox task task_payload \
-	key rate_limit gcra rate rate_shared rate_sql listing credential \
+	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing credential \
 	set rows rows_target rows_insert rows_find stock stock_place stock_load holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
 	order order_doc order_time order_load order_map order_want order_book order_write order_fill order_json \
@@ -18,7 +18,7 @@ OBJS = $(EXTENSION_FILES:%=extension/%.o)
 # bgworker/: the library of the worker processes, the only one that links curl
 WORKER_FILES = launcher worker dispatcher http http_call \
 	stores queue round feed target push intake intake_book record call retry \
-	due
+	due lane
 WORKER = storesync_worker$(DLSUFFIX)
 WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 
@@ -30,9 +30,9 @@ DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
 PURE_FILES = $(addprefix extension/, arena plain json sign platform \
-	shopee shopee_class shopee_judge shopee_order gcra)
+	shopee shopee_class shopee_judge shopee_order gcra pace)
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_shopee_build \
-	test_shopee_judge test_shopee_order test_gcra
+	test_shopee_judge test_shopee_order test_gcra test_lane
 FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list \
 	fuzz_shopee_orders fuzz_shopee_token
 REGRESS_TESTS = conventions install partition outbox task catalog credential rights key rate_limit rate ledger \
@@ -166,6 +166,9 @@ installcheck: regress isolation tap
 .build/unit/test_http: PURE_FILES = bgworker/http bgworker/http_call
 .build/unit/test_http: UNIT_LIBS = -lcurl -lssl -ldl -pthread
 .build/unit/test_http: bgworker/http.c bgworker/http_call.c
+
+.build/unit/test_lane: PURE_FILES = bgworker/lane
+.build/unit/test_lane: bgworker/lane.c
 
 unit: $(UNIT_TESTS:%=.build/unit/%)
 	@status=0; for test in $(UNIT_TESTS); do CMOCKA_MESSAGE_OUTPUT=TAP .build/unit/$$test || status=1; done; exit $$status

@@ -101,15 +101,20 @@ dispatch_hold_store(const DispatchCall *call)
 	switch (call->answer.class)
 	{
 		case OUTCOME_THROTTLED:
-			rate_hold_store(store->store_id, hold);
+			rate_throttled(store->store_id, hold);
 			store->token_due = call->answered_at + hold;
 			return true;
 		case OUTCOME_QUOTA:
-			store_trouble(store, TROUBLE_QUOTA, retry_quota_reset(call->answered_at), call->answer.message);
+			store_trouble(store, TROUBLE_QUOTA, rate_quota_used_up(store->store_id), call->answer.message);
 			return true;
 		case OUTCOME_AUTH:
 			store_trouble(store, TROUBLE_AUTH, call->answered_at + STORE_AUTH_WAIT_US, call->answer.message);
 			return true;
+		case OUTCOME_OK:
+		case OUTCOME_PARTIAL:
+			rate_succeeded(store->store_id, 1);
+			store_well(store);
+			return false;
 		default:
 			return false;
 	}

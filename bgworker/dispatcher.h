@@ -29,7 +29,10 @@ extern void dispatch_ready(DispatchCall *call);
 /* The call has ended without having been made: its outcome is recorded by the next round. */
 extern void dispatch_ended(DispatchCall *call);
 
-/* A throttle, quota or auth answer: what it means for the store. False for any other class. */
+/*
+ * What the answer means for its store and the store's budget. True for a
+ * throttle, quota or auth answer: the store waits, and the work is still there.
+ */
 extern bool dispatch_hold_store(const DispatchCall *call);
 
 #endif

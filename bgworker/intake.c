@@ -283,7 +283,6 @@ intake_settle(DispatchCall *call, Record *record)
 		{
 			case OUTCOME_OK:
 			case OUTCOME_PARTIAL:
-				store_well(call->store);
 				if (list)
 					take_page(call, record);
 				else

@@ -18,10 +18,10 @@
 #include "target.h"
 
 void
-push_pick(DispatchStore *store, PushPick *pick)
+push_pick(DispatchStore *store, bool raise, PushPick *pick)
 {
 	pick->store = store;
-	pick->n = queue_take(&store->lanes, pick->taken, Min(PUSH_MAX_ITEMS, store->platform->max_push_items));
+	pick->n = queue_take(&store->lanes, raise, pick->taken, Min(PUSH_MAX_ITEMS, store->platform->max_push_items));
 }
 
 /* still_due tells whether the listing has to be written now, by what was read in this transaction. */
@@ -256,9 +256,7 @@ push_settle(DispatchCall *call, Record *record, SsSet *again)
 	queue_land(call->listings, call->call.n_items);
 	record_call(record, call, NULL);
 	dispatch_count_answer(call);
-	if (!dispatch_hold_store(call) &&
-		(call->answer.class == OUTCOME_OK || call->answer.class == OUTCOME_PARTIAL))
-		store_well(call->store);
+	(void) dispatch_hold_store(call);
 	for (int i = 0; i < call->call.n_items; i++)
 	{
 		Datum		values[2];

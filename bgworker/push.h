@@ -19,7 +19,8 @@ typedef struct PushPick
 	QueueListing *taken[PUSH_MAX_ITEMS];
 } PushPick;
 
-extern void push_pick(DispatchStore *store, PushPick *pick);
+/* The oldest decrease (raise, when `raise`) of the store and what goes with it; there is one. */
+extern void push_pick(DispatchStore *store, bool raise, PushPick *pick);
 /* Build the calls of all picks with quantities read now. SPI connected, as the owner. */
 extern void push_build(PushPick *picks, int n);
 /* Record what became of the call; its listings have to be compared again and are added to `again`. */

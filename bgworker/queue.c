@@ -245,15 +245,13 @@ queue_drop(int64 listing_id)
 }
 
 int
-queue_take(QueueLanes *lanes, QueueListing **taken, int max)
+queue_take(QueueLanes *lanes, bool raise, QueueListing **taken, int max)
 {
-	dlist_head *lane = dlist_is_empty(&lanes->decreases) ? &lanes->raises : &lanes->decreases;
+	dlist_head *lane = raise ? &lanes->raises : &lanes->decreases;
 	QueueListing *first;
 	dlist_iter	iter;
 	int			n = 0;
 
-	if (dlist_is_empty(lane))
-		return 0;
 	first = dlist_head_element(QueueListing, lane, lane);
 	first->item->flying = true;
 	taken[n++] = first;

@@ -95,10 +95,11 @@ extern QueueListing *queue_find(int64 listing_id);
 extern void queue_drop(int64 listing_id);
 
 /*
- * The oldest decrease, else the oldest raise, and with it all ready listings
- * of the same item, at most max, as flying. Returns how many.
+ * The oldest decrease (raise, when `raise`), and with it all ready listings of
+ * the same item, at most max, as flying. Returns how many; the lane must not
+ * be empty.
  */
-extern int	queue_take(QueueLanes *lanes, QueueListing **taken, int max);
+extern int	queue_take(QueueLanes *lanes, bool raise, QueueListing **taken, int max);
 /* The call that carries them has ended or was never made: they are landed, their item is free again. */
 extern void queue_land(QueueListing **taken, int n);
 /* Of a taken listing: it need not be sent after all. The others' call goes on without it. */

@@ -7,7 +7,6 @@
 
 #define FIRST_US	USECS_PER_SEC
 #define LAST_US		(5 * USECS_PER_MINUTE)
-#define QUOTA_ZONE_US	(8 * USECS_PER_HOUR)
 
 static uint64 state = 0;
 
@@ -38,12 +37,4 @@ retry_delay_us(int failures)
 		delay *= 2;
 	delay = Min(delay, LAST_US);
 	return (int64) (delay * (0.75 + 0.5 * next_fraction()));
-}
-
-TimestampTz
-retry_quota_reset(TimestampTz now)
-{
-	int64		local = now + QUOTA_ZONE_US;
-
-	return (local / USECS_PER_DAY + 1) * USECS_PER_DAY - QUOTA_ZONE_US;
 }

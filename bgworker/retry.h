@@ -11,7 +11,5 @@
 extern void retry_seed(uint64 seed);
 /* Microseconds after the n-th failure (from 1): 1 s, doubled each time up to 5 min, give or take a quarter. */
 extern int64 retry_delay_us(int failures);
-/* When the platforms' daily quota is full again: the next midnight at UTC+8. */
-extern TimestampTz retry_quota_reset(TimestampTz now);
 
 #endif

@@ -20,6 +20,8 @@
 #include "target.h"
 #include "worker.h"
 
+/* Stores whose tokens come this close together ask together, so that it is their turn that counts. */
+#define TOKEN_SLACK_US	(2 * USECS_PER_SEC / 1000)
 /* While a prepared transaction may have written here, the outbox is read this often. */
 #define PREPARED_US		USECS_PER_SEC
 
@@ -30,7 +32,7 @@ static bool starting = true;
 static bool look = false;		/* somebody committed */
 static bool reload = false;		/* read the stores again and compare everything */
 static TimestampTz prepared_due = 0;	/* when to look for the sake of prepared transactions */
-static int	first_store = 0;	/* round robin */
+static int	first_store = 0;	/* round robin: the one behind the last that got a token */
 
 void
 round_init(void)
@@ -181,60 +183,90 @@ read_changes(SsSet *again)
 	reload = false;
 }
 
-/*
- * next_is_fetch: orders come first, but while quantities wait they take at
- * most every other call, so that neither starves the other.
- */
-static bool
-next_is_fetch(const DispatchStore *store, TimestampTz now)
+/* lane_wants says which kinds of work the store has that could be called at once. */
+static void
+lane_wants(DispatchStore *store, TimestampTz now, bool wants[LANE_NONE])
 {
-	if (intake_due(store) > now)
-		return false;
-	return !wants_push(store) || !store->fetched_last;
+	bool		writes = store->writes != WRITES_NONE;
+
+	memset(wants, 0, LANE_NONE * sizeof(bool));
+	wants[LANE_FETCH] = intake_due(store) <= now;
+	wants[LANE_LOWER] = writes && !dlist_is_empty(&store->lanes.decreases);
+	wants[LANE_RAISE] = writes && !dlist_is_empty(&store->lanes.raises);
+}
+
+/* take_token asks the limiter for a call. False when it is refused: then the store waits for what refused it. */
+static bool
+take_token(DispatchStore *store, const bool wants[LANE_NONE])
+{
+	uint32		besides;
+	int64		wait = rate_take_lane(store->store_id, &besides);
+
+	for (; besides > 0; besides--)
+		lane_charge(&store->turns, wants, LANE_WORK);
+	store->claims = wait > 0;
+	if (wait == 0)
+		return true;
+	if (wait == RATE_NO_ROOM || wait == RATE_NO_STORE)
+		store_trouble(store, wait == RATE_NO_ROOM ? TROUBLE_ROOM : store->trouble,
+					  GetCurrentTimestamp() + STORE_ROOM_WAIT_US, NULL);
+	else
+		store->token_due = GetCurrentTimestamp() + Max(wait, 1000);
+	return false;
 }
 
 /* build_for takes a token for the store and builds or picks its next call. False when it got none. */
 static bool
 build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 {
-	int64		wait;
+	bool		wants[LANE_NONE];
+	Lane		lane;
 
-	if (store_due(store) > now)
+	if (!has_room(store) || Max(store->waits_until, store->token_due - TOKEN_SLACK_US) > now)
 		return false;
-	wait = rate_take_store(store->store_id, 1);
-	if (wait > 0)
+	lane_wants(store, now, wants);
+	lane = lane_choose(&store->turns, wants);
+	if (lane == LANE_NONE)
 	{
-		store->token_due = GetCurrentTimestamp() + Max(wait, 1000);
+		if (store->claims)
+			rate_release(store->store_id);
+		store->claims = false;
 		return false;
 	}
-	store->fetched_last = next_is_fetch(store, now);
-	if (store->fetched_last)
+	if (!take_token(store, wants))
+		return false;
+	lane_charge(&store->turns, wants, lane);
+	if (lane == LANE_FETCH)
 		intake_build(store);
 	else
 	{
-		push_pick(store, &picks[(*n_picks)++]);
+		push_pick(store, lane == LANE_RAISE, &picks[(*n_picks)++]);
 		store->in_flight++;
 		dispatch.in_flight++;
 	}
 	return true;
 }
 
-/* build_calls goes round the stores, a call each, as long as any may make one. */
+/*
+ * build_calls goes round the stores, a call each, as long as any may make one.
+ * The next round goes on behind the last store that got one: what several
+ * stores share, they share evenly, however few calls it grants at a time.
+ */
 static void
 build_calls(TimestampTz now)
 {
 	int			n = stores_count();
 	int			n_picks = 0;
-	bool		any = n > 0;
+	int			idle = 0;		/* stores in a row that made no call */
 	PushPick   *picks = MemoryContextAlloc(round_context, (dispatch.room + 1) * sizeof(PushPick));
 
-	while (any)
+	for (int i = first_store; idle < n; i++, idle++)
 	{
-		any = false;
-		for (int i = 0; i < n; i++)
-			any |= build_for(stores_nth((first_store + i) % n), now, picks, &n_picks);
+		if (!build_for(stores_nth(i % n), now, picks, &n_picks))
+			continue;
+		first_store = (i + 1) % n;
+		idle = -1;
 	}
-	first_store = n > 0 ? (first_store + 1) % n : 0;
 	for (int i = 0; i < n_picks; i++)
 		picks[i].store->in_flight--;
 	dispatch.in_flight -= n_picks;

@@ -200,6 +200,8 @@ trouble_text(StoreTrouble trouble)
 			return "waits: the day's calls are used up";
 		case TROUBLE_GUARD:
 			return "waits: this instance is not confirmed for its platform";
+		case TROUBLE_ROOM:
+			return "waits: shared memory has no room for its call budget (storesync.max_stores)";
 	}
 	return "";
 }

@@ -8,6 +8,7 @@
 
 #include "storesync.h"
 
+#include "lane.h"
 #include "platform.h"
 #include "queue.h"
 
@@ -15,6 +16,8 @@
 #define STORE_MAX_IN_FLIGHT 4
 /* Orders remembered as ones to be fetched alone. */
 #define STORE_GIVEN_UP		32
+/* A store without room for its budget asks again after this time. */
+#define STORE_ROOM_WAIT_US	(60 * USECS_PER_SEC)
 /* A refused credential is tried again after this time, or when it was set anew. */
 #define STORE_AUTH_WAIT_US	(60 * USECS_PER_SEC)
 
@@ -32,7 +35,8 @@ typedef enum StoreTrouble
 	TROUBLE_AUTH,				/* the platform refused the credential */
 	TROUBLE_ACCESS,				/* no request can be built: a credential is missing */
 	TROUBLE_QUOTA,				/* the day's calls are used up */
-	TROUBLE_GUARD				/* this instance may not send (storesync.instance_name) */
+	TROUBLE_GUARD,				/* this instance may not send (storesync.instance_name) */
+	TROUBLE_ROOM				/* shared memory has no room for its call budget */
 } StoreTrouble;
 
 /* Where the fetching of a store's orders stands (intake.c). */
@@ -79,7 +83,8 @@ typedef struct DispatchStore
 	TimestampTz waits_until;	/* no call before; with trouble */
 	TimestampTz token_due;		/* the limiter grants nothing before */
 	int			in_flight;
-	bool		fetched_last;	/* the last token went to a fetch */
+	bool		claims;			/* its last request for a token was refused */
+	LaneState	turns;			/* whose work gets the next token */
 	QueueLanes	lanes;
 	StoreIntake intake;
 } DispatchStore;

@@ -22,16 +22,22 @@ gcra_window(GcraWindow *window, int64_t calls, int64_t period_ns, int64_t burst)
 }
 
 int64_t
-gcra_take(const GcraWindow *window, int64_t tat_ns, int64_t now_ns,
-		  int64_t cost, int64_t *next_ns)
+gcra_take_paced(const GcraWindow *window, int64_t tat_ns, int64_t now_ns,
+				int64_t cost, int64_t step_ns, int64_t *next_ns)
 {
-	int64_t		needed = cost * window->interval_ns;
-	int64_t		granted_at = tat_ns + needed - window->capacity_ns;
+	int64_t		granted_at = tat_ns + cost * window->interval_ns - window->capacity_ns;
 
 	if (granted_at > now_ns)
 		return granted_at - now_ns;
-	*next_ns = (tat_ns > now_ns ? tat_ns : now_ns) + needed;
+	*next_ns = (tat_ns > now_ns ? tat_ns : now_ns) + cost * step_ns;
 	return 0;
+}
+
+int64_t
+gcra_take(const GcraWindow *window, int64_t tat_ns, int64_t now_ns,
+		  int64_t cost, int64_t *next_ns)
+{
+	return gcra_take_paced(window, tat_ns, now_ns, cost, window->interval_ns, next_ns);
 }
 
 bool

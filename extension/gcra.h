@@ -11,7 +11,9 @@
  * Whatever the order of the readings, the calls granted with readings in
  * [a, a + period) number at most N + B - 1: the first of n leaves TAT at or
  * above a + T, each further one adds T, and the last one needs the TAT before
- * it at or below its reading + (B-1)*T < a + period + (B-1)*T.
+ * it at or below its reading + (B-1)*T < a + period + (B-1)*T. Nothing in this
+ * breaks when a call adds more than T, when TAT is raised in between, or when
+ * it is forgotten and set to what gcra_empty() says.
  */
 #ifndef STORESYNC_GCRA_H
 #define STORESYNC_GCRA_H
@@ -43,6 +45,13 @@ extern bool gcra_window(GcraWindow *window, int64_t calls, int64_t period_ns, in
  */
 extern int64_t gcra_take(const GcraWindow *window, int64_t tat_ns, int64_t now_ns,
 						 int64_t cost, int64_t *next_ns);
+
+/*
+ * The same at a slower pace: each call adds `step_ns`, the window's interval
+ * or more, and is granted when the window's own limit would grant it.
+ */
+extern int64_t gcra_take_paced(const GcraWindow *window, int64_t tat_ns, int64_t now_ns,
+							   int64_t cost, int64_t step_ns, int64_t *next_ns);
 
 /* Whether `cost` calls at once can ever be granted: at most the burst. */
 extern bool gcra_allows(const GcraWindow *window, int64_t cost);

@@ -13,6 +13,8 @@
 #include "utils/hsearch.h"
 #include "utils/syscache.h"
 
+#include "pace.h"
+#include "rate.h"
 #include "rate_shared.h"
 
 #define RATE_TRANCHE		"storesync_rate"
@@ -68,7 +70,7 @@ create_table(void)
 }
 
 void
-rate_shared_init(void)
+rate_init(void)
 {
 	SS_REQUEST_SHMEM(previous_request, request_memory);
 	previous_startup = shmem_startup_hook;
@@ -159,7 +161,15 @@ clear_slot(RateSlot *slot)
 	for (int unit = 0; unit < RATE_UNITS; unit++)
 		pg_atomic_init_u64(&slot->windows[unit].tat_ns, 0);
 	pg_atomic_init_u64(&slot->loaded, 0);
+	pg_atomic_init_u64(&slot->claimed_until_ns, 0);
+	pg_atomic_init_u32(&slot->spare, 0);
+	pg_atomic_init_u32(&slot->besides, 0);
+	pg_atomic_init_u64(&slot->quota_until, 0);
+	pg_atomic_init_u64(&slot->quota_until_ns, 0);
 	pg_atomic_init_u64(&slot->held_until_ns, 0);
+	pg_atomic_init_u64(&slot->throttled_at_ns, 0);
+	pg_atomic_init_u64(&slot->slowed_since, 0);
+	pg_atomic_init_u32(&slot->pace, PACE_FULL);
 	pg_atomic_init_u64(&slot->changes, 1);
 	pg_atomic_init_u64(&slot->epoch, 1);
 }
@@ -239,14 +249,28 @@ rate_find_or_add(RateScope scope, uint64 id)
 		if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(lfirst_oid(cell))))
 			drop_slots_of(lfirst_oid(cell));
 	}
-	slot = add_slot(&key);
-	if (slot == NULL)
-		ereport(ERROR,
-				(errcode(SS_ERR_TOO_MANY_STORES),
-				 errmsg("no room for another call budget in shared memory"),
-				 errhint("Raise storesync.max_stores (now %d) or storesync.max_databases (now %d) and restart the server.",
-						 ss_max_stores, ss_max_databases)));
-	return slot;
+	return add_slot(&key);
+}
+
+void
+rate_no_room(void)
+{
+	ereport(ERROR,
+			(errcode(SS_ERR_TOO_MANY_STORES),
+			 errmsg("no room for another call budget in shared memory"),
+			 errhint("Raise storesync.max_stores (now %d) or storesync.max_databases (now %d) and restart the server.",
+					 ss_max_stores, ss_max_databases)));
+}
+
+int
+rate_room_left(void)
+{
+	int			left;
+
+	LWLockAcquire(header->lock, LW_SHARED);
+	left = Min(ss_max_stores - header->stores, max_slots() - (int) hash_get_num_entries(slots));
+	LWLockRelease(header->lock);
+	return left;
 }
 
 /* ---------------------------------------------------------------- limits */
@@ -301,7 +325,11 @@ rate_publish(RateSlot *database, RateSlot *slot, const RateWindows *limit, uint6
 		changed = true;
 	}
 	if (changed)
+	{
+		/* whoever changed the limit knows what the throttles were about */
+		pg_atomic_write_u32(&slot->pace, PACE_FULL);
 		pg_atomic_fetch_add_u64(&database->epoch, 1);
+	}
 	pg_atomic_write_u64(&slot->loaded, loaded);
 }
 

@@ -52,17 +52,33 @@ typedef struct RateSlot
 	RateSlotKey key;			/* hash key, must be first */
 	RateWindow	windows[RATE_UNITS];	/* by unit */
 	pg_atomic_uint64 loaded;	/* the database's `changes` when the limits were read; 0: never */
-	pg_atomic_uint64 held_until_ns; /* RATE_STORE: end of the last throttle */
-	uint64		application;	/* RATE_STORE: id of its application's slot */
 	char		platform[NAMEDATALEN];	/* RATE_STORE, RATE_APPLICATION: for display */
+
+	/* the dispatcher waits for this budget (rate_lane.c) */
+	pg_atomic_uint64 claimed_until_ns;	/* applications stand back until then; 0: it does not wait */
+	pg_atomic_uint32 spare;		/* int32: calls of the dispatcher that applications' next one counts against */
+	pg_atomic_uint32 besides;	/* RATE_STORE: what applications got while it waited, since it last asked */
+
+	/* the day's calls are used up (rate_adapt.c); RATE_STORE, RATE_APPLICATION */
+	pg_atomic_uint64 quota_until;	/* TimestampTz of the reset, 0 for none */
+	pg_atomic_uint64 quota_until_ns;	/* the same moment on the clock of rate_now() */
+
+	/* RATE_STORE alone */
+	uint64		application;	/* id of its application's slot */
+	pg_atomic_uint64 held_until_ns; /* end of the last throttle */
+	pg_atomic_uint64 throttled_at_ns;
+	pg_atomic_uint64 slowed_since;	/* TimestampTz of the throttle that ended the full pace */
+	pg_atomic_uint32 pace;		/* pace.h, of its shortest window */
+
+	/* RATE_APPLICATION alone */
+	int32		quota_reset;	/* seconds after midnight UTC */
+	bool		quota_of_store; /* each store has a quota of its own */
 
 	/* RATE_DATABASE alone */
 	pg_atomic_uint64 changes;	/* how often limits in tables changed, from 1 */
 	pg_atomic_uint64 epoch;		/* how often any window in this database changed */
 	TimestampTz settings_time;	/* PgReloadTime of whoever published the total last */
 } RateSlot;
-
-extern void rate_shared_init(void); /* from rate_init */
 
 /* Raises SS_ERR_NOT_PRELOADED without shared memory. */
 extern void rate_check_shared(void);
@@ -76,10 +92,15 @@ extern int64 rate_now(void);
 extern RateSlot *rate_find(RateScope scope, uint64 id);
 
 /*
- * The same, added when there is none, without limits. In a transaction, since
- * room may have to be made. Raises SS_ERR_TOO_MANY_STORES.
+ * The same, added when there is none, without limits; NULL when there is no
+ * room. In a transaction, since room may have to be made.
  */
 extern RateSlot *rate_find_or_add(RateScope scope, uint64 id);
+
+/* Raises SS_ERR_TOO_MANY_STORES. */
+extern void rate_no_room(void);
+/* For how many more stores there is room. */
+extern int	rate_room_left(void);
 
 /*
  * Give a slot the limits that were read when the database's `changes` was

@@ -52,6 +52,27 @@ $$;
 COMMENT ON FUNCTION storesync.missing_credentials(int) IS
 'Names of the credentials that a store or its platform''s application needs and has not; {} when all are there. Example: SELECT storesync.missing_credentials(1);';
 
+CREATE FUNCTION storesync.health_rates()
+	RETURNS TABLE(store_id int, quota_until timestamptz, pace int, slowed_since timestamptz, roomless boolean)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH budget AS (
+		SELECT w.store_id, max(w.quota_until) AS quota_until, min(w.pace) AS pace, min(w.slowed_since) AS slowed_since
+		FROM storesync.rate_windows(true) w
+		WHERE w.scope = 'store'
+		GROUP BY w.store_id)
+	SELECT b.store_id, b.quota_until, b.pace, b.slowed_since, false
+	FROM budget b
+	WHERE b.quota_until IS NOT NULL OR b.slowed_since IS NOT NULL
+	UNION ALL
+	SELECT s.store_id, NULL, NULL, NULL, true
+	FROM storesync.store s
+	WHERE s.mode <> 'off' AND storesync.rate_room() <= 0
+		AND NOT EXISTS (SELECT FROM budget b WHERE b.store_id = s.store_id)
+$$;
+COMMENT ON FUNCTION storesync.health_rates() IS
+'The part of health() about call budgets: stores whose day''s calls are used up, that are slowed after throttles, or that shared memory has no room for.';
+
 CREATE FUNCTION storesync.health_stores() RETURNS TABLE(component text, state text, reason text)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -69,12 +90,18 @@ AS $$
 			WHEN 'lower_only' THEN 'mode is lower_only: no quantity is raised' END,
 		'no credential ' || nullif(array_to_string(x.missing, ', '), ''),
 		CASE WHEN s.mode <> 'off' AND c.fetched_at < clock_timestamp() - greatest(10 * s.poll_interval, '5 minutes')
-			THEN format('orders not fetched since %s', date_trunc('second', c.fetched_at)) END)
+			THEN format('orders not fetched since %s', date_trunc('second', c.fetched_at)) END,
+		'the day''s calls are used up until ' || date_trunc('second', r.quota_until),
+		CASE WHEN r.slowed_since IS NOT NULL
+			THEN format('uses %s %% of its limit since a throttle at %s', r.pace, date_trunc('second', r.slowed_since)) END,
+		CASE WHEN r.roomless THEN 'no room for its call budget: raise storesync.max_stores' END)
 	FROM storesync.store s
 	LEFT JOIN storesync.order_cursor c ON c.store_id = s.store_id
+	LEFT JOIN storesync.health_rates() r ON r.store_id = s.store_id
 	CROSS JOIN LATERAL storesync.missing_credentials(s.store_id) x(missing)
 	WHERE s.paused OR s.mode <> 'live' OR x.missing <> '{}'
 		OR c.fetched_at < clock_timestamp() - greatest(10 * s.poll_interval, '5 minutes')
+		OR r.store_id IS NOT NULL
 $$;
 COMMENT ON FUNCTION storesync.health_stores() IS
 'The part of health() about platforms in use and about stores; a store with nothing to say has no row.';

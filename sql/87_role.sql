@@ -20,10 +20,10 @@ CREATE FUNCTION storesync.role_functions() RETURNS TABLE(kind text, name text)
 AS $$
 	SELECT m.kind, unnest(m.names) FROM (VALUES
 		('application', ARRAY['receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer', 'receive_return',
-			'ingest_order', 'ingest_orders', 'rate_take', 'rate_hold', 'enqueue', 'current_incarnation']),
+			'ingest_order', 'ingest_orders', 'rate_take', 'rate_hold', 'rate_succeeded', 'rate_quota', 'enqueue', 'current_incarnation']),
 		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'set_credential', 'set_app_credential',
 			'missing_credentials', 'pause', 'resume', 'release_hold', 'requeue', 'discard',
-			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'check_invariants',
+			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'rate_room', 'rate_forget', 'check_invariants',
 			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_drop', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)
 $$;
 COMMENT ON FUNCTION storesync.role_functions() IS
@@ -42,7 +42,7 @@ AS $$
 		('application', 'rate_status', 'SELECT'),
 		('application', 'outbox', 'INSERT (subject, kind, version, payload)'),
 		('application', 'outbox_id_seq', 'USAGE'),
-		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap)'),
+		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap, quota_reset, quota_scope)'),
 		('operator', 'store', 'UPDATE (name, mode, paused, priority, rate_limit, poll_interval, stock_from, unpaid_hold, returns, timezone)'),
 		('operator', 'location', 'UPDATE (name, sellable, priority)'),
 		('operator', 'sku', 'UPDATE (name, safety_stock, allow_backorder)'),

@@ -57,6 +57,21 @@ SELECT storesync.rate_hold(:fast, '1 month');
 SELECT storesync.rate_hold(0, '1 second');
 SELECT storesync.rate_hold(:fast, NULL);
 
+-- A throttle halves the pace, but not while a hold lasts; good answers bring it back step by step.
+SELECT pace, effective, slowed_since IS NOT NULL AS slowed FROM storesync.rate_status WHERE store_id = :fast;
+SELECT storesync.rate_hold(:both, '0') FROM generate_series(1, 2);
+SELECT per, pace, effective FROM storesync.rate_status WHERE store_id = :both ORDER BY per;
+SELECT storesync.rate_hold(:both, '0') FROM generate_series(1, 9);
+SELECT pace, effective FROM storesync.rate_status WHERE store_id = :both AND per = '1 ms';
+SELECT storesync.rate_succeeded(:both);
+SELECT pace FROM storesync.rate_status WHERE store_id = :both AND per = '1 ms';
+SELECT storesync.rate_succeeded(:both, 88);
+SELECT pace, slowed_since IS NOT NULL AS slowed FROM storesync.rate_status WHERE store_id = :both AND per = '1 ms';
+SELECT storesync.rate_succeeded(:both, 2147483647);
+SELECT pace, slowed_since FROM storesync.rate_status WHERE store_id = :both AND per = '1 ms';
+SELECT storesync.rate_succeeded(:both, 0);
+SELECT storesync.rate_succeeded(0);
+SELECT storesync.rate_succeeded(NULL);
 -- What is to be seen.
 SELECT scope, store_id = :slow AS slow, store_id = :fast AS fast, platform, calls, per, burst,
 	next_free_at > clock_timestamp() AS waits, held_until - clock_timestamp() > '58 min' AS held
@@ -97,7 +112,33 @@ COMMIT;
 DELETE FROM storesync.store WHERE store_id = :slow;
 SELECT storesync.rate_take(:slow);
 
--- Limits of an earlier installation are forgotten with it.
+-- The day's calls are used up: of one store, or of the application with all its stores.
+UPDATE storesync.platform SET quota_scope = 'store', quota_reset = (now() + interval '2 hours')::timetz;
+SELECT q - now() BETWEEN '01:59:59' AND '02:00:01' AS until_the_reset FROM storesync.rate_quota(:fast) q;
+SELECT count(*) AS windows, min(quota_until) - now() > '01:59:00' AS quota FROM storesync.rate_status
+WHERE store_id = :fast;
+SELECT count(quota_until) AS others FROM storesync.rate_status WHERE store_id <> :fast;
+SELECT w > '01:59:00' AND w < '02:00:01' AS waits_for_it FROM storesync.rate_take(:fast) w;
+UPDATE storesync.platform SET quota_scope = 'application', quota_reset = (now() + interval '3 hours')::timetz;
+SELECT q - now() BETWEEN '02:59:59' AND '03:00:01' AS until_the_reset FROM storesync.rate_quota(:both) q;
+SELECT bool_and(quota_until - now() > '02:59:00') AS all_wait FROM storesync.rate_status;
+SELECT w > '02:59:00' AS waits_with_it FROM storesync.rate_take(:fast) w;
+SELECT storesync.rate_hold(:both, '0');
+SELECT state, reason LIKE '%calls are used up until%' AS quota,
+	reason LIKE '%uses 50 % of its limit since a throttle at%' AS slowed
+FROM storesync.health() WHERE component = 'store ' || :both;
+UPDATE storesync.platform SET quota_scope = 'nobody';
+SELECT storesync.rate_quota(0);
+SELECT storesync.rate_quota(NULL);
+SELECT storesync.rate_forget(:both);
+SELECT count(quota_until) AS one_waits, min(pace) AS pace FROM storesync.rate_status;
+SELECT storesync.rate_forget();
+SELECT count(quota_until) AS nobody_waits FROM storesync.rate_status;
+SELECT storesync.rate_hold(:both, '0');
+SELECT storesync.rate_quota(:both) > now() AS used_up;
+SELECT storesync.rate_room() > 0 AS room;
+
+-- Limits of an earlier installation are forgotten with it, and so are answers.
 SET client_min_messages = warning;
 DROP EXTENSION storesync CASCADE;
 SELECT storesync.rate_take(:fast);
@@ -106,3 +147,4 @@ RESET client_min_messages;
 SELECT storesync.rate_take(:fast);
 SELECT storesync.add_store('shopee', '9', 'same number, other limit', '1/day') = :slow AS same_number;
 SELECT w > '23:59:00' AS waits_a_day FROM storesync.rate_take(:slow) w;
+SELECT count(*) AS slowed_or_waiting FROM storesync.rate_status WHERE pace < 100 OR quota_until IS NOT NULL;

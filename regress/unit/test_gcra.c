@@ -18,8 +18,9 @@
 #include <cmocka.h>
 
 #include "gcra.h"
+#include "pace.h"
 
-#define HISTORIES		1000
+#define HISTORIES		1000	/* of ARRIVALS each, a scenario: 3.6 million arrivals */
 #define ARRIVALS		400
 #define MS				INT64_C(1000000)
 #define SECOND			(1000 * MS)
@@ -43,6 +44,7 @@ typedef struct Scenario
 	bool		restarts;		/* the TAT is forgotten now and then */
 	bool		holds;
 	int			jumps;			/* of the clock: -1 back, 1 forward, 2 both, 0 none */
+	bool		paces;			/* throttles slow the window, successes bring it back */
 } Scenario;
 
 typedef struct History
@@ -168,6 +170,19 @@ check_guarantee(const History *history, const char *scenario, int64_t (*pick) (c
 	}
 }
 
+/*
+ * change_pace throttles now and then and else counts successes. What a call
+ * counts for may be of a pace that has changed since: some callers read it
+ * late.
+ */
+static uint32_t
+change_pace(History *history, uint32_t pace)
+{
+	if (one_in(history, 30))
+		return pace_throttled(pace);
+	return one_in(history, 10) ? PACE_FULL : pace_succeeded(pace, (uint32_t) between(history, 1, 20));
+}
+
 static void
 run_history(uint64_t seed, const Scenario *scenario)
 {
@@ -176,6 +191,7 @@ run_history(uint64_t seed, const Scenario *scenario)
 	int64_t		offset = 0;
 	int64_t		held_until = INT64_MIN;
 	int64_t		tat;
+	uint32_t	pace = PACE_FULL;
 
 	memset(&history, 0, sizeof(history));
 	history.seed = history.state = seed;
@@ -199,7 +215,10 @@ run_history(uint64_t seed, const Scenario *scenario)
 			held_until = now + between(&history, 0, 2 * history.period);
 			tat = gcra_hold(&history.window, tat, held_until);
 		}
-		wait = gcra_take(&history.window, tat, now, cost, &next);
+		wait = gcra_take_paced(&history.window, tat, now, cost,
+							   pace_interval(history.window.interval_ns, pace), &next);
+		if (scenario->paces)
+			pace = change_pace(&history, pace);
 		assert_true(wait >= 0);
 		if (wait > 0)
 			continue;
@@ -318,6 +337,61 @@ test_empty_and_hold(void **state)
 	assert_int_equal(gcra_hold(&window, tat, MINUTE), tat);
 }
 
+/* At a pace of p a store gets p of its limit, less the rounding; a burst shrinks with it. */
+static void
+test_pace(void **state)
+{
+	static const uint32_t paces[] = {PACE_FULL, 500, 333, PACE_FLOOR};
+	GcraWindow	window;
+
+	assert_true(gcra_window(&window, 100, SECOND, 20));
+	for (int i = 0; i < 4; i++)
+	{
+		int64_t		step = pace_interval(window.interval_ns, paces[i]);
+		int64_t		tat = 0;
+		int64_t		now = MINUTE;
+		int64_t		burst = 0;
+		int64_t		granted = 0;
+
+		assert_true(step >= window.interval_ns);
+		while (gcra_take_paced(&window, tat, now, 1, step, &tat) == 0)
+			burst++;
+		while (now < 2 * MINUTE)
+		{
+			int64_t		wait = gcra_take_paced(&window, tat, now, 1, step, &tat);
+
+			granted += wait == 0;
+			now += wait;
+		}
+		assert_in_range(granted, 6 * paces[i] - 2, 6 * paces[i] + 1);
+		assert_in_range(burst, 20 * paces[i] / PACE_FULL, 20 * paces[i] / PACE_FULL + 1);
+	}
+}
+
+static void
+test_pace_steps(void **state)
+{
+	uint32_t	pace = PACE_FULL;
+
+	pace = pace_throttled(pace);
+	assert_int_equal(pace, 500);
+	for (int i = 0; i < 10; i++)
+		pace = pace_throttled(pace);
+	assert_int_equal(pace, PACE_FLOOR);
+	for (int i = 0; i < (PACE_FULL - PACE_FLOOR) / PACE_STEP; i++)
+	{
+		assert_in_range(pace, PACE_FLOOR, PACE_FULL - PACE_STEP);
+		pace = pace_succeeded(pace, 1);
+	}
+	assert_int_equal(pace, PACE_FULL);
+	assert_int_equal(pace_succeeded(PACE_FULL, 1), PACE_FULL);
+	assert_int_equal(pace_succeeded(PACE_FLOOR, UINT32_MAX), PACE_FULL);
+	assert_int_equal(pace_succeeded(995, 1), PACE_FULL);
+	/* the largest interval of all, at the floor: nothing overflows */
+	assert_true(pace_interval(GCRA_MAX_CAPACITY_NS, PACE_FLOOR) == 10 * GCRA_MAX_CAPACITY_NS);
+	assert_int_equal(pace_interval(7, 300), 24);
+}
+
 static void
 test_bounds(void **state)
 {
@@ -341,13 +415,15 @@ test_bounds(void **state)
 int
 main(void)
 {
-	static Scenario plain = {"plain", false, false, 0};
-	static Scenario restarts = {"restarts", true, false, 0};
-	static Scenario holds = {"holds", false, true, 0};
-	static Scenario restarts_and_holds = {"restarts and holds", true, true, 0};
-	static Scenario back = {"clock jumps back", false, true, -1};
-	static Scenario forward = {"clock jumps forward", false, true, 1};
-	static Scenario both = {"clock jumps both ways", false, true, 2};
+	static Scenario plain = {"plain", false, false, 0, false};
+	static Scenario restarts = {"restarts", true, false, 0, false};
+	static Scenario holds = {"holds", false, true, 0, false};
+	static Scenario restarts_and_holds = {"restarts and holds", true, true, 0, false};
+	static Scenario back = {"clock jumps back", false, true, -1, false};
+	static Scenario forward = {"clock jumps forward", false, true, 1, false};
+	static Scenario both = {"clock jumps both ways", false, true, 2, false};
+	static Scenario paces = {"throttles and growth", false, true, 0, true};
+	static Scenario all = {"restarts, holds, throttles and growth", true, true, 0, true};
 	const struct CMUnitTest tests[] = {
 		{"guarantee", run_scenario, NULL, NULL, &plain},
 		{"guarantee over restarts", run_scenario, NULL, NULL, &restarts},
@@ -356,10 +432,14 @@ main(void)
 		{"guarantee when the clock jumps back", run_scenario, NULL, NULL, &back},
 		{"guarantee when the clock jumps forward", run_scenario, NULL, NULL, &forward},
 		{"guarantee when the clock jumps both ways", run_scenario, NULL, NULL, &both},
+		{"guarantee while the pace shrinks and grows", run_scenario, NULL, NULL, &paces},
+		{"guarantee with restarts, holds and changes of the pace", run_scenario, NULL, NULL, &all},
 		cmocka_unit_test(test_wait_is_exact),
 		cmocka_unit_test(test_rate_is_used_up),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_empty_and_hold),
+		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_pace_steps),
 		cmocka_unit_test(test_bounds),
 	};
 
