@@ -56,6 +56,7 @@ typedef struct Loss
 {
 	Holder		holder;
 	int64		units;
+	int64		version;		/* of its ledger row */
 } Loss;
 
 /* Everything that a count is about to do, decided in memory. */
@@ -310,6 +311,7 @@ lose(const Count *c, Outcome *o, int64 units)
 		if (VARSIZE_ANY_EXHDR(loss->holder.reference) > 0)
 			move->reference = loss->holder.reference;
 		loss_key(&move->key, c, loss->holder.reference);
+		loss->version = move->version;
 		units -= loss->units;
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -443,7 +445,12 @@ book(const Count *c, Answer *answer)
 	order_line_write(&o.journal, o.gone, o.ngone, REASON);
 	order_line_write(&o.journal, o.since, o.nsince, REASON);
 	for (int i = 0; i < o.nlosses; i++)
-		holder_book(&o.losses[i].holder, MOVE_RELEASE, o.losses[i].units, DT_NOEND);
+	{
+		Loss	   *loss = &o.losses[i];
+
+		holder_load(&loss->holder);
+		holder_book(&loss->holder, MOVE_RELEASE, loss->units, DT_NOEND, loss->version);
+	}
 	order_line_finish(&o.journal, o.places, o.nplaces);
 }
 

@@ -35,14 +35,6 @@ PG_FUNCTION_INFO_V1(release_expired);
 PG_FUNCTION_INFO_V1(next_expiry);
 PG_FUNCTION_INFO_V1(hold_unpaid);
 
-/* A reservation that was seen to be over. */
-typedef struct Expired
-{
-	Holder		holder;
-	int64		qty;
-	TimestampTz expires_at;
-} Expired;
-
 static Datum
 get(HeapTuple tuple, int number)
 {
@@ -67,82 +59,66 @@ due_orders(TimestampTz now, int max, int *n)
 }
 
 /* due_reservations are those that are over, unless `max` is less. */
-static Expired *
+static Holder *
 due_reservations(TimestampTz now, int max, int *n)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {TIMESTAMPTZOID, INT4OID};
 	Datum		values[] = {TimestampTzGetDatum(now), Int32GetDatum(max)};
-	Expired    *expired;
+	Holder	   *expired;
 
 	ss_execute(&plan,
 			   "SELECT r.sku_id, r.location_id, r.reference FROM storesync.reservation r "
 			   "WHERE r.expires_at <= $1 ORDER BY r.expires_at LIMIT $2",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
 	*n = (int) SPI_processed;
-	expired = palloc0(sizeof(Expired) * Max(*n, 1));
+	expired = palloc0(sizeof(Holder) * Max(*n, 1));
 	for (int i = 0; i < *n; i++)
 	{
-		expired[i].holder.sku_id = DatumGetInt64(get(SPI_tuptable->vals[i], 1));
-		expired[i].holder.location_id = DatumGetInt32(get(SPI_tuptable->vals[i], 2));
-		expired[i].holder.reference = DatumGetTextPCopy(get(SPI_tuptable->vals[i], 3));
+		expired[i].sku_id = DatumGetInt64(get(SPI_tuptable->vals[i], 1));
+		expired[i].location_id = DatumGetInt32(get(SPI_tuptable->vals[i], 2));
+		expired[i].reference = DatumGetTextPCopy(get(SPI_tuptable->vals[i], 3));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return expired;
 }
 
-/* still_over reads the reservation under its place's lock: what it holds, 0 when it is not over. */
+/* still_over reads the reservation under its place's lock. */
 static bool
-still_over(Expired *e, TimestampTz now)
+still_over(Holder *holder, TimestampTz now)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[4];
-
-	values[0] = Int64GetDatum(e->holder.sku_id);
-	values[1] = Int32GetDatum(e->holder.location_id);
-	values[2] = PointerGetDatum(e->holder.reference);
-	values[3] = TimestampTzGetDatum(now);
-	ss_execute(&plan,
-			   "SELECT r.qty, r.expires_at FROM storesync.reservation r WHERE r.sku_id = $1 "
-			   "AND r.location_id = $2 AND r.reference = $3 AND r.expires_at <= $4 AND r.qty > 0",
-			   SPI_OK_SELECT, 4, types, values, NULL, 0);
-	if (SPI_processed == 0)
-		return false;
-	e->qty = DatumGetInt64(get(SPI_tuptable->vals[0], 1));
-	e->expires_at = DatumGetTimestampTz(get(SPI_tuptable->vals[0], 2));
-	SPI_freetuptable(SPI_tuptable);
-	return true;
+	holder_load(holder);
+	return holder->held > 0 && holder->expires_at <= now;
 }
 
 static void
-expiry_key(IdempotencyKey *key, const Expired *e)
+expiry_key(IdempotencyKey *key, const Holder *holder)
 {
 	char		sku[32];
 	char		location[16];
-	const char *parts[4] = {"expired", sku, location, VARDATA_ANY(e->holder.reference)};
+	const char *parts[4] = {"expired", sku, location, VARDATA_ANY(holder->reference)};
 	int			lengths[4];
 
-	snprintf(sku, sizeof(sku), "%lld", (long long) e->holder.sku_id);
-	snprintf(location, sizeof(location), "%d", e->holder.location_id);
+	snprintf(sku, sizeof(sku), "%lld", (long long) holder->sku_id);
+	snprintf(location, sizeof(location), "%d", holder->location_id);
 	for (int i = 0; i < 3; i++)
 		lengths[i] = strlen(parts[i]);
-	lengths[3] = VARSIZE_ANY_EXHDR(e->holder.reference);
-	key_derive(key, e->expires_at, 4, parts, lengths);
+	lengths[3] = VARSIZE_ANY_EXHDR(holder->reference);
+	key_derive(key, holder->expires_at, 4, parts, lengths);
 }
 
-/* release gives back what a reservation holds. */
+/* release gives back all that a holder has reserved. */
 static void
-release(StockJournal *journal, StockPlace *place, const Expired *e)
+release(StockJournal *journal, StockPlace *place, Holder *holder)
 {
-	StockMove  *move = stock_move(journal, place, MOVE_RELEASE, 0, -e->qty);
+	StockMove  *move = stock_move(journal, place, MOVE_RELEASE, 0, -holder->held);
 
-	move->event_at = e->expires_at;
+	move->event_at = holder->expires_at;
 	move->reason = cstring_to_text("expired");
-	if (VARSIZE_ANY_EXHDR(e->holder.reference) > 0)
-		move->reference = e->holder.reference;
-	expiry_key(&move->key, e);
-	holder_book(&e->holder, MOVE_RELEASE, e->qty, DT_NOEND);
+	if (VARSIZE_ANY_EXHDR(holder->reference) > 0)
+		move->reference = holder->reference;
+	expiry_key(&move->key, holder);
+	holder_book(holder, MOVE_RELEASE, holder->held, DT_NOEND, move->version);
 }
 
 static StockPlace *
@@ -169,7 +145,7 @@ find_place(StockPlace *places, int nplaces, const Holder *holder)
 
 /* release_reservations gives back those that are still over; returns how many. */
 static int
-release_reservations(Expired *expired, int n, StockPlace *places, int nplaces, TimestampTz now)
+release_reservations(Holder *expired, int n, StockPlace *places, int nplaces, TimestampTz now)
 {
 	StockJournal journal;
 	int			released = 0;
@@ -179,7 +155,7 @@ release_reservations(Expired *expired, int n, StockPlace *places, int nplaces, T
 	{
 		if (!still_over(&expired[i], now))
 			continue;
-		release(&journal, find_place(places, nplaces, &expired[i].holder), &expired[i]);
+		release(&journal, find_place(places, nplaces, &expired[i]), &expired[i]);
 		released++;
 	}
 	stock_write(&journal);
@@ -238,7 +214,7 @@ static int64
 release_all(int max)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Expired    *expired;
+	Holder	   *expired;
 	StockPlace *places;
 	int64	   *due;
 	int64	   *orders;
@@ -258,7 +234,7 @@ release_all(int max)
 	norders = ndue == 0 ? 0 : order_lock_orders(ndue, orders);
 	skus = palloc(sizeof(int64) * Max(nexpired, 1));
 	for (int i = 0; i < nexpired; i++)
-		skus[i] = expired[i].holder.sku_id;
+		skus[i] = expired[i].sku_id;
 	places = order_again_lock_stock(norders, orders, nexpired, skus, &nplaces);
 	released = release_reservations(expired, nexpired, places, nplaces, now);
 	released += release_orders(norders, orders);

@@ -296,12 +296,12 @@ ledger_answer(Answer *answer, const StockPlace *place, bool insufficient)
 
 /* record writes what follows from a movement whose key is ours: ledger row, holder, short lines served, outbox. */
 static void
-record(const Movement *m, const Holder *holder, StockJournal *journal, StockPlace *place)
+record(const Movement *m, Holder *holder, StockJournal *journal, StockPlace *place)
 {
 	FilledLine *filled;
 
 	stock_write(journal);
-	holder_book(holder, m->kind, m->qty, m->expires_at);
+	holder_book(holder, m->kind, m->qty, m->expires_at, place->version);
 	if (place->freed)
 		(void) order_fill(journal, &place, 1, &filled);
 	outbox_append(OUTBOX_STOCK, 1, &place->sku_id, &place->version);
@@ -314,7 +314,7 @@ book(const Movement *m, Answer *answer)
 	StockPlace	place;
 	StockJournal journal;
 	StockMove  *move;
-	Holder		holder;
+	Holder		holder = {0};
 	int64		has;
 	int64		on_hand_delta;
 	int64		reserved_delta;
@@ -328,6 +328,8 @@ book(const Movement *m, Answer *answer)
 	stock_lock_place(holder.sku_id, holder.location_id, &place);
 	stock_journal_start(&journal);
 
+	if (m->kind != MOVE_RECEIVE)
+		holder_load(&holder);
 	has = holder_has(&holder, m->kind);
 	if (m->kind == MOVE_RESERVE && m->qty > stock_room(&place) && !place.allow_backorder)
 	{

@@ -78,6 +78,7 @@ typedef struct RowsLookup
 	const char *columns;		/* comma-separated: what is wanted of a row */
 	bool		locks;			/* rows are to be locked */
 	bool		writes;			/* rows will be inserted next: take that lock at once, instead of two */
+	const char *delete_trigger; /* rows are to be deleted, with the one trigger on DELETE that is known; NULL: none are */
 
 	/* kept by rows_find.c */
 	uint64		epoch;
@@ -131,13 +132,23 @@ extern Datum rows_get(RowsScan *scan, int column, bool *isnull);
  */
 extern bool rows_lock(RowsScan *scan, ItemPointerData at);
 extern ItemPointerData rows_at(const RowsScan *scan);
+/*
+ * Delete the row that lies at `at`, of a look-up that names a delete_trigger
+ * and writes. The caller has made sure that the trigger would not refuse. A
+ * row that is gone already is no error under READ COMMITTED, 40001 above.
+ * False: not for this table, use a statement.
+ */
+extern bool rows_delete(RowsLookup *lookup, ItemPointerData at);
 /* Look-ups that are open at one time end in reverse order. */
 extern void rows_close(RowsScan *scan);
 
 /* Next value of a sequence of schema storesync. */
 extern int64 rows_next_value(RowsName *sequence);
 
-/* ---------------------------------------------------------------- shared by the two (rows.c) */
+/* Whether rows of an open table may be deleted so (rows_delete.c). */
+extern bool rows_may_delete(const RowsLookup *lookup, Relation rel);
+
+/* ---------------------------------------------------------------- shared by all (rows.c) */
 
 /* Changes whenever anything changes that decides how a table is to be treated. */
 extern uint64 rows_epoch(void);

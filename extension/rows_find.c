@@ -50,7 +50,8 @@ table_fits(const RowsLookup *lookup, Relation rel)
 	return !rel->rd_rel->relrowsecurity &&
 		((kind == RELKIND_PARTITIONED_TABLE && RelationGetPartitionKey(rel)->partnatts == 1 &&
 		  RelationGetPartitionKey(rel)->strategy == PARTITION_STRATEGY_RANGE) || (kind == RELKIND_RELATION && !rel->rd_rel->relhassubclass)) &&
-		pg_class_aclmask(RelationGetRelid(rel), GetUserId(), rights, ACLMASK_ALL) == rights;
+		pg_class_aclmask(RelationGetRelid(rel), GetUserId(), rights, ACLMASK_ALL) == rights &&
+		(lookup->delete_trigger == NULL || rows_may_delete(lookup, rel));
 }
 
 /* index_serves: unique, whole, in use, and on the very columns of the look-up. */

@@ -215,27 +215,34 @@ LEFT JOIN LATERAL (
 	ORDER BY g.version DESC LIMIT 1) l ON true;
 COMMENT ON VIEW storesync.stock IS 'Balance of each SKU at each location, in units: its newest ledger row.';
 
-CREATE TABLE storesync.reservation (
+-- Never updated: a new state is a new row and the one before is deleted, so that the key read
+-- backwards leads to the newest past whatever a held snapshot keeps (docs/ledger.md).
+CREATE TABLE storesync.holder (
 	sku_id bigint NOT NULL,
-	location_id int NOT NULL,
-	reference text NOT NULL,
-	qty bigint NOT NULL CHECK (qty >= 0),
-	expires_at timestamptz,
-	PRIMARY KEY (sku_id, location_id, reference)
-);
-CREATE INDEX ON storesync.reservation (expires_at) WHERE expires_at IS NOT NULL;
-COMMENT ON TABLE storesync.reservation IS
-'Units that direct calls of reserve() hold, by reference ('''' when none was given). Order lines hold their own in sales_order_line.reserved.';
-
-CREATE TABLE storesync.shipment (
-	sku_id bigint NOT NULL,
-	location_id int NOT NULL,
-	reference text NOT NULL,
+	version bigint NOT NULL CHECK (version > 0),
+	held bigint NOT NULL CHECK (held >= 0),
 	shipped bigint NOT NULL CHECK (shipped >= 0),
 	restocked bigint NOT NULL CHECK (restocked >= 0 AND restocked <= shipped),
-	PRIMARY KEY (sku_id, location_id, reference)
+	expires_at timestamptz CHECK (expires_at IS NULL OR held > 0),
+	location_id int NOT NULL,
+	reference text NOT NULL,
+	PRIMARY KEY (sku_id, location_id, reference, version)
 );
-COMMENT ON TABLE storesync.shipment IS
+CREATE INDEX ON storesync.holder (sku_id, location_id) WHERE held > 0;
+CREATE INDEX ON storesync.holder (expires_at) WHERE expires_at IS NOT NULL;
+COMMENT ON TABLE storesync.holder IS
+'What each holder of direct calls (SKU, location and reference, '''' when none was given) has reserved, shipped and taken back: its state after the ledger row of that version, the only one that is kept. One that has used up all keeps its row.';
+
+CREATE VIEW storesync.reservation AS
+SELECT h.sku_id, h.location_id, h.reference, h.held AS qty, h.expires_at
+FROM storesync.holder h WHERE h.held > 0;
+COMMENT ON VIEW storesync.reservation IS
+'Units that direct calls of reserve() hold, by reference ('''' when none was given). Order lines hold their own in sales_order_line.reserved.';
+
+CREATE VIEW storesync.shipment AS
+SELECT h.sku_id, h.location_id, h.reference, h.shipped, h.restocked
+FROM storesync.holder h WHERE h.shipped > 0;
+COMMENT ON VIEW storesync.shipment IS
 'Units that direct calls of ship() sent away and restock() took back, by reference: no reference takes back more than it shipped.';
 
 CREATE TABLE storesync.idempotency (

@@ -5,6 +5,23 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON storesync.ledger
 CREATE TRIGGER keep_rows BEFORE TRUNCATE ON storesync.ledger
 	FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change();
 
+-- A state of a holder may go when a newer one has taken its place, or when it says nothing.
+CREATE FUNCTION storesync.holder_is_newest(sku_id bigint, location_id int, reference text, version bigint) RETURNS boolean
+LANGUAGE SQL STABLE AS $$
+	SELECT NOT EXISTS (SELECT FROM storesync.holder h
+		WHERE h.sku_id = $1 AND h.location_id = $2 AND h.reference = $3 AND h.version > $4)
+$$;
+COMMENT ON FUNCTION storesync.holder_is_newest(bigint, int, text, bigint) IS
+'Whether no state of the holder is newer than this version; then its row is refused to be deleted. Example: SELECT storesync.holder_is_newest(1, 1, ''phone 1'', 4);';
+CREATE TRIGGER refuse_loss BEFORE DELETE ON storesync.holder
+	FOR EACH ROW WHEN ((OLD.held > 0 OR OLD.shipped > 0)
+		AND storesync.holder_is_newest(OLD.sku_id, OLD.location_id, OLD.reference, OLD.version))
+	EXECUTE FUNCTION storesync.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE ON storesync.holder
+	FOR EACH ROW EXECUTE FUNCTION storesync.refuse_change();
+CREATE TRIGGER keep_rows BEFORE TRUNCATE ON storesync.holder
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change();
+
 CREATE FUNCTION storesync.receive(sku text, qty bigint, key storesync.idempotency_key,
 	location text DEFAULT 'main', reference text DEFAULT NULL) RETURNS storesync.movement_result
 	AS 'MODULE_PATHNAME', 'ledger_receive' LANGUAGE C VOLATILE;

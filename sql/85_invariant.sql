@@ -85,22 +85,22 @@ COMMENT ON FUNCTION storesync.invariant_reserved() IS
 CREATE FUNCTION storesync.invariant_holder() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$
 	SELECT 'holder', storesync.place_name(sku_id, location_id) || ' for "' || reference || '"',
-		format('ledger has %s reserved, %s shipped, %s restocked; holders have %s, %s, %s',
-			coalesce(g.reserved, 0), coalesce(g.shipped, 0), coalesce(g.restocked, 0),
-			coalesce(r.qty, 0), coalesce(s.shipped, 0), coalesce(s.restocked, 0))
-	FROM (SELECT l.sku_id, l.location_id, coalesce(l.reference, '') AS reference, sum(l.reserved_delta) AS reserved,
+		format('ledger has %s reserved, %s shipped, %s restocked by version %s; the holder has %s, %s, %s by version %s',
+			coalesce(g.reserved, 0), coalesce(g.shipped, 0), coalesce(g.restocked, 0), coalesce(g.version, 0),
+			coalesce(h.held, 0), coalesce(h.shipped, 0), coalesce(h.restocked, 0), coalesce(h.version, 0))
+	FROM (SELECT l.sku_id, l.location_id, coalesce(l.reference, '') AS reference, max(l.version) AS version,
+				sum(l.reserved_delta) AS reserved,
 				coalesce(-sum(l.on_hand_delta) FILTER (WHERE l.kind = 'ship'), 0) AS shipped,
 				coalesce(sum(l.on_hand_delta) FILTER (WHERE l.kind = 'restock'), 0) AS restocked
 			FROM storesync.ledger l
 			WHERE l.order_id IS NULL AND l.kind IN ('reserve', 'release', 'ship', 'restock')
 			GROUP BY l.sku_id, l.location_id, coalesce(l.reference, '')) g
-	FULL JOIN storesync.reservation r USING (sku_id, location_id, reference)
-	FULL JOIN storesync.shipment s USING (sku_id, location_id, reference)
-	WHERE coalesce(g.reserved, 0) <> coalesce(r.qty, 0) OR coalesce(g.shipped, 0) <> coalesce(s.shipped, 0)
-		OR coalesce(g.restocked, 0) <> coalesce(s.restocked, 0)
+	FULL JOIN storesync.holder h USING (sku_id, location_id, reference)
+	WHERE coalesce(g.reserved, 0) <> coalesce(h.held, 0) OR coalesce(g.shipped, 0) <> coalesce(h.shipped, 0)
+		OR coalesce(g.restocked, 0) <> coalesce(h.restocked, 0) OR g.version <> h.version
 $$;
 COMMENT ON FUNCTION storesync.invariant_holder() IS
-'What direct calls hold, sent and took back by reference is what their ledger rows say. No rows when it holds. Example: SELECT * FROM storesync.invariant_holder();';
+'What direct calls hold, sent and took back by reference is what their ledger rows say, and is kept once. No rows when it holds. Example: SELECT * FROM storesync.invariant_holder();';
 
 CREATE FUNCTION storesync.invariant_effect() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$

@@ -123,6 +123,69 @@ SELECT pg_temp.receive(1);
 SELECT kind, version IS NOT NULL AS versioned FROM storesync.divided_stock;
 ROLLBACK;
 
+-- rows that are deleted: a holder's state, when the next one is there
+CREATE FUNCTION pg_temp.hold(units bigint) RETURNS text LANGUAGE SQL AS $$
+	SELECT outcome || ' ' || reserved FROM storesync.reserve('CUP', units, storesync.new_key(), reference => 'h') $$;
+SELECT outcome FROM storesync.receive('CUP', 100, storesync.new_key());
+SELECT pg_temp.hold(1), pg_temp.hold(1);
+CREATE FUNCTION note_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO public.seen (what) VALUES (format('%s %s %s', TG_OP, TG_WHEN, TG_LEVEL));
+	RETURN OLD;
+END $$;
+BEGIN;
+CREATE TRIGGER note AFTER DELETE ON storesync.holder FOR EACH ROW EXECUTE FUNCTION note_delete();
+CREATE TRIGGER note_statement BEFORE DELETE ON storesync.holder FOR EACH STATEMENT EXECUTE FUNCTION note_delete();
+SELECT pg_temp.hold(1);
+SELECT what FROM seen ORDER BY n;
+ROLLBACK;
+-- the refusing trigger itself, where it is not the known one: always on, without its condition
+BEGIN;
+ALTER TABLE storesync.holder ENABLE ALWAYS TRIGGER refuse_loss;
+SELECT pg_temp.hold(1);
+DROP TRIGGER refuse_loss ON storesync.holder;
+SELECT pg_temp.hold(1);
+CREATE TRIGGER refuse_loss BEFORE DELETE ON storesync.holder FOR EACH ROW EXECUTE FUNCTION storesync.refuse_change();
+SELECT pg_temp.hold(1);
+ROLLBACK;
+BEGIN;
+CREATE RULE also AS ON DELETE TO storesync.holder DO ALSO INSERT INTO seen (what) VALUES ('rule');
+SELECT pg_temp.hold(1);
+SELECT what FROM seen;
+ROLLBACK;
+-- what refers to a state keeps it
+BEGIN;
+CREATE TABLE note_of (sku_id bigint, location_id int, reference text, version bigint,
+	FOREIGN KEY (sku_id, location_id, reference, version) REFERENCES storesync.holder);
+INSERT INTO note_of SELECT sku_id, location_id, reference, version FROM storesync.holder;
+SELECT pg_temp.hold(1);
+ROLLBACK;
+-- published without a replica identity: refused as by a statement
+SET client_min_messages = error;
+BEGIN;
+CREATE PUBLICATION direct_holder FOR TABLE storesync.holder;
+SELECT pg_temp.hold(1);
+ALTER TABLE storesync.holder REPLICA IDENTITY NOTHING;
+SELECT pg_temp.hold(1);
+ROLLBACK;
+RESET client_min_messages;
+-- by statements throughout
+BEGIN;
+SET LOCAL session_replication_role = replica;
+SELECT pg_temp.hold(1);
+SELECT outcome, reserved FROM storesync.release('CUP', 2, storesync.new_key(), reference => 'h');
+SELECT count(*), min(held) FROM storesync.holder WHERE reference = 'h';
+ROLLBACK;
+-- undone in part
+BEGIN;
+SELECT pg_temp.hold(1);
+SAVEPOINT a;
+SELECT pg_temp.hold(1);
+ROLLBACK TO a;
+SELECT pg_temp.hold(5);
+COMMIT;
+SELECT count(*), min(held) FROM storesync.holder WHERE reference = 'h';
+
 -- rights and row security of an owner that is no superuser
 CREATE ROLE direct_owner;
 CREATE ROLE direct_caller;
@@ -144,6 +207,18 @@ ROLLBACK TO clean;
 REVOKE SELECT ON storesync.stock_lock FROM direct_owner;
 SET LOCAL ROLE direct_caller;
 SELECT (storesync.receive('TEA', 1, storesync.new_key())).outcome;
+ROLLBACK TO clean;
+SET LOCAL ROLE direct_caller;
+SELECT (storesync.reserve('CUP', 1, storesync.new_key(), reference => 'h')).outcome;
+RESET ROLE;
+REVOKE DELETE ON storesync.holder FROM direct_owner;
+SET LOCAL ROLE direct_caller;
+SELECT (storesync.reserve('CUP', 1, storesync.new_key(), reference => 'h')).outcome;
+ROLLBACK TO clean;
+ALTER TABLE storesync.holder ENABLE ROW LEVEL SECURITY;
+CREATE POLICY few ON storesync.holder USING (true) WITH CHECK (held < 100);
+SET LOCAL ROLE direct_caller;
+SELECT (storesync.reserve('CUP', 1, storesync.new_key(), reference => 'h')).outcome;
 ROLLBACK TO clean;
 ALTER TABLE storesync.ledger ENABLE ROW LEVEL SECURITY;
 CREATE POLICY small ON storesync.ledger USING (true) WITH CHECK (on_hand_delta < 10);
@@ -178,3 +253,4 @@ COMMIT;
 SELECT reference FROM storesync.ledger WHERE reference IN ('lost', 'kept');
 SELECT * FROM storesync.check_invariants();
 DROP TABLE seen;
+DROP FUNCTION note_delete();

@@ -45,11 +45,22 @@ BEGIN;
 INSERT INTO storesync.ledger (sku_id, version, on_hand_delta, reserved_delta, on_hand, reserved, event_at, recorded_at, location_id, kind, key)
 SELECT sku_id, version + 1, 0, 20, on_hand, reserved + 20, now(), clock_timestamp(), location_id, 'reserve', storesync.new_key() FROM storesync.stock WHERE version = 4;
 SELECT * FROM pg_temp.broken(); ROLLBACK;
-BEGIN;
+-- holders: what one has, a state that is not the newest, one kept beside it, none
+\set holder 'ALTER TABLE storesync.holder DISABLE TRIGGER USER;'
+BEGIN; :holder
 UPDATE storesync.reservation SET qty = qty + 1;
 SELECT * FROM pg_temp.broken(); ROLLBACK;
-BEGIN;
+BEGIN; :holder
 UPDATE storesync.shipment SET restocked = restocked + 1;
+SELECT * FROM pg_temp.broken(); ROLLBACK;
+BEGIN; :holder
+UPDATE storesync.holder SET version = version - 1;
+SELECT * FROM pg_temp.broken(); ROLLBACK;
+BEGIN;
+INSERT INTO storesync.holder SELECT sku_id, version - 1, held, shipped, restocked, NULL, location_id, reference FROM storesync.holder;
+SELECT * FROM pg_temp.broken(); ROLLBACK;
+BEGIN; :holder
+DELETE FROM storesync.holder;
 SELECT * FROM pg_temp.broken(); ROLLBACK;
 BEGIN;
 UPDATE storesync.sales_order_line SET reserved = reserved + 1 WHERE state = 'reserved';

@@ -74,6 +74,18 @@ SELECT storesync.restock('CUP', 1, pg_temp.k('h6'), 'shop');
 SELECT outcome FROM storesync.restock('CUP', 5, pg_temp.k('h7'));
 SELECT storesync.restock('CUP', 1, pg_temp.k('h8'));
 SELECT count(*) AS used_up FROM storesync.reservation WHERE qty = 0;
+-- one row a holder, its newest state, whatever has happened; one that is used up may come back
+SELECT outcome FROM storesync.reserve('CUP', 3, pg_temp.k('h9'), reference => 'again', expires => '1 hour');
+SELECT outcome FROM storesync.release('CUP', 3, pg_temp.k('h10'), reference => 'again');
+SELECT storesync.release('CUP', 1, pg_temp.k('h11'), reference => 'again');
+SELECT reference, held, shipped, restocked, expires_at FROM storesync.holder WHERE reference IN ('', 'again') ORDER BY 1;
+SELECT outcome FROM storesync.reserve('CUP', 2, pg_temp.k('h12'), reference => 'again');
+SELECT outcome FROM storesync.ship('CUP', 1, pg_temp.k('h13'), reference => 'again');
+SELECT outcome FROM storesync.restock('CUP', 1, pg_temp.k('h14'), reference => 'again');
+SELECT outcome FROM storesync.release('CUP', 1, pg_temp.k('h15'), reference => 'again');
+SELECT h.reference, h.held, h.shipped, h.restocked, h.version = (SELECT max(g.version) FROM storesync.ledger g
+	WHERE g.sku_id = h.sku_id AND g.location_id = h.location_id AND g.reference = h.reference) AS newest
+FROM storesync.holder h WHERE h.reference = 'again';
 -- reservations of one reference add up and share the last expiry
 SELECT outcome FROM storesync.reserve('CUP', 1, pg_temp.k('e1'), reference => 'e', expires => '1 hour');
 SELECT qty, expires_at > now() AS expires FROM storesync.reservation WHERE reference = 'e';

@@ -36,6 +36,20 @@ BEGIN
 END $$;
 SELECT count(*) FROM storesync.ledger;
 
+-- Holders: a state goes when a newer one has taken its place, or says nothing, and is never changed.
+UPDATE storesync.holder SET held = held;
+UPDATE storesync.reservation SET qty = 5;
+DELETE FROM storesync.holder;
+DELETE FROM storesync.reservation;
+TRUNCATE storesync.holder;
+BEGIN;
+SELECT (storesync.reserve('CUP', 1, storesync.new_key(), reference => 'q')).outcome, (storesync.release('CUP', 1, storesync.new_key(), reference => 'q')).outcome;
+SELECT version, held, reference FROM storesync.holder ORDER BY reference;
+DELETE FROM storesync.holder WHERE reference = 'q';
+SELECT version, held, reference FROM storesync.holder ORDER BY reference;
+SELECT * FROM storesync.check_invariants();
+ROLLBACK;
+
 -- Got round: replicas fire no triggers. Each in a transaction of its own, undone afterwards.
 CREATE FUNCTION pg_temp.found() RETURNS TABLE(invariant text, findings bigint, first text)
 	LANGUAGE sql AS $$ SELECT invariant, count(*), regexp_replace(min(subject || ': ' || detail), 'key \w+', 'key K') FROM storesync.check_invariants() GROUP BY 1 ORDER BY 1 $$;

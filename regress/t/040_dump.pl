@@ -126,6 +126,8 @@ sub check
 	is($ask->("SELECT count(*) FROM storesync.ingest_orders((SELECT max(store_id) FROM storesync.store), '$documents') WHERE outcome = 'applied'"),
 		'0', "$how: no order is booked twice");
 	is($ask->(q(SELECT count(*) FROM storesync.outbox WHERE incarnation = 2)), '3', "$how: outbox rows of the new incarnation");
+	is($ask->(q(SELECT outcome FROM storesync.restock('SKU-1', 1, storesync.new_key(), reference => 'basket'))), 'applied', "$how: what was shipped may come back");
+	is($ask->(q(SELECT held, shipped, restocked FROM storesync.holder WHERE reference = 'basket')), '5|1|1', "$how: holders go on with what they had");
 	$ask->(q(SELECT storesync.ensure_partitions('80 days')));
 	is($ask->('SELECT * FROM storesync.check_invariants()'), '', "$how: no invariant is broken afterwards");
 	return;
