@@ -227,14 +227,15 @@ count_load_gone(const StockPlace *place, int norders, const int64 *order_ids,
 			   ORDER_LINE_SELECT
 			   "WHERE o.order_id = ANY ($3) AND l.sku_id = $1 AND " LINE_IS_GONE
 			   "  AND (l.location_id = $2 OR (l.location_id IS NULL AND $6)) "
-			   "  AND (EXISTS (SELECT FROM storesync.order_history h "
-			   "       WHERE h.order_id = o.order_id AND h.recorded_at <= $4 "
-			   "         AND h.status IN ('shipped', 'completed', 'returned')) "
-			   /* a line that left by a status of its own: nothing was booked of it since */
-			   "     OR NOT EXISTS (SELECT FROM storesync.order_history h "
-			   "       WHERE h.order_id = o.order_id AND h.recorded_at > $4 "
-			   "         AND (h.status IN ('shipped', 'completed', 'returned') "
-			   "              OR h.lines @> jsonb_build_array(jsonb_build_object('line_id', l.line_id))))) = $5 "
+			   /* had it left by then? As the newest row of the history until then says that names it */
+			   "  AND (SELECT coalesce(bool_or(e ? 'shipped' OR s IN ('shipped', 'completed', 'returned') "
+			   "            OR (s = 'cancelled' AND e ? 'short')), false) "
+			   "       FROM storesync.order_history h CROSS JOIN LATERAL jsonb_array_elements(h.lines) AS e "
+			   "       CROSS JOIN LATERAL coalesce(e ->> 'status', h.status::text) AS s "
+			   "       WHERE h.order_id = o.order_id AND e ->> 'line_id' = l.line_id AND h.recorded_at = "
+			   "         (SELECT max(g.recorded_at) FROM storesync.order_history g "
+			   "          WHERE g.order_id = o.order_id AND g.recorded_at <= $4 "
+			   "            AND g.lines @> jsonb_build_array(jsonb_build_object('line_id', l.line_id)))) = $5 "
 			   "ORDER BY l.ordered_at, l.order_id, l.line_id COLLATE \"C\"",
 			   SPI_OK_SELECT, 6, types, values, NULL, 0);
 	return order_line_read(n);

@@ -168,7 +168,7 @@ extern void order_insert(OrderPage *page);
 /* order_json.c: details of answers and lines of the history. */
 extern void order_answer_lines(OrderPage *page, int doc_index, const char *outcome);
 extern void order_answer_reject(OrderPage *page, int doc_index, const char *reason);
-extern Jsonb *order_history_lines(OrderLine **lines, int n);
+extern Jsonb *order_history_lines(OrderLine **lines, int n, const char *order_status);
 
 /* Names of SQL enum values. */
 extern const char *order_state_name(LineState state);

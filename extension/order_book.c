@@ -383,7 +383,7 @@ note_history(OrderPage *page, const Order *order, const char *outcome, OrderLine
 	set_put(set, 3, TimestampTzGetDatum(order->fetched_at));
 	set_put(set, 4, CStringGetTextDatum(order_status_name(order->status)));
 	set_put(set, 5, CStringGetTextDatum(outcome));
-	set_put_pointer(set, 6, n > 0 ? order_history_lines(lines, n) : NULL);
+	set_put_pointer(set, 6, n > 0 ? order_history_lines(lines, n, order_status_name(order->status)) : NULL);
 }
 
 /* book_lines books all lines of a document; returns how many changed, into `changed`. */

@@ -125,8 +125,9 @@ order_answer_reject(OrderPage *page, int d, const char *reason)
 	page->answers[d].detail = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+/* order_history_lines says how lines stand; their status where it is not their order's. */
 Jsonb *
-order_history_lines(OrderLine **lines, int n)
+order_history_lines(OrderLine **lines, int n, const char *order_status)
 {
 	JsonbParseState *state = NULL;
 
@@ -138,6 +139,8 @@ order_history_lines(OrderLine **lines, int n)
 		(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 		push_text(&state, "line_id", line->line_id);
 		push_word(&state, "state", order_state_name(line->state));
+		if (strcmp(order_status_name(line->status), order_status) != 0)
+			push_word(&state, "status", order_status_name(line->status));
 		push_int(&state, "qty", line->qty);
 		if (line->cancelled_qty > 0)
 			push_int(&state, "cancelled_qty", line->cancelled_qty);

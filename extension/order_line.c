@@ -126,7 +126,7 @@ put_line(SsSet *set, const StockJournal *journal, LoneLine *lone, const char *ou
 	set_put(set, W_FETCHED, TimestampTzGetDatum(lone->fetched_at));
 	set_put_pointer(set, W_STATUS, lone->order_status);
 	set_put(set, W_OUTCOME, CStringGetTextDatum(outcome));
-	set_put_pointer(set, W_LINES, order_history_lines(&line, 1));
+	set_put_pointer(set, W_LINES, order_history_lines(&line, 1, text_to_cstring(lone->order_status)));
 }
 
 void

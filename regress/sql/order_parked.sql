@@ -92,6 +92,14 @@ SELECT storesync.take_up_parked(1);
 SELECT sn, state, res FROM pg_temp.line WHERE sn LIKE 'Q%' ORDER BY sn;
 SELECT storesync.take_up_parked();
 SELECT sn, state, res, short FROM pg_temp.line WHERE sn LIKE 'Q%' ORDER BY sn;
+-- stores are mixed: the second oldest is the other store's
+SELECT count(storesync.add_sku('TUB')), sum((storesync.receive('TUB', 2, storesync.new_key())).on_hand);
+SELECT pg_temp.put_made(:one, 'R1', 'ready_to_ship', 5, '[{"line_id":"1","item_id":"503","qty":1}]'),
+	pg_temp.put_made(:one, 'R2', 'ready_to_ship', 7, '[{"line_id":"1","item_id":"503","qty":1}]'),
+	pg_temp.put_made(:two, 'R3', 'ready_to_ship', 6, '[{"line_id":"1","item_id":"503","qty":1}]');
+SELECT count(storesync.add_listing(s, 'TUB', 'x503')) FROM unnest(ARRAY[:one, :two]) s;
+UPDATE storesync.listing SET item_id = '503' WHERE item_id = 'x503';
+SELECT sn, state, res, short FROM pg_temp.line WHERE sn LIKE 'R%' ORDER BY sn;
 -- past its store's hold an unpaid order that nobody knows the goods of wants nothing either; paid, it is parked, and taken up
 UPDATE storesync.store SET unpaid_hold = '1 hour' WHERE store_id = :one;
 SELECT pg_temp.put(:one, 'L', 'unpaid', 1, '[{"line_id":"1","item_id":"600","qty":1}]');

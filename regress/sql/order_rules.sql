@@ -102,4 +102,14 @@ SELECT order_sn, outcome FROM clock, storesync.ingest_orders(:one, jsonb_build_a
 	jsonb_build_object('order_sn', 'G', 'status', 'completed', 'create_time', at, 'update_time', at + interval '3 minutes',
 		'lines', '[{"line_id":"1","sku":"JUG","qty":1}]'::jsonb)));
 SELECT * FROM pg_temp.line WHERE sn = 'G';
+
+-- a line that left by a status of its own before the count, and had a document since: it had left all the same
+SELECT count(storesync.add_sku('KEG'));
+SELECT pg_temp.put('H', 'ready_to_ship', 1, '[{"line_id":"1","sku":"KEG","qty":3,"status":"shipped"},{"line_id":"2","sku":"KEG","qty":1}]');
+SELECT clock_timestamp() AS noon \gset
+SELECT pg_temp.put('H', 'in_cancel', 2, '[{"line_id":"1","sku":"KEG","qty":3,"cancelled_qty":1,"status":"shipped"},{"line_id":"2","sku":"KEG","qty":1,"status":"shipped"}]');
+SELECT h.lines FROM storesync.order_history h JOIN storesync.sales_order o USING (order_id) WHERE o.order_sn = 'H' ORDER BY h.recorded_at;
+SELECT * FROM storesync.adjust('KEG', 5, pg_temp.k('keg'), counted_at => :'noon');
+SELECT * FROM pg_temp.line WHERE sn = 'H';
+SELECT kind, on_hand_delta, on_hand, reference FROM storesync.ledger JOIN storesync.sku USING (sku_id) WHERE code = 'KEG' ORDER BY version;
 SELECT * FROM storesync.check_invariants();

@@ -377,6 +377,7 @@ sub shortest
 	return 'it does not differ alone';
 }
 
+diag(sprintf "seeds %d to %d", $first, $first + $count - 1);
 my $differing = 0;
 my %met;
 for (my $from = $first; $from < $first + $count && $differing < 3; $from += $batch)

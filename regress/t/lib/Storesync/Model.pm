@@ -153,7 +153,10 @@ sub remember
 		my $stock = $m->{sku}{$sku}{stock};
 		$on_hand{"$sku/$_"} = $stock->{$_}{on_hand} foreach keys %$stock;
 	}
-	$m->{mark}{$name} = { at => $m->{now}, on_hand => \%on_hand };
+	$m->{mark}{$name} = {
+		on_hand => \%on_hand,
+		left => { map { ("$_->{order}{sn}/$_->{id}" => 1) } grep { left($_) } map { values %{ $_->{line} } } values %{ $m->{order} } }
+	};
 	return;
 }
 
@@ -300,7 +303,7 @@ sub count
 	return 'SS001' if !defined $sku;
 	return 'SS003' if !defined $place;
 	my $p = $m->place($op->{sku}, $op->{place});
-	my $mark = defined $op->{mark} ? $m->{mark}{ $op->{mark} } : { at => $m->{now}, on_hand => { "$op->{sku}/$op->{place}" => $p->{on_hand} } };
+	my $mark = defined $op->{mark} ? $m->{mark}{ $op->{mark} } : { on_hand => { "$op->{sku}/$op->{place}" => $p->{on_hand} } };
 	my $on_hand = $p->{on_hand} + $op->{qty} - ($mark->{on_hand}{"$op->{sku}/$op->{place}"} // 0);
 
 	$on_hand = max($on_hand, 0) if !$sku->{backorder};
@@ -327,7 +330,7 @@ sub count
 	$p->{on_hand} = $on_hand;
 	foreach my $line (sort { by_age($a, $b) } grep { left($_) && $_->{short} > 0 && $place->{sellable} && ($_->{place} // $op->{place}) eq $op->{place} } @lines)
 	{
-		my $found = $line->{left_at} <= $mark->{at};
+		my $found = !$mark->{left} || $mark->{left}{"$line->{order}{sn}/$line->{id}"};
 		my $units = $found ? $line->{short} : min($line->{short}, $m->room($op->{sku}, $op->{place}));
 
 		next if $units == 0;
@@ -556,7 +559,6 @@ sub document
 		my $back = $m->back($line, $doc, $new);
 		take($line, $new, $back);
 		$m->book($line, $new, $back, $had_left);
-		$line->{left_at} //= $m->{now} if left($line);
 		$changed = 1 if text_of($line) ne $before;
 	}
 	my @lines = map { $order->{line}{ $_->{id} } } @{ $doc->{lines} };
