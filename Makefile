@@ -40,7 +40,7 @@ REGRESS_TESTS = conventions install partition outbox task catalog credential rig
 	order order_input order_found order_rules place bundle direct listing dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
 	transfer_opposite return_race taken count_race count_late same_order one_holder \
-	expiry_race snapshot first_row
+	expiry_race snapshot first_row lock_order
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building
