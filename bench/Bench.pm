@@ -13,15 +13,16 @@ use List::Util qw(min max);
 use POSIX qw(sysconf strftime);
 
 our @EXPORT_OK = qw(start_cluster make_database sql settle script pgbench reaped_cpu compare goal say_line
-	spread ratios show_figures hold_snapshot verdicts note_raw %option $dir);
+	spread ratios show_figures show_goals hold_snapshot
+	undisturbed checkpoints_crossed note_raw %option $dir);
 
 our %option;     # rounds, seconds, clients, skus and the switches of bench/orders
 our $dir;        # where scripts, logs and raw rounds go
-our $checkpoints_asked = 0;
 my $here = dirname(__FILE__);
 my $hertz = sysconf(&POSIX::_SC_CLK_TCK);
 my ($postmaster, $report, $raw, $started);
-my @verdicts;    # [text, figure, goal, met]
+my @verdicts;    # [text, figure, goal, met or short]
+my $crossed = 0;    # checkpoints that fell into rounds
 
 # ---------------------------------------------------------------- the cluster
 
@@ -104,18 +105,26 @@ sub settle {
 	my ($name) = @_;
 	sql('VACUUM ANALYZE', $name);
 	sql("CHECKPOINT", $name);
-	$checkpoints_asked++;
 	return;
 }
 
-# hold_snapshot opens a session that keeps a snapshot; the code it returns ends it.
+# hold_snapshot opens a session that keeps a snapshot. Two functions come back: one asks something in
+# that session, the other ends it.
 sub hold_snapshot {
 	my $pid = open2(my $out, my $in, 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1');
-	print $in "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 'held';\n";
-	$in->flush;
-	my $line = <$out> // '';
-	die "no snapshot: $line\n" if $line ne "held\n";
-	return sub { print $in "COMMIT;\n"; close $in; waitpid $pid, 0; return; };
+	my $ask = sub {
+		my ($statement) = @_;
+		print $in "$statement;\n\\echo done\n";
+		$in->flush;
+		my $answer = '';
+		while (my $line = <$out>) {
+			return $answer if $line eq "done\n";
+			$answer .= $line;
+		}
+		die "the session that holds the snapshot has ended: $answer\n";
+	};
+	$ask->('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+	return ($ask, sub { print $in "COMMIT;\n"; close $in; waitpid $pid, 0; return; });
 }
 
 # ---------------------------------------------------------------- one run
@@ -140,41 +149,64 @@ sub reaped_cpu {
 	return ($field[13] + $field[14]) / $hertz;
 }
 
-# Sessions end a moment after their client has gone: how many processes the postmaster has now.
+# children lists the processes that the postmaster has now.
 sub children {
 	open my $file, '<', "/proc/$postmaster/task/$postmaster/children" or die "cannot read the postmaster's children: $!\n";
-	return scalar(my @pids = split ' ', <$file> // '');
+	return split ' ', <$file> // '';
 }
 
+# Sessions end a moment after their client has gone.
 sub wait_for_children {
 	my ($most) = @_;
-	for (my $wait = 0; children() > $most && $wait < 200; $wait++) {
+	for (my $wait = 0; (my @now = children()) > $most && $wait < 200; $wait++) {
 		select undef, undef, undef, 0.01;
 	}
 	return;
 }
 
+# live_cpu: CPU seconds that sessions not among `others` have used so far
+sub live_cpu {
+	my ($others) = @_;
+	my $sum = 0;
+	for my $pid (grep { !$others->{$_} } children()) {
+		open my $file, '<', "/proc/$pid/schedstat" or next;
+		$sum += (split ' ', <$file>)[0] / 1e9;
+	}
+	return $sum;
+}
+
 # pgbench runs scripts and returns what one thing done (an order, a statement: `per` of them in a
 # transaction) cost: {rate} a second, {cpu} server microseconds, {count}, {out} as pgbench said it.
+# Its first second, in which sessions start and plan, is left out of all figures. With -t there is none.
 my $idle;
 
 sub pgbench {
 	my (%a) = @_;
 	my @options = ('-n', '-M', 'prepared', '-c', $a{clients}, '-j', min(2, $a{clients}), @{ $a{options} // [] });
-	push @options, '-T', $a{seconds} // $option{seconds} if !grep { $_ eq '-t' } @options;
-	my $per = $a{per} // 1;
+	my $seconds = grep({ $_ eq '-t' } @options) ? 0 : $a{seconds} // $option{seconds};
+	my ($per, $first, $at_first, $out) = ($a{per} // 1, 0, 0, '');
+	push @options, '-P', 1, '-T', $seconds + 1 if $seconds;
 	local $ENV{PGOPTIONS} = "-c client_min_messages=warning -c synchronous_commit=$a{sync}";
-	$idle //= children();
+	$idle //= () = children();
 	wait_for_children($idle + ($a{held} // 0));
+	my %others = map { $_ => 1 } children();
 	my $cpu = reaped_cpu();
-	my $out = qx{pgbench @options @{$a{args}} @{[$a{database} // 'bench']} 2>&1};
-	die "pgbench @options @{$a{args}} failed:\n$out" if $? != 0 or $out =~ /aborted|failed: [1-9]|number of failed transactions: [1-9]/;
+	open my $pgbench, '-|', "pgbench @options @{$a{args}} @{[$a{database} // 'bench']} 2>&1" or die "could not run pgbench: $!\n";
+	while (my $line = <$pgbench>) {
+		$out .= $line;
+		next if $at_first or $line !~ m{^progress: ([\d.]+) s, ([\d.]+) tps};
+		($first, $at_first) = ($1 * $2, live_cpu(\%others));
+	}
+	close $pgbench;
+	die "pgbench @options @{$a{args}} failed:\n$out"
+		if $? != 0 or $out =~ /aborted|[1-9]\d* failed|number of failed transactions: [1-9]/;
 	wait_for_children($idle + ($a{held} // 0));
-	my ($tps) = $out =~ /tps = ([\d.]+)/ or die "no rate in:\n$out";
-	my ($count) = $out =~ /actually processed: (\d+)/;
+	my ($count) = $out =~ /actually processed: (\d+)/ or die "no count in:\n$out";
+	my ($tps) = $out =~ /tps = ([\d.]+)/;
+	my $done = max($count - $first, 1) * $per;
 	return {
-		rate => $tps * $per, count => $count * $per, out => $out,
-		cpu => 1e6 * (reaped_cpu() - $cpu) / max($count * $per, 1),
+		rate => $seconds ? $done / $seconds : $tps * $per, count => $done, out => $out,
+		cpu => 1e6 * (reaped_cpu() - $cpu - $at_first) / $done,
 	};
 }
 
@@ -209,19 +241,55 @@ sub goal {
 	my ($text, $figures, $word, $limit) = @_;
 	my ($median, $low, $high) = spread(@$figures);
 	my $met = $word eq 'least' ? $median >= $limit : $median <= $limit;
-	push @verdicts, [$text, $median, "$word $limit", $met];
-	say_line('    %-56s %9.2f [%7.2f - %7.2f]  at %-5s %6g  %s', $text, $median, $low, $high, $word, $limit, $met ? 'met' : 'SHORT');
+	my $figure = sprintf '%.2f', $median;
+	$figure .= sprintf ' [%.2f - %.2f]', $low, $high if @$figures > 1;
+	push @verdicts, [$text, $figure, "at $word $limit", $met ? 'met' : 'short'];
+	say_line('- %s: %s, goal at %s %g: %s', $text, $figure, $word, $limit, $met ? 'met' : 'SHORT');
 	return;
 }
 
-sub verdicts { return @verdicts; }
+# show_goals sums up, in Markdown as all tables here
+sub show_goals {
+	say_line("\n| goal | median [least - greatest] | | |\n| --- | ---: | --- | --- |");
+	say_line('| %-68s | %22s | %-13s | %-5s |', @$_) for @verdicts;
+	return;
+}
 
 sub show_figures {
 	my ($title, @variants) = @_;
-	say_line("\n$title");
-	say_line('%-44s %30s %26s', '', 'a second', 'server CPU, us');
-	say_line('  %-42s %9.0f [%8.0f -%8.0f] %8.1f [%6.1f -%6.1f]', $_->{name}, spread(@{ $_->{rate} }), spread(@{ $_->{cpu} }))
+	say_line("\n**%s**\n\n| | a second | server CPU, us |\n| --- | ---: | ---: |", $title);
+	say_line('| %-36s | %7.0f [%6.0f - %6.0f] | %6.1f [%6.1f - %6.1f] |', $_->{name}, spread(@{ $_->{rate} }), spread(@{ $_->{cpu} }))
 		for @variants;
+	say_line('');
+	return;
+}
+
+# undisturbed runs code and notes whether a checkpoint fell into it
+sub undisturbed {
+	my ($code) = @_;
+	my $checkpoints = 'SELECT checkpoints_timed + checkpoints_req FROM pg_stat_bgwriter';
+	my $before = sql($checkpoints);
+	$code->();
+	$crossed += sql($checkpoints) - $before;
+	return;
+}
+
+sub checkpoints_crossed { return $crossed; }
+
+# one_round runs every variant of every configuration once; round 0 warms up and counts for nothing
+sub one_round {
+	my ($mode, $round, @configurations) = @_;
+	for my $c (@configurations) {
+		my @variants = @{ $c->{variants} };
+		push @variants, splice @variants, 0, $round % @variants;
+		for my $v (@variants) {
+			printf STDERR "\r%-100s", "$mode, round $round of $option{rounds}: $c->{title}: $v->{name}" if -t STDERR;
+			my $r = pgbench(%$v, sync => $c->{sync}, clients => $c->{clients}, $round == 0 ? (options => ['-t', 100]) : ());
+			next if $round == 0;
+			push @{ $v->{$_} }, $r->{$_} for qw(rate cpu);
+			note_raw($mode, $c->{title}, $round, $v->{name}, sprintf('%.1f', $r->{rate}), sprintf('%.2f', $r->{cpu}));
+		}
+	}
 	return;
 }
 
@@ -229,26 +297,15 @@ sub show_figures {
 # came out and judges the goals: [text, 'rate' or 'cpu', variant, other variant, 'least' or 'most', limit].
 sub compare {
 	my ($mode, @configurations) = @_;
-	for my $round (0 .. $option{rounds}) {    # round 0 warms up and counts for nothing
-		for my $c (@configurations) {
-			my @variants = @{ $c->{variants} };
-			push @variants, splice @variants, 0, $round % @variants;
-			for my $v (@variants) {
-				printf STDERR "\r%-100s", "$mode, round $round of $option{rounds}: $c->{title}: $v->{name}" if -t STDERR;
-				my $r = pgbench(%$v, sync => $c->{sync}, clients => $c->{clients}, $round == 0 ? (seconds => 1) : ());
-				next if $round == 0;
-				push @{ $v->{$_} }, $r->{$_} for qw(rate cpu);
-				note_raw($mode, $c->{title}, $round, $v->{name}, sprintf('%.1f', $r->{rate}), sprintf('%.2f', $r->{cpu}));
-			}
-		}
-	}
+	one_round($mode, 0, @configurations);
+	undisturbed(sub { one_round($mode, $_, @configurations) for 1 .. $option{rounds} });
 	printf STDERR "\r%-100s\r", '' if -t STDERR;
 	for my $c (@configurations) {
 		show_figures("$mode: $c->{title}", @{ $c->{variants} });
 		my %by = map { $_->{name} => $_ } @{ $c->{variants} };
 		for (@{ $c->{goals} // [] }) {
 			my ($text, $figure, $own, $other, $word, $limit) = @$_;
-			goal($text, [ratios($by{$own}{$figure}, $by{$other}{$figure})], $word, $limit);
+			goal("$mode, $c->{short}: $text", [ratios($by{$own}{$figure}, $by{$other}{$figure})], $word, $limit);
 		}
 	}
 	return;

@@ -36,7 +36,7 @@ sub booking {
 sub configuration {
 	my ($sync, $clients, $variants, $goals) = @_;
 	return {
-		title => "synchronous_commit $sync, $clients clients", sync => $sync, clients => $clients,
+		title => "synchronous_commit $sync, $clients clients", short => "$sync, $clients clients", sync => $sync, clients => $clients,
 		variants => $variants, goals => $goals,
 	};
 }
@@ -47,8 +47,10 @@ sub uniform {
 		my @goals = (['CPU, of PL/pgSQL', 'cpu', $own, $peer, 'most', 0.75],
 			['rate, of PL/pgSQL', 'rate', $own, $peer, 'least', $clients >= 32 ? 1.4 : 1.2]);
 		push @goals, ['rate, of the client-side transaction', 'rate', $own, $client, 'least', 3] if $clients >= 32;
-		push @all, configuration('on', $clients, [booking($option{skus}), floors($option{skus})], \@goals);
-		push @all, configuration('off', $clients, [booking($option{skus})],
+		my @floors = floors($option{skus});
+		splice @floors, 1 if $clients >= 32;
+		push @all, configuration('on', $clients, [booking($option{skus}), @floors], \@goals);
+		push @all, configuration('off', $clients, [(booking($option{skus}))[0, 1]],
 			[['rate, of PL/pgSQL', 'rate', $own, $peer, 'least', 1.4]]);
 	}
 	compare('uniform', @all);
@@ -59,8 +61,7 @@ sub hot {
 	my @all;
 	for my $clients (@{ $option{clients} }) {
 		for my $sync (qw(on off)) {
-			my @variants = booking(1);
-			push @variants, (floors(1))[0] if $sync eq 'on';
+			my @variants = $sync eq 'on' ? (booking(1), (floors(1))[0]) : (booking(1))[0, 1];
 			push @all, configuration($sync, $clients, \@variants, [['rate, of PL/pgSQL', 'rate', $own, $peer, 'least', 1]]);
 		}
 	}
@@ -73,7 +74,8 @@ sub page {
 	for my $range ($option{skus}, 1) {
 		my ($single, $set, $pages) = ('PL/pgSQL, one order a commit', 'one SQL statement a page', 'storesync, page of 50');
 		push @all, {
-			title => ($range == 1 ? 'one hot SKU' : 'uniform') . ', synchronous_commit on, 8 clients', sync => 'on', clients => 8,
+			title => ($range == 1 ? 'one hot SKU' : 'uniform') . ', synchronous_commit on, 8 clients',
+			short => $range == 1 ? 'hot' : 'uniform', sync => 'on', clients => 8,
 			variants => [
 				{ name => $pages, per => 50, args => [page_of("pages$range", 'count(*) FROM storesync.ingest_orders(1, ', $range)] },
 				{ name => $set, per => 50, args => [page_of("set$range", 'ordinary.ingest_page(1, ', $range)] },
@@ -106,12 +108,13 @@ sub replay {
 	);
 	pgbench(args => $variant{$_}, sync => 'on', clients => 1, options => ['-t', 1]) for sort keys %variant;
 	settle('bench');
-	for (sort keys %variant) {
+	say_line('');
+	for my $call (sort keys %variant) {
 		my $before = sql('SELECT pg_current_wal_insert_lsn()');
-		my $r = pgbench(args => $variant{$_}, sync => 'on', clients => 8, seconds => 1);
+		my $r = pgbench(args => $variant{$call}, sync => 'on', clients => 8, options => ['-t', 2000]);
 		my $bytes = sql("SELECT pg_current_wal_insert_lsn() - '$before'");
-		say_line("\nWAL of %d calls, \"%s\": %d bytes", $r->{count}, $_, $bytes);
-		goal('WAL bytes a replayed call', [$bytes / $r->{count}], 'most', 0.01) if $_ eq $name;
+		say_line('- %s: %d bytes of WAL in %d calls', $call, $bytes, $r->{count});
+		goal('replay: WAL bytes a call', [$bytes / $r->{count}], 'most', 0.01) if $call eq $name;
 	}
 	my @variants = map { { name => $_, args => $variant{$_} } } sort keys %variant;
 	compare('replay', configuration('on', 8, \@variants, [['rate, of the SELECT', 'rate', $name, $select, 'least', 0.8]]));

@@ -59,7 +59,7 @@ sub page_of {
 	return ('-f', script($name, $text));
 }
 
-# client_order: the same as a transaction of an application, statement by statement
+# client_order: the same as a transaction of an application, statement by statement: it reads, decides, writes
 sub client_order {
 	my ($lines, $range) = @_;
 	my $times = join ', ', ('to_timestamp(:start)') x 3;
@@ -68,8 +68,9 @@ sub client_order {
 		"VALUES (1, 'O' || :n::text, 'ready_to_ship', $times) ON CONFLICT DO NOTHING;\n";
 	for (1 .. $lines) {
 		my $sku = "'S' || :s${_}::text";
-		$text .= "UPDATE ordinary.stock s SET reserved = s.reserved + 1, version = s.version + 1 WHERE s.sku = $sku " .
-			"AND s.location_id = 1 AND s.on_hand - s.reserved >= 1 RETURNING on_hand, reserved, version \\gset\n" .
+		$text .= "SELECT on_hand, reserved + 1 AS reserved, version + 1 AS version FROM ordinary.stock " .
+			"WHERE sku = $sku AND location_id = 1 FOR UPDATE \\gset\n" .
+			"UPDATE ordinary.stock SET reserved = :reserved, version = :version WHERE sku = $sku AND location_id = 1;\n" .
 			"INSERT INTO ordinary.ledger (sku, location_id, version, kind, on_hand_delta, reserved_delta, on_hand, reserved, " .
 			"idempotency_key, reason, event_at) VALUES ($sku, 1, :version, 'reserve', 0, 1, :on_hand, :reserved, " .
 			"'O' || :n::text || '/$_/1', 'ready_to_ship', to_timestamp(:start));\n" .
