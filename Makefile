@@ -7,7 +7,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 
 # extension/: the library that every backend maps
 MODULE_big = storesync
-EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox task task_payload \
+EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox task task_payload rotation \
 	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing credential \
 	set rows rows_target rows_insert rows_find rows_delete stock stock_place stock_load holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
@@ -18,13 +18,13 @@ OBJS = $(EXTENSION_FILES:%=extension/%.o)
 # bgworker/: the library of the worker processes, the only one that links curl
 WORKER_FILES = launcher worker dispatcher http http_call \
 	stores queue round feed target push intake intake_book record call retry \
-	due lane
+	due lane rotation
 WORKER = storesync_worker$(DLSUFFIX)
 WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 
 # The install script, in this order
 SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger \
-	40_order 50_outbox 52_task 55_rate 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 75_stat 80_health \
+	40_order 50_outbox 52_task 53_rotation 55_rate 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 75_stat 80_health \
 	85_invariant 87_role 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
@@ -35,7 +35,7 @@ UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform t
 	test_shopee_judge test_shopee_order test_gcra test_lane
 FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list \
 	fuzz_shopee_orders fuzz_shopee_token
-REGRESS_TESTS = conventions install partition outbox task catalog credential rights key rate_limit rate ledger \
+REGRESS_TESTS = conventions install partition outbox task rotation catalog credential rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
 	order order_input order_found order_rules place bundle direct listing dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \

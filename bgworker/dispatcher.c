@@ -29,6 +29,7 @@
 #include "push.h"
 #include "rate.h"
 #include "retry.h"
+#include "rotation.h"
 #include "round.h"
 #include "worker.h"
 
@@ -50,6 +51,7 @@ Dispatch	dispatch = {
 };
 
 static TimestampTz partitions_due = 0;
+static TimestampTz rotation_due = 0;
 
 void
 dispatch_count(SsCounter counter, int64 n)
@@ -195,7 +197,7 @@ static long
 wait_ms(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz due = Min(Min(round_due(), due_at()), Min(partitions_due, now + HEARTBEAT_US));
+	TimestampTz due = Min(Min(round_due(), due_at()), Min(Min(partitions_due, rotation_due), now + HEARTBEAT_US));
 	long		ms = due <= now ? 0 : (long) ((due - now + 999) / 1000);
 	long		http_ms = http_timeout_ms(dispatch.engine);
 
@@ -281,6 +283,8 @@ storesync_dispatcher_main(Datum argument)
 			make_partitions(GetCurrentTimestamp());
 		if (round_due() <= GetCurrentTimestamp())
 			round_run(GetCurrentTimestamp());
+		if (rotation_due <= GetCurrentTimestamp())
+			rotation_due = rotation_run(GetCurrentTimestamp());
 		if (due_at() <= GetCurrentTimestamp())
 			due_run(GetCurrentTimestamp());
 		start_calls();

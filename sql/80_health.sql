@@ -117,9 +117,13 @@ AS $$
 		CASE WHEN x.missing > 0 THEN format('%s of the day to come are missing: ensure_partitions() makes them', x.missing) END
 	FROM storesync.missing_partitions() x(missing)
 	UNION ALL
-	SELECT concat('consumer ', o.consumer), CASE WHEN o.lag < '5 minutes' THEN 'ok' ELSE 'degraded' END,
-		CASE WHEN o.lag >= '5 minutes' THEN format('%s rows behind, for %s', o.lag_rows, date_trunc('second', o.lag)) END
-	FROM (SELECT s.consumer, s.lag_rows, coalesce(s.lag, '0') AS lag FROM storesync.stat_outbox s) o
+	SELECT concat('consumer ', o.consumer), CASE WHEN o.lag < '5 minutes' AND NOT o.lost THEN 'ok' ELSE 'degraded' END,
+		CASE WHEN o.lost THEN 'its cursor is of another life of the data: it has to begin anew, or consumer_drop()'
+			WHEN o.lag >= '5 minutes' THEN format('%s rows behind, for %s', o.lag_rows, date_trunc('second', o.lag)) END
+	FROM (
+		SELECT s.consumer, s.lag_rows, coalesce(s.lag, '0') AS lag,
+			s.incarnation IS DISTINCT FROM (SELECT max(i.incarnation) FROM storesync.incarnation i) AS lost
+		FROM storesync.stat_outbox s) o
 $$;
 COMMENT ON FUNCTION storesync.health_data() IS 'The part of health() about what lies in tables.';
 

@@ -24,7 +24,7 @@ AS $$
 		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'set_credential', 'set_app_credential',
 			'missing_credentials', 'pause', 'resume', 'release_hold', 'requeue', 'discard',
 			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'rate_room', 'rate_forget', 'check_invariants',
-			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_drop', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)
+			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_move', 'consumer_drop', 'rotation', 'drop_consumed', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)
 $$;
 COMMENT ON FUNCTION storesync.role_functions() IS
 'Functions by the kind of role that may call them; an operator may also call an application''s.';

@@ -1,0 +1,47 @@
+/*
+ * rotation.c
+ *		What decides whether a day of the outbox may go (sql/53_rotation.sql):
+ *		how old the oldest snapshot is, and how long logs are kept.
+ */
+#include "storesync.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/namespace.h"
+#include "storage/procarray.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/xid8.h"
+
+PG_FUNCTION_INFO_V1(oldest_xid);
+PG_FUNCTION_INFO_V1(log_retention);
+
+/*
+ * oldest_xid returns the transaction id before which everything is over for
+ * everybody: running and prepared transactions, held snapshots, replicas with
+ * feedback and replication slots. It is what VACUUM goes by for a table of
+ * this database.
+ */
+Datum
+oldest_xid(PG_FUNCTION_ARGS)
+{
+	Relation	rel = table_open(get_relname_relid("consumer", get_namespace_oid("storesync", false)),
+								 AccessShareLock);
+	TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
+	FullTransactionId next = ReadNextFullTransactionId();
+
+	table_close(rel, AccessShareLock);
+	/* at most 2^31 behind: the difference of the low halves is exact */
+	PG_RETURN_FULLTRANSACTIONID(FullTransactionIdFromU64(
+		U64FromFullTransactionId(next) - (uint32) (XidFromFullTransactionId(next) - oldest)));
+}
+
+/* log_retention returns storesync.log_retention, whose text a session without the library could not read. */
+Datum
+log_retention(PG_FUNCTION_ARGS)
+{
+	Interval   *retention = palloc0(sizeof(Interval));
+
+	retention->time = (TimeOffset) ss_log_retention * USECS_PER_SEC;
+	PG_RETURN_INTERVAL_P(retention);
+}

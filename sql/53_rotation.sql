@@ -1,0 +1,151 @@
+-- Rotation: days of the outbox and of the events of tasks that nobody needs any more go by dropping
+-- their partitions (docs/partitions.md). The dispatcher does it (bgworker/rotation.c); without one
+-- drop_consumed() does.
+
+CREATE FUNCTION storesync.oldest_xid() RETURNS xid8
+	AS 'MODULE_PATHNAME', 'oldest_xid' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION storesync.oldest_xid() IS
+'Transactions with a lower id have ended, and every snapshot that anybody holds in this database, on a replica with feedback too, knows it. Example: SELECT storesync.oldest_xid();';
+
+CREATE FUNCTION storesync.log_retention() RETURNS interval
+	AS 'MODULE_PATHNAME', 'log_retention' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.log_retention() IS
+'The setting storesync.log_retention as an interval. Example: SELECT storesync.log_retention();';
+
+CREATE FUNCTION storesync.partition_days(parent name) RETURNS TABLE(partition name, from_at timestamptz, to_at timestamptz)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD'
+AS $$
+	SELECT c.relname, x.bound[1]::timestamptz, x.bound[2]::timestamptz
+	FROM pg_inherits i
+	JOIN pg_class c ON c.oid = i.inhrelid
+	CROSS JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \(''(.*)''\) TO \(''(.*)''\)$') AS x(bound)
+	WHERE i.inhparent = format('storesync.%I', $1)::regclass AND NOT i.inhdetachpending AND x.bound IS NOT NULL
+	ORDER BY 2
+$$;
+COMMENT ON FUNCTION storesync.partition_days(name) IS
+'Partitions of a table that is cut by times, with their bounds, but those being detached. Example: SELECT * FROM storesync.partition_days(''outbox'');';
+
+-- Nobody writes into a day that ended an hour ago: a row's time is taken as it is written.
+CREATE FUNCTION storesync.rotation(at timestamptz DEFAULT clock_timestamp())
+	RETURNS TABLE(parent name, partition name, to_at timestamptz, waits_for text)
+	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH day AS MATERIALIZED (SELECT * FROM storesync.partition_days('outbox')),
+	life AS MATERIALIZED (SELECT storesync.current_incarnation() AS incarnation, storesync.oldest_xid() AS oldest)
+	SELECT 'outbox'::name, p.partition, p.to_at, CASE
+		WHEN behind.name IS NOT NULL THEN format('consumer %s', behind.name)
+		WHEN last.xid >= life.oldest THEN 'a transaction that is still open' END
+	FROM day p
+	CROSS JOIN life
+	LEFT JOIN LATERAL (
+		SELECT o.xid FROM storesync.outbox o
+		WHERE o.at >= p.from_at AND o.at < p.to_at AND o.incarnation = life.incarnation
+		ORDER BY o.xid DESC LIMIT 1) last ON true
+	LEFT JOIN LATERAL (
+		SELECT min(c.name) AS name FROM storesync.consumer c
+		WHERE c.incarnation IS DISTINCT FROM life.incarnation OR last.xid >= pg_snapshot_xmin(c.snapshot)) behind ON true
+	WHERE p.to_at <= $1 - '1 hour'::interval
+	UNION ALL
+	-- an event outlives each row of its task: without it the task would be taken for an open one
+	SELECT 'task_event'::name, p.partition, p.to_at,
+		CASE WHEN p.to_at > x.oldest - '1 day'::interval THEN 'the outbox of its tasks' END
+	FROM storesync.partition_days('task_event') p
+	CROSS JOIN (SELECT min(d.from_at) AS oldest FROM day d) x
+	WHERE p.to_at <= $1 - storesync.log_retention()
+$$;
+COMMENT ON FUNCTION storesync.rotation(timestamptz) IS
+'Partitions whose time is over at `at`, and what each of them waits for before it can go: the consumer of the outbox that is not past it (of several the first by name; one that consumer_drop() may forget), an open transaction or snapshot as old as it; NULL: nothing. Example: SELECT * FROM storesync.rotation();';
+
+CREATE FUNCTION storesync.carry_tasks(before timestamptz, at timestamptz DEFAULT clock_timestamp()) RETURNS bigint
+	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH task AS MATERIALIZED (
+		SELECT * FROM (
+			SELECT DISTINCT ON (t.task_id) t.* FROM storesync.task_open t ORDER BY t.task_id, t.incarnation DESC, t.at DESC) newest
+		WHERE newest.at < $1 OR newest.incarnation <> storesync.current_incarnation()),
+	row AS (
+		INSERT INTO storesync.outbox (id, at, subject, kind, payload)
+		SELECT t.task_id, $2, t.task_id, 'task', jsonb_build_object('store', t.store_id, 'kind', t.kind,
+			'payload', t.payload, 'since', t.since)
+			|| CASE WHEN t.not_before IS NULL THEN '{}' ELSE jsonb_build_object('not_before', t.not_before) END
+		FROM task t RETURNING 1),
+	event AS (
+		INSERT INTO storesync.task_event (task_id, at, state, class, attempts, next_at, detail)
+		SELECT t.task_id, $2, t.state, t.last_class, t.attempts, t.next_at, t.detail
+		FROM task t WHERE t.state <> 'queued')
+	SELECT count(*) FROM row
+$$;
+COMMENT ON FUNCTION storesync.carry_tasks(timestamptz, timestamptz) IS
+'Writes open tasks anew, with the same ids and their last event, at `at`: those whose newest row is older than `before`, and those of another life of the data. Returns how many. Called before partitions of the outbox go.';
+
+CREATE FUNCTION storesync.left_detached() RETURNS TABLE(partition name)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.relname FROM pg_class c
+	WHERE c.relnamespace = 'storesync'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+		AND c.relname ~ '^(outbox|task_event)_\d{4}_\d\d_\d\d$'
+	ORDER BY 1
+$$;
+COMMENT ON FUNCTION storesync.left_detached() IS
+'Former partitions of outbox and task_event that were detached and not yet dropped.';
+
+-- Nobody reaches the table any more but by its name, so what is found now is final. A row that came
+-- too late to be seen by everybody brings the whole day back.
+CREATE FUNCTION storesync.drop_detached(partition name) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	day date := to_date(right($1, 10), 'YYYY_MM_DD');
+	is_late boolean := false;
+BEGIN
+	EXECUTE format('LOCK TABLE storesync.%I IN ACCESS EXCLUSIVE MODE', $1);
+	IF $1 LIKE 'outbox%' THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM storesync.%1$I o
+			JOIN storesync.consumer c ON c.incarnation = o.incarnation AND o.xid >= pg_snapshot_xmin(c.snapshot)
+			WHERE o.incarnation = storesync.current_incarnation())
+			OR EXISTS (SELECT FROM storesync.%1$I o
+			WHERE o.kind = ''task''
+				AND NOT EXISTS (SELECT FROM storesync.outbox n WHERE n.kind = ''task'' AND n.subject = o.subject)
+				AND NOT EXISTS (SELECT FROM storesync.task_event e
+					WHERE e.task_id = o.subject AND storesync.task_is_closed(e.state)))', $1) INTO is_late;
+	END IF;
+	IF is_late THEN
+		EXECUTE format('ALTER TABLE storesync.outbox ATTACH PARTITION storesync.%I FOR VALUES FROM (%L) TO (%L)',
+			$1, day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
+	ELSE
+		EXECUTE format('DROP TABLE storesync.%I', $1);
+	END IF;
+	RETURN NOT is_late;
+END
+$$;
+COMMENT ON FUNCTION storesync.drop_detached(name) IS
+'Drops a former partition, or attaches it again when it holds a row of the outbox that a consumer has not seen, or a task that is open and was not carried forward. False in that case.';
+
+CREATE FUNCTION storesync.drop_consumed(at timestamptz DEFAULT clock_timestamp()) RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
+AS $$
+DECLARE
+	gone record;
+	dropped int := 0;
+BEGIN
+	IF NOT EXISTS (SELECT FROM storesync.partition_days('outbox') d
+		JOIN storesync.partition_days('task_event') e USING (from_at, to_at) WHERE $1 >= from_at AND $1 < to_at) THEN
+		PERFORM storesync.ensure_partitions(greatest($1 - clock_timestamp(), '0'));
+	END IF;
+	PERFORM storesync.carry_tasks(max(r.to_at), $1)
+	FROM storesync.rotation($1) r WHERE r.waits_for IS NULL AND r.parent = 'outbox';
+	FOR gone IN SELECT r.parent, r.partition FROM storesync.rotation($1) r WHERE r.waits_for IS NULL LOOP
+		BEGIN
+			EXECUTE format('ALTER TABLE storesync.%I DETACH PARTITION storesync.%I', gone.parent, gone.partition);
+			IF storesync.drop_detached(gone.partition) THEN
+				dropped := dropped + 1;
+			END IF;
+		EXCEPTION WHEN lock_not_available THEN
+			-- somebody reads it: next time
+		END;
+	END LOOP;
+	RETURN dropped;
+END
+$$;
+COMMENT ON FUNCTION storesync.drop_consumed(timestamptz) IS
+'Drops what rotation() says can go, open tasks carried forward before; returns how many partitions. For databases without a dispatcher, which does the same without taking a lock that readers of the outbox wait for: this one waits at most 100 ms for each, and leaves what somebody holds to the next call. at: as if it were then. Errors: 25006 on a standby, 55P03 when somebody is making partitions. Example: SELECT storesync.drop_consumed();';
