@@ -104,6 +104,13 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 	ExecCheckIndexConstraints(info, slot, estate, other, &(ItemPointerData) {{0, 0}, 0}, NIL)
 #endif
 
+/* 16 renamed what names a relation's files */
+#if PG_VERSION_NUM < 160000
+#define SsRelFile(rel) ((rel)->rd_node)
+#else
+#define SsRelFile(rel) ((rel)->rd_locator)
+#endif
+
 /* 18 counts what an index scan looked at */
 #if PG_VERSION_NUM < 180000
 #define SsIndexBeginScan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)

@@ -341,17 +341,20 @@ idempotency_key_time(PG_FUNCTION_ARGS)
 /*
  * digest_parts hashes each part behind its length as four big-endian bytes,
  * so that ('ab','c') and ('a','bc') differ. The context is made once in each
- * process; starting it again forgets whatever an error left in it.
+ * process and keeps its algorithm, which costs more to look up than a key to
+ * hash; starting it again forgets whatever an error left in it.
  */
 static void
 digest_parts(uint8 digest[SHA256_BYTES], int n, const char *const *parts, const int *lengths)
 {
 	static EVP_MD_CTX *context = NULL;
+	static bool ready = false;
 	bool		ok;
 
 	if (context == NULL)
 		context = EVP_MD_CTX_new();
-	ok = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+	ok = context != NULL && EVP_DigestInit_ex(context, ready ? NULL : EVP_sha256(), NULL) == 1;
+	ready = ok;
 	for (int i = 0; ok && i < n; i++)
 	{
 		uint32		length = pg_hton32((uint32) lengths[i]);

@@ -172,8 +172,10 @@ find_code(RowsScan *scan, RowsLookup *lookup, text *code, bool *found)
 static bool
 resolve_directly(text *sku, text *location, Resolved *r)
 {
-	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id, bundle"};
-	static RowsLookup location_rows = {.name = {"location"}, .nkeys = 1, .keys = {"code"}, .columns = "location_id"};
+	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id, bundle",
+		.settled = true};
+	static RowsLookup location_rows = {.name = {"location"}, .nkeys = 1, .keys = {"code"}, .columns = "location_id",
+		.settled = true};
 	RowsScan	scan;
 	bool		found;
 	bool		isnull;

@@ -63,7 +63,7 @@ static void
 load_store(int32 store_id, PageStore *store)
 {
 	static RowsLookup lookup = {
-		.name = {"store"}, .nkeys = 1, .keys = {"store_id"}, .columns = "platform, shop_id, stock_from, returns, "
+		.name = {"store"}, .nkeys = 1, .keys = {"store_id"}, .settled = true, .columns = "platform, shop_id, stock_from, returns, "
 		"unpaid_hold"
 	};
 	Datum		key = Int32GetDatum(store_id);

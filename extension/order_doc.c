@@ -59,20 +59,7 @@ field(JsonbContainer *object, const char *key, JsonbValue *value)
 	return getKeyJsonValueFromContainer(object, key, strlen(key), value) != NULL && value->type != jbvNull;
 }
 
-/* whole_number turns a JSON number into an int64 between low and high; false for a fraction or beyond. */
-static bool
-whole_number(Numeric number, int64 low, int64 high, int64 *result)
-{
-	Datum		n = NumericGetDatum(number);
-
-	if (DatumGetBool(DirectFunctionCall2(numeric_lt, n, NumericGetDatum(int64_to_numeric(low)))) ||
-		DatumGetBool(DirectFunctionCall2(numeric_gt, n, NumericGetDatum(int64_to_numeric(high)))))
-		return false;
-	*result = DatumGetInt64(DirectFunctionCall1(numeric_int8, n));
-	return DatumGetBool(DirectFunctionCall2(numeric_eq, n, NumericGetDatum(int64_to_numeric(*result))));
-}
-
-/* digits_number is whole_number for a string of digits. */
+/* digits_number is order_whole_number for a string of digits. */
 static bool
 digits_number(const char *p, int length, int64 low, int64 high, int64 *result)
 {
@@ -101,7 +88,7 @@ read_id(JsonbContainer *object, const char *key, bool *bad)
 	*bad = false;
 	if (!field(object, key, &value))
 		return NULL;
-	if (value.type == jbvNumeric && whole_number(value.val.numeric, 0, PG_INT64_MAX, &number))
+	if (value.type == jbvNumeric && order_whole_number(value.val.numeric, 0, PG_INT64_MAX, &number))
 		return cstring_to_text(psprintf(INT64_FORMAT, number));
 	*bad = value.type != jbvString || value.val.string.len > SS_MAX_TEXT;
 	if (*bad || value.val.string.len == 0)
@@ -119,7 +106,7 @@ read_quantity(JsonbContainer *object, const char *key, int64 low, int64 missing,
 	if (!field(object, key, &value))
 		return missing >= low;
 	if (value.type == jbvNumeric)
-		return whole_number(value.val.numeric, low, SS_MAX_QTY, qty);
+		return order_whole_number(value.val.numeric, low, SS_MAX_QTY, qty);
 	return value.type == jbvString &&
 		digits_number(value.val.string.val, value.val.string.len, low, SS_MAX_QTY, qty);
 }
@@ -147,6 +134,7 @@ static bool
 read_price(JsonbContainer *object, Numeric *price)
 {
 	JsonbValue	value;
+	int64		whole;
 	Datum		n;
 
 	*price = NULL;
@@ -161,6 +149,8 @@ read_price(JsonbContainer *object, Numeric *price)
 	else
 		return false;
 	*price = DatumGetNumeric(n);
+	if (order_plain_number(*price, &whole))
+		return whole <= MAX_PRICE;
 	return DatumGetBool(DirectFunctionCall2(numeric_ge, n, NumericGetDatum(int64_to_numeric(0)))) &&
 		DatumGetBool(DirectFunctionCall2(numeric_le, n, NumericGetDatum(int64_to_numeric(MAX_PRICE)))) &&
 		VARSIZE_ANY(*price) <= MAX_DECIMAL_TEXT;

@@ -62,6 +62,13 @@ extern void order_doc_read(const JsonbValue *value, TimestampTz now, OrderDoc *d
 /* Unix seconds as a number or a string of digits, or ISO 8601 with a zone; false when it is neither. */
 extern bool order_time_read(const JsonbValue *value, TimestampTz *at);
 
+/* order_number.c: a JSON number as a whole number between low and high; false for a fraction or beyond. */
+extern bool order_whole_number(Numeric number, int64 low, int64 high, int64 *result);
+/* The same for one below 10^16 that can be read at a glance: short, whole, not negative; false for any other. */
+extern bool order_plain_number(Numeric number, int64 *result);
+/* The other way; not to be freed or changed. */
+extern Numeric order_to_numeric(int64 number);
+
 extern const char *order_status_name(OrderStatus status);
 /* False for a word that is no status. */
 extern bool order_status_find(const char *name, int length, OrderStatus *status);

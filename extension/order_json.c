@@ -66,7 +66,7 @@ push_int(JsonbParseState **state, const char *key, int64 number)
 
 	push_string(state, WJB_KEY, key, strlen(key));
 	value.type = jbvNumeric;
-	value.val.numeric = int64_to_numeric(number);
+	value.val.numeric = order_to_numeric(number);
 	(void) pushJsonbValue(state, WJB_VALUE, &value);
 }
 

@@ -89,7 +89,7 @@ find_listing(RowsScan *listings, RowsScan *skus, int32 store_id, DocLine *line)
 static bool
 map_codes(const LineList *list)
 {
-	static RowsLookup lookup = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id"};
+	static RowsLookup lookup = {.name = {"sku"}, .nkeys = 1, .keys = {"code"}, .columns = "sku_id", .settled = true};
 	RowsScan	codes;
 
 	if (!rows_open(&codes, &lookup, false))
@@ -105,10 +105,10 @@ map_codes(const LineList *list)
 static bool
 map_items(int32 store_id, const LineList *list)
 {
-	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "code"};
+	static RowsLookup sku_rows = {.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "code", .settled = true};
 	static RowsLookup listing_rows = {
 		.name = {"listing"}, .nkeys = 3, .keys = {"store_id", "item_id", "model_id"},
-		.columns = "listing_id, sku_id, pack"
+		.columns = "listing_id, sku_id, pack", .settled = true
 	};
 	RowsScan	skus;
 	RowsScan	listings;

@@ -152,8 +152,11 @@ read_number(Numeric number, TimestampTz *at)
 {
 	Datum		n = NumericGetDatum(number);
 	Datum		most = NumericGetDatum(int64_to_numeric(MAX_UNIX_SECONDS));
+	int64		seconds;
 	Datum		us;
 
+	if (order_whole_number(number, 0, MAX_UNIX_SECONDS, &seconds))
+		return from_unix_us(seconds * USECS_PER_SEC, at);
 	if (DatumGetBool(DirectFunctionCall2(numeric_gt, n, most)) ||
 		DatumGetBool(DirectFunctionCall2(numeric_lt, n, NumericGetDatum(int64_to_numeric(0)))))
 		return false;

@@ -45,24 +45,30 @@ outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versio
 	static RowsName ids = {"outbox_id_seq"};
 	static const Oid types[X_COLUMNS] = {INT8OID, XID8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, TEXTOID};
 	TimestampTz at = GetCurrentTimestamp();
+	Datum		kind_name;
+	Datum		xid;
+	int			incarnation;
 	SsSet	   *set;
 
 	Assert(kind >= 0 && (int) kind < KINDS);
 	if (n <= 0)
 		return;
 	partition_ensure("outbox", at);
+	kind_name = CStringGetTextDatum(kind_names[kind]);
+	xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	incarnation = incarnation_current();
 	set = set_create(X_COLUMNS, types, n);
 	for (int i = 0; i < n; i++)
 	{
 		set_add_row(set);
 		set_put(set, X_ID, Int64GetDatum(rows_next_value(&ids)));
-		set_put(set, X_XID, FullTransactionIdGetDatum(GetTopFullTransactionId()));
+		set_put(set, X_XID, xid);
 		set_put(set, X_AT, TimestampTzGetDatum(at));
 		set_put(set, X_SUBJECT, Int64GetDatum(subjects[i]));
 		if (versions[i] != 0)
 			set_put(set, X_VERSION, Int64GetDatum(versions[i]));
-		set_put(set, X_INCARNATION, Int32GetDatum(incarnation_current()));
-		set_put(set, X_KIND, CStringGetTextDatum(kind_names[kind]));
+		set_put(set, X_INCARNATION, Int32GetDatum(incarnation));
+		set_put(set, X_KIND, kind_name);
 	}
 	rows_insert(&table, set);
 }

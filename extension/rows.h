@@ -76,6 +76,7 @@ typedef struct RowsLookup
 	int			nkeys;
 	const char *keys[ROWS_MAX_KEYS];
 	const char *columns;		/* comma-separated: what is wanted of a row */
+	bool		settled;		/* rows that seldom change: remember where they lie (rows_memo.h) */
 	bool		locks;			/* rows are to be locked */
 	bool		writes;			/* rows will be inserted next: take that lock at once, instead of two */
 	const char *delete_trigger; /* rows are to be deleted, with the one trigger on DELETE that is known; NULL: none are */
@@ -93,10 +94,11 @@ typedef struct RowsScan
 	RowsLookup *lookup;
 	Relation	parent;
 	Relation	heap;			/* parent, or the partition at hand */
-	Relation	index;
+	Relation	index;			/* NULL: not needed so far */
 	struct RowsPath *path;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	ItemPointerData entry;		/* where the index says the row begins */
 	Snapshot	snapshot;
 	int			partition;		/* how many rows_enter_older() has been to */
 	ScanKeyData keys[ROWS_MAX_KEYS];

@@ -8,11 +8,13 @@
  */
 #include "storesync.h"
 
+#include "access/heapam.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
 #include "partitioning/partdesc.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
@@ -23,6 +25,7 @@
 #include "utils/snapmgr.h"
 
 #include "rows.h"
+#include "rows_memo.h"
 
 /* Columns that one look-up may want. */
 #define MAX_WANTED		32
@@ -37,6 +40,13 @@ typedef struct RowsPath
 	int16		lengths[MAX_WANTED];
 	bool		byval[MAX_WANTED];
 	ScanKeyData keys[ROWS_MAX_KEYS];
+	AttrNumber	key_attnums[ROWS_MAX_KEYS];
+	int16		key_lengths[ROWS_MAX_KEYS];
+	bool		remembers;		/* rows of a settled look-up, by keys that can be hashed */
+	bool		counts;			/* the last key column is a bigint: its highest value is remembered */
+	ScanKeyData from;			/* the last key column is at least this */
+	RowsMemo	places;
+	RowsMemo	highest;
 } RowsPath;
 
 /* ---------------------------------------------------------------- the decision */
@@ -72,20 +82,36 @@ index_serves(const RowsLookup *lookup, Relation rel, Relation index)
 	return true;
 }
 
-/* prepare_keys makes the index's conditions, equality on each of its columns. */
+/* prepare_key makes a condition on column k of the index. */
 static void
-prepare_keys(const RowsLookup *lookup, Relation index, RowsPath *path)
+prepare_key(Relation index, int k, StrategyNumber strategy, ScanKeyData *key)
+{
+	Oid			type = index->rd_opcintype[k];
+	Oid			operator = get_opfamily_member(index->rd_opfamily[k], type, type, strategy);
+
+	ScanKeyEntryInitialize(key, 0, k + 1, strategy, InvalidOid, index->rd_indcollation[k],
+						   get_opcode(operator), (Datum) 0);
+}
+
+/* prepare_keys makes the index's conditions, and says what may be remembered of its rows. */
+static void
+prepare_keys(const RowsLookup *lookup, Relation rel, Relation index, RowsPath *path)
 {
 	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
+	int			last = lookup->nkeys - 1;
 
+	path->remembers = lookup->settled && rel->rd_tableam == GetHeapamTableAmRoutine();
 	for (int k = 0; k < lookup->nkeys; k++)
 	{
-		Oid			type = index->rd_opcintype[k];
-		Oid			equal = get_opfamily_member(index->rd_opfamily[k], type, type, BTEqualStrategyNumber);
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), index->rd_index->indkey.values[k] - 1);
 
-		ScanKeyEntryInitialize(&path->keys[k], 0, k + 1, BTEqualStrategyNumber, InvalidOid,
-							   index->rd_indcollation[k], get_opcode(equal), (Datum) 0);
+		prepare_key(index, k, BTEqualStrategyNumber, &path->keys[k]);
+		path->key_attnums[k] = att->attnum;
+		path->key_lengths[k] = att->attlen;
+		path->remembers &= att->attbyval || att->attlen == -1;
 	}
+	prepare_key(index, last, BTGreaterEqualStrategyNumber, &path->from);
+	path->counts = index->rd_opcintype[last] == INT8OID;
 	MemoryContextSwitchTo(old);
 }
 
@@ -108,7 +134,7 @@ make_path(RowsLookup *lookup, Relation rel)
 		if (!OidIsValid(path->index) && index_serves(lookup, rel, index))
 		{
 			path->index = RelationGetRelid(index);
-			prepare_keys(lookup, index, path);
+			prepare_keys(lookup, rel, index, path);
 		}
 		index_close(index, AccessShareLock);
 	}
@@ -137,6 +163,8 @@ forget_paths(RowsLookup *lookup)
 		RowsPath   *path = lookup->paths;
 
 		lookup->paths = path->next;
+		rows_memo_forget(&path->places);
+		rows_memo_forget(&path->highest);
 		pfree(path);
 	}
 }
@@ -179,7 +207,8 @@ end_scan(RowsScan *scan)
 	if (scan->scan != NULL)
 		index_endscan(scan->scan);
 	ExecDropSingleTupleTableSlot(scan->slot);
-	index_close(scan->index, NoLock);
+	if (scan->index != NULL)
+		index_close(scan->index, NoLock);
 	if (scan->heap != scan->parent)
 		table_close(scan->heap, NoLock);
 	scan->heap = NULL;
@@ -193,7 +222,7 @@ begin_scan(RowsScan *scan, Relation heap)
 	if (scan->path == NULL)
 		return false;
 	scan->heap = heap;
-	scan->index = index_open(scan->path->index, index_lock(scan->lookup));
+	scan->index = NULL;
 	scan->slot = table_slot_create(heap, NULL);
 	scan->scan = NULL;
 	memcpy(scan->keys, scan->path->keys, sizeof(scan->keys));
@@ -262,6 +291,8 @@ rows_open(RowsScan *scan, RowsLookup *lookup, bool latest)
 static void
 seek(RowsScan *scan, int nkeys, const Datum *keys)
 {
+	if (scan->index == NULL)
+		scan->index = index_open(scan->path->index, index_lock(scan->lookup));
 	if (scan->scan != NULL && scan->scan->numberOfKeys != nkeys)
 	{
 		index_endscan(scan->scan);
@@ -274,9 +305,51 @@ seek(RowsScan *scan, int nkeys, const Datum *keys)
 	index_rescan(scan->scan, scan->keys, nkeys, NULL, 0);
 }
 
+/* has_keys compares the row in the slot with the look-up's keys. */
+static bool
+has_keys(RowsScan *scan, const Datum *keys)
+{
+	RowsPath   *path = scan->path;
+
+	for (int k = 0; k < scan->lookup->nkeys; k++)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(scan->slot, path->key_attnums[k], &isnull);
+
+		if (isnull || !DatumGetBool(FunctionCall2Coll(&path->keys[k].sk_func, path->keys[k].sk_collation,
+													  value, keys[k])))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * find_settled looks where the row was when it was last found. A visible row
+ * with these keys is the row: they are unique.
+ */
+static bool
+find_settled(RowsScan *scan, const Datum *keys)
+{
+	RowsPath   *path = scan->path;
+	uint32		hash = rows_memo_hash(keys, path->key_lengths, scan->lookup->nkeys);
+	RowsNote   *note = rows_memo_find(&path->places, hash);
+
+	if (note != NULL && rows_memo_fetch(note, scan->heap, scan->snapshot, scan->slot) && has_keys(scan, keys))
+		return true;
+	seek(scan, scan->lookup->nkeys, keys);
+	if (!rows_next(scan))
+		return false;
+	note = rows_memo_put(&path->places, hash);
+	note->u.row = scan->entry;
+	note->buffer = ((BufferHeapTupleTableSlot *) scan->slot)->buffer;
+	return true;
+}
+
 bool
 rows_find(RowsScan *scan, int nkeys, const Datum *keys)
 {
+	if (scan->path->remembers && nkeys == scan->lookup->nkeys)
+		return find_settled(scan, keys);
 	seek(scan, nkeys, keys);
 	return rows_next(scan);
 }
@@ -284,7 +357,15 @@ rows_find(RowsScan *scan, int nkeys, const Datum *keys)
 bool
 rows_next(RowsScan *scan)
 {
-	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+	ItemPointer entry;
+
+	while ((entry = index_getnext_tid(scan->scan, ForwardScanDirection)) != NULL)
+	{
+		scan->entry = *entry;
+		if (index_fetch_heap(scan->scan, scan->slot))
+			return true;
+	}
+	return false;
 }
 
 /* enter moves the scan to a partition. */
@@ -330,11 +411,47 @@ rows_enter_older(RowsScan *scan)
 	return true;
 }
 
+/* find_from is rows_find_last among the rows whose last key column is at least `from`. */
+static bool
+find_from(RowsScan *scan, int nkeys, const Datum *keys, int64 from)
+{
+	Datum		values[ROWS_MAX_KEYS];
+
+	memcpy(values, keys, sizeof(Datum) * nkeys);
+	values[nkeys] = Int64GetDatum(from);
+	scan->keys[nkeys] = scan->path->from;
+	seek(scan, nkeys + 1, values);
+	scan->keys[nkeys] = scan->path->keys[nkeys];
+	return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
+}
+
+/*
+ * An index scan takes all rows of a page that fit before it returns the first,
+ * hundreds where a SKU moves often. So it starts from the highest number that
+ * this backend has seen, and anew where that was never committed.
+ */
 bool
 rows_find_last(RowsScan *scan, int nkeys, const Datum *keys)
 {
-	seek(scan, nkeys, keys);
-	return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
+	RowsPath   *path = scan->path;
+	uint32		hash;
+	RowsNote   *note;
+	bool		isnull;
+
+	Assert(nkeys == scan->lookup->nkeys - 1);
+	if (!path->counts)
+	{
+		seek(scan, nkeys, keys);
+		return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
+	}
+	hash = rows_memo_hash(keys, path->key_lengths, nkeys);
+	note = rows_memo_find(&path->highest, hash);
+	if ((note == NULL || !find_from(scan, nkeys, keys, note->u.last)) &&
+		!find_from(scan, nkeys, keys, PG_INT64_MIN))
+		return false;
+	note = rows_memo_put(&path->highest, hash);
+	note->u.last = DatumGetInt64(slot_getattr(scan->slot, path->key_attnums[nkeys], &isnull));
+	return true;
 }
 
 Datum

@@ -34,6 +34,14 @@ schema_owner(void)
 	return owner;
 }
 
+/*
+ * Whether the session's plans are to reach tables by index, and the settings
+ * that bring this about are still to be made: by the first statement, since
+ * most calls run none. What an error leaves here means nothing: the next
+ * ss_enter starts anew.
+ */
+static bool by_index = false;
+
 void
 ss_enter(SsSession *session, const char *function, bool writes)
 {
@@ -47,6 +55,8 @@ ss_enter(SsSession *session, const char *function, bool writes)
 	SetUserIdAndSecContext(schema_owner(),
 						   session->security | SECURITY_LOCAL_USERID_CHANGE);
 	session->guc_level = NewGUCNestLevel();
+	session->by_index = by_index;
+	by_index = false;
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -59,17 +69,26 @@ ss_leave(SsSession *session)
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 	AtEOXact_GUC(true, session->guc_level);
+	by_index = session->by_index;
 	SetUserIdAndSecContext(session->user, session->security);
 }
 
 void
 ss_plan_by_index(void)
 {
+	by_index = true;
+}
+
+/* avoid_scans makes the settings that ss_plan_by_index asked for; ss_leave undoes them. */
+static void
+avoid_scans(void)
+{
 	/* jit: a table without a fitting index is read at a cost that would call for it */
 	static const char *const avoided[] = {"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"};
 
 	for (int i = 0; i < (int) lengthof(avoided); i++)
 		(void) set_config_option(avoided[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	by_index = false;
 }
 
 int
@@ -79,6 +98,8 @@ ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
 {
 	int			code;
 
+	if (by_index)
+		avoid_scans();
 	if (*plan == NULL)
 	{
 		SPIPlanPtr	fresh = SPI_prepare_cursor(sql, nargs, (Oid *) types, CURSOR_OPT_GENERIC_PLAN);

@@ -11,23 +11,46 @@
 
 #include "set.h"
 
+/*
+ * make_room gives the set room for `capacity` rows, in one piece for all
+ * columns, and takes over the rows that it has.
+ */
+static void
+make_room(SsSet *set, int capacity)
+{
+	Size		row = (sizeof(Datum) + sizeof(bool)) * set->columns;
+	Datum	   *values = MemoryContextAllocHuge(set->context, row * capacity);
+	bool	   *nulls = (bool *) (values + (Size) capacity * set->columns);
+	Datum	   *old = set->capacity > 0 ? set->values[0] : NULL;
+
+	for (int c = 0; c < set->columns; c++)
+	{
+		if (set->rows > 0)
+		{
+			memcpy(values, set->values[c], sizeof(Datum) * set->rows);
+			memcpy(nulls, set->nulls[c], sizeof(bool) * set->rows);
+		}
+		set->values[c] = values;
+		set->nulls[c] = nulls;
+		values += capacity;
+		nulls += capacity;
+	}
+	if (old != NULL)
+		pfree(old);
+	set->capacity = capacity;
+}
+
 SsSet *
 set_create(int columns, const Oid *types, int capacity)
 {
-	SsSet	   *set = palloc0(sizeof(SsSet));
+	SsSet	   *set = palloc(sizeof(SsSet));
 
-	Assert(columns <= SET_MAX_COLUMNS);
+	Assert(columns > 0 && columns <= SET_MAX_COLUMNS);
 	set->context = CurrentMemoryContext;
 	set->columns = columns;
+	set->rows = set->capacity = 0;
 	set->types = types;
-	set->capacity = Max(capacity, 4);
-	set->values = palloc(sizeof(Datum *) * columns);
-	set->nulls = palloc(sizeof(bool *) * columns);
-	for (int c = 0; c < columns; c++)
-	{
-		set->values[c] = palloc(sizeof(Datum) * set->capacity);
-		set->nulls[c] = palloc(sizeof(bool) * set->capacity);
-	}
+	make_room(set, Max(capacity, 4));
 	return set;
 }
 
@@ -60,14 +83,7 @@ void
 set_add_row(SsSet *set)
 {
 	if (set->rows == set->capacity)
-	{
-		set->capacity *= 2;
-		for (int c = 0; c < set->columns; c++)
-		{
-			set->values[c] = repalloc_huge(set->values[c], sizeof(Datum) * set->capacity);
-			set->nulls[c] = repalloc_huge(set->nulls[c], sizeof(bool) * set->capacity);
-		}
-	}
+		make_room(set, set->capacity * 2);
 	for (int c = 0; c < set->columns; c++)
 	{
 		set->values[c][set->rows] = (Datum) 0;

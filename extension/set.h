@@ -18,8 +18,8 @@ typedef struct SsSet
 	int			rows;
 	int			capacity;		/* rows there is room for; grows */
 	const Oid  *types;			/* element type of each column */
-	Datum	  **values;			/* by column, then row */
-	bool	  **nulls;
+	Datum	   *values[SET_MAX_COLUMNS];	/* by column, then row; one piece of memory for all */
+	bool	   *nulls[SET_MAX_COLUMNS];
 } SsSet;
 
 /* `types` must outlive the set. Everything lies in the current memory context. */

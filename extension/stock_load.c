@@ -140,7 +140,8 @@ static bool
 load_skus(int n, StockPlace *places)
 {
 	static RowsLookup lookup = {
-		.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "allow_backorder, bundle"
+		.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "allow_backorder, bundle",
+		.settled = true
 	};
 	RowsScan	scan;
 	bool		isnull;
@@ -201,7 +202,8 @@ static bool
 load_locations(int n, StockPlace *places, const StockPlace *usual)
 {
 	static RowsLookup lookup = {
-		.name = {"location"}, .nkeys = 1, .keys = {"location_id"}, .columns = "sellable, priority, code"
+		.name = {"location"}, .nkeys = 1, .keys = {"location_id"}, .columns = "sellable, priority, code",
+		.settled = true
 	};
 	RowsScan	scan;
 	bool		open = false;

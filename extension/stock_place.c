@@ -100,7 +100,8 @@ static bool
 find_usual(StockPlace *usual)
 {
 	static RowsLookup lookup = {
-		.name = {"location"}, .nkeys = 1, .keys = {"code"}, .columns = "sellable, priority, code, location_id"
+		.name = {"location"}, .nkeys = 1, .keys = {"code"}, .columns = "sellable, priority, code, location_id",
+		.settled = true
 	};
 	RowsScan	scan;
 	Datum		key;

@@ -52,6 +52,7 @@ typedef struct SsSession
 	Oid			user;
 	int			security;
 	int			guc_level;
+	bool		by_index;		/* of the session around this one: see ss_plan_by_index */
 } SsSession;
 
 extern void ss_enter(SsSession *session, const char *function, bool writes);
