@@ -1,29 +1,21 @@
 /*
  * listing.c
- *		What a listing should show, and the triggers that tell the dispatcher
- *		when an input of that has changed.
+ *		The triggers that tell the dispatcher when an input of what a listing
+ *		should show has changed.
  *
- * The arithmetic is exact: integers, and numeric for the share; it only
- * rounds down, because a unit too many is an oversell and a unit too few is
- * not. The triggers are on UPDATE alone: a restored dump must not fire them.
- * They write in the transaction that made the change and never look at what
- * a platform shows.
+ * They are on UPDATE alone: a restored dump must not fire them. They write in
+ * the transaction that made the change and never look at what a platform
+ * shows.
  */
 #include "storesync.h"
 
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "common/int.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/numeric.h"
 #include "utils/rel.h"
 
 #include "outbox.h"
 
-PG_FUNCTION_INFO_V1(wanted_quantity);
-PG_FUNCTION_INFO_V1(clock_doubt);
 PG_FUNCTION_INFO_V1(known_listing);
 PG_FUNCTION_INFO_V1(listing_revise);
 PG_FUNCTION_INFO_V1(listing_changed);
@@ -33,73 +25,6 @@ PG_FUNCTION_INFO_V1(location_changed);
 PG_FUNCTION_INFO_V1(store_changed);
 PG_FUNCTION_INFO_V1(platform_changed);
 PG_FUNCTION_INFO_V1(release_hold);
-
-/*
- * share_of returns floor(units × share / pack) for units > 0. The product is
- * exact; taking its floor before the integer division changes nothing, as
- * floor(floor(x) / n) = floor(x / n) for a whole n.
- */
-static int64
-share_of(int64 units, Datum share, int32 pack)
-{
-	Datum		product;
-
-	product = DirectFunctionCall2(numeric_mul, NumericGetDatum(int64_to_numeric(units)), share);
-	product = DirectFunctionCall1(numeric_floor, product);
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8, product)) / pack;
-}
-
-static void
-check_policy(Datum share, int32 pack, int64 safety, int64 buffer)
-{
-	Datum		one = NumericGetDatum(int64_to_numeric(1));
-	Datum		zero = NumericGetDatum(int64_to_numeric(0));
-
-	if (DatumGetBool(DirectFunctionCall2(numeric_gt, share, one)) ||
-		DatumGetBool(DirectFunctionCall2(numeric_lt, share, zero)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("share must lie between 0 and 1")));
-	if (pack < 1 || safety < 0 || buffer < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("pack must be at least 1, safety stock and buffer must not be negative")));
-}
-
-/*
- * wanted_quantity is the whole arithmetic of a listing, in sold units:
- * floor((available - safety) × share / pack) - buffer, between 0 and the
- * smaller of cap and max_quantity. NULL when an argument other than cap is.
- */
-Datum
-wanted_quantity(PG_FUNCTION_ARGS)
-{
-	int64		most;
-	int64		units;
-	int64		quantity = 0;
-
-	for (int i = 0; i < 7; i++)
-		if (i != 5 && PG_ARGISNULL(i))
-			PG_RETURN_NULL();
-	check_policy(PG_GETARG_DATUM(2), PG_GETARG_INT32(3), PG_GETARG_INT64(1), PG_GETARG_INT64(4));
-
-	most = PG_GETARG_INT64(6);
-	if (!PG_ARGISNULL(5))
-		most = Min(most, PG_GETARG_INT64(5));
-	if (!pg_sub_s64_overflow(PG_GETARG_INT64(0), PG_GETARG_INT64(1), &units) && units > 0)
-		quantity = share_of(units, PG_GETARG_DATUM(2), PG_GETARG_INT32(3)) - PG_GETARG_INT64(4);
-	PG_RETURN_INT64(Max(Min(quantity, most), 0));
-}
-
-/* clock_doubt returns storesync.clock_doubt, whose text a session without the library could not read. */
-Datum
-clock_doubt(PG_FUNCTION_ARGS)
-{
-	Interval   *doubt = palloc0(sizeof(Interval));
-
-	doubt->time = (TimeOffset) ss_clock_doubt * 1000;
-	PG_RETURN_INTERVAL_P(doubt);
-}
 
 /* known_listing returns its argument, or raises SS_ERR_UNKNOWN_LISTING: SQL functions begin with it. */
 Datum

@@ -24,28 +24,39 @@ CREATE FUNCTION storesync.clock_doubt() RETURNS interval
 COMMENT ON FUNCTION storesync.clock_doubt() IS
 'The setting storesync.clock_doubt as an interval. Example: SELECT storesync.clock_doubt();';
 
+CREATE FUNCTION storesync.max_fetch_age() RETURNS interval
+	AS 'MODULE_PATHNAME', 'max_fetch_age' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.max_fetch_age() IS
+'The setting storesync.max_fetch_age as an interval. Example: SELECT storesync.max_fetch_age();';
+
 CREATE FUNCTION storesync.known_listing(listing bigint) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'known_listing' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION storesync.known_listing(bigint) IS
 'Its argument, or error SS004 when there is no such listing. Example: SELECT storesync.known_listing(1);';
 
 -- A store without places of its own is no key of g, so that its rows serve all such stores; a bundle
--- is looked into for bundles alone. OFFSET 0 keeps both from being computed for each use.
+-- is looked into for bundles alone. OFFSET 0 keeps a term from being computed for each use.
 --
 -- Own orders are told from our writes by two clocks. By ours: an order booked before the write was
 -- sent was placed before it, and the write has wiped it. By the platform's, which is doubted by
 -- clock_doubt and cuts to whole seconds: later than the answer, it was placed after it. Between the
 -- two nobody knows, and the listing counts as unknown until it is written again, unless nothing
 -- was booked since (acked_version = version).
+--
+-- What may have been sold and is not fetched yet is looked for only where a write is due. No shop sells
+-- more than it shows, but what it showed before a write that orders have not reached is forgotten.
 CREATE VIEW storesync.listing_target AS
 SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
 	a.available, t.wanted, t.version,
 	w.acked_qty, w.acked_version, w.written_at, w.doubt_qty, w.sending_qty,
 	coalesce(o.after_units, 0) AS ordered_after, coalesce(c.after_units, 0) AS cancelled_after,
-	b.believed,
-	greatest(w.sending_qty, CASE WHEN w.doubt_qty IS NOT NULL THEN w.doubt_qty
-		ELSE coalesce(b.believed, w.acked_qty + coalesce(c.units, 0)) END) AS at_most,
+	b.believed, b.at_most,
 	l.enabled AND b.believed IS DISTINCT FROM t.wanted AS dirty,
+	u.unseen, n.to_send,
+	CASE WHEN b.believed = t.wanted OR t.wanted = 0 OR b.at_most - t.wanted > u.unseen THEN NULL
+		WHEN b.believed < t.wanted AND n.to_send <= b.believed THEN q.fetched_through + s.poll_interval
+		ELSE greatest(statement_timestamp() - d.fetch_age, w.written_at) END AS needs_fetch_after,
+	q.fetched_through, r.per_second,
 	CASE WHEN w.doubt_qty IS NULL AND w.sending_qty IS NULL AND w.acked_qty = t.wanted AND w.acked_version = t.version
 		THEN w.written_at + d.doubt END AS not_before,
 	EXISTS (SELECT FROM storesync.compensation x
@@ -56,7 +67,9 @@ JOIN storesync.store s ON s.store_id = l.store_id
 JOIN storesync.platform p ON p.platform = s.platform
 JOIN storesync.sku k ON k.sku_id = l.sku_id
 CROSS JOIN (SELECT storesync.clock_doubt() + '1 second'::interval AS doubt,
+	storesync.max_fetch_age() AS fetch_age,
 	storesync.current_incarnation() AS incarnation) d
+LEFT JOIN storesync.order_cursor q ON q.store_id = l.store_id
 LEFT JOIN LATERAL (SELECT z.store_id FROM storesync.store_location z WHERE z.store_id = s.store_id LIMIT 1) z ON true
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(x.on_hand - x.reserved) FILTER (WHERE y.sellable AND (z.store_id IS NULL OR EXISTS (
@@ -83,7 +96,8 @@ CROSS JOIN LATERAL (
 	SELECT CASE WHEN l.held IS NOT NULL THEN 0
 			ELSE storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer, l.cap, p.max_quantity)
 			END AS wanted,
-		l.revision + a.versions AS version) t
+		l.revision + a.versions AS version
+	OFFSET 0) t
 LEFT JOIN storesync.listing_shown w ON w.listing_id = l.listing_id
 LEFT JOIN LATERAL (
 	SELECT sum(x.qty) FILTER (WHERE x.ordered_at > w.written_at + d.doubt)::bigint AS after_units,
@@ -99,11 +113,29 @@ LEFT JOIN LATERAL (
 	WHERE p.returns_on_cancel AND x.listing_id = l.listing_id AND x.cancelled_qty > 0 AND x.shipped = 0
 		AND x.cancelled_at > w.sent_at - d.doubt) c ON true
 CROSS JOIN LATERAL (
-	SELECT CASE WHEN w.listing_id IS NULL OR w.doubt_qty IS NOT NULL OR w.sending_qty IS NOT NULL OR w.acked_incarnation <> d.incarnation
-			OR (w.acked_version <> t.version AND (o.unsure OR c.unsure)) THEN NULL
-		ELSE greatest(w.acked_qty - coalesce(o.after_units, 0) + coalesce(c.after_units, 0), 0) END AS believed) b;
+	SELECT f.believed, greatest(w.sending_qty, CASE WHEN w.doubt_qty IS NOT NULL THEN w.doubt_qty
+		ELSE coalesce(f.believed, w.acked_qty + coalesce(c.units, 0)) END) AS at_most
+	FROM (SELECT CASE WHEN w.listing_id IS NULL OR w.doubt_qty IS NOT NULL OR w.sending_qty IS NOT NULL OR w.acked_incarnation <> d.incarnation
+				OR (w.acked_version <> t.version AND (o.unsure OR c.unsure)) THEN NULL
+			ELSE greatest(w.acked_qty - coalesce(o.after_units, 0) + coalesce(c.after_units, 0), 0) END AS believed) f
+	OFFSET 0) b
+LEFT JOIN LATERAL (
+	SELECT (sum(x.qty) FILTER (WHERE x.ordered_at <= q.fetched_through))::numeric / 60 AS per_second,
+		sum(x.qty) FILTER (WHERE x.ordered_at > q.fetched_through) AS known
+	FROM storesync.sales_order_line x
+	WHERE b.believed IS DISTINCT FROM t.wanted
+		AND x.listing_id = l.listing_id AND x.ordered_at > q.fetched_through - '1 minute'::interval
+		AND x.recorded_at > q.fetched_through - '1 day'::interval) r ON true
+CROSS JOIN LATERAL (
+	SELECT greatest(least(coalesce(round(r.per_second * extract(epoch FROM statement_timestamp() - q.fetched_through))
+		- coalesce(r.known, 0), 0), CASE WHEN w.written_at < q.fetched_through THEN b.at_most END), 0)::bigint AS unseen
+	OFFSET 0) u
+CROSS JOIN LATERAL (
+	SELECT CASE WHEN t.wanted = 0 OR u.unseen = 0 THEN t.wanted
+		ELSE storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer + u.unseen, l.cap, p.max_quantity)
+		END AS to_send) n;
 COMMENT ON VIEW storesync.listing_target IS
-'Per listing, in sold units: wanted; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
+'Per listing, in sold units: wanted; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
 
 CREATE VIEW storesync.listing_status AS
 SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.item_id, t.model_id,
@@ -156,7 +188,12 @@ $$
 		(24, 'read back', w.read_qty::text),
 		(25, 'read back at', w.read_at::text),
 		(26, 'dirty', t.dirty::text),
-		(27, 'dead', t.dead::text)) AS x(place, term, value)
+		(27, 'orders fetched through', t.fetched_through::text),
+		(28, 'units a second', round(t.per_second, 3)::text),
+		(29, 'unseen', t.unseen::text),
+		(30, 'to send', t.to_send::text),
+		(31, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
+		(32, 'dead', t.dead::text)) AS x(place, term, value)
 	WHERE t.listing_id = storesync.known_listing($1)
 	ORDER BY x.place
 $$;
