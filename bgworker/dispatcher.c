@@ -31,6 +31,7 @@
 #include "retry.h"
 #include "rotation.h"
 #include "round.h"
+#include "task.h"
 #include "worker.h"
 
 /* The heartbeat is at most this old, also when there is nothing to do. */
@@ -239,6 +240,7 @@ set_up(const char *database)
 	SetConfigOption("jit", "off", PGC_USERSET, PGC_S_SESSION);
 	round_init();
 	queue_init();
+	task_init();
 	retry_seed((uint64) GetCurrentTimestamp() ^ ((uint64) MyProcPid << 32));
 
 	dispatch.room = ss_max_in_flight;

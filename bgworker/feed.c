@@ -75,6 +75,8 @@ add_row(Feed *feed, HeapTuple row, TupleDesc desc)
 		set_add(feed->listings, values, NULL);
 	else if (strcmp(kind, "store") == 0)
 		set_add(feed->stores, values, NULL);
+	else if (strcmp(kind, "task") == 0)
+		set_add(feed->tasks, values, NULL);
 	else if (strcmp(kind, "order") == 0)
 		feed->orders = true;
 	else
@@ -93,6 +95,7 @@ feed_read(Feed *feed, MemoryContext context)
 	feed->skus = set_create_in(context, 2, pair);
 	feed->listings = set_create_in(context, 2, pair);
 	feed->stores = set_create_in(context, 2, pair);
+	feed->tasks = set_create_in(context, 2, pair);
 	feed->everything = false;
 	feed->orders = false;
 
@@ -108,7 +111,7 @@ feed_read(Feed *feed, MemoryContext context)
 			   "SELECT o.kind, o.subject, o.at, o.xid, o.incarnation FROM storesync.outbox o "
 			   "WHERE o.xid = ANY (ARRAY(SELECT pg_snapshot_xip($1)))) x "
 			   "WHERE pg_visible_in_snapshot(x.xid, $2) AND x.incarnation = $3 "
-			   "AND x.kind IN ('stock', 'listing', 'store', 'platform', 'order') "
+			   "AND x.kind IN ('stock', 'listing', 'store', 'platform', 'order', 'task') "
 			   "GROUP BY x.kind, x.subject LIMIT $4",
 			   SPI_OK_SELECT, 4, types, values, NULL, 0);
 	feed->everything = SPI_processed > FEED_MAX;

@@ -15,6 +15,7 @@ typedef struct Feed
 	SsSet	   *skus;			/* (id, when) of stock rows */
 	SsSet	   *listings;		/* (id, when) of listing rows */
 	SsSet	   *stores;			/* (id, when) of store rows */
+	SsSet	   *tasks;			/* (id, when) of task rows */
 	bool		orders;			/* orders that have come to be parked, or more that can be taken up */
 	bool		everything;		/* a platform row, or too many to name */
 } Feed;

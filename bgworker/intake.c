@@ -23,11 +23,17 @@
 #define FIRST_FETCH_US	(15 * USECS_PER_DAY)
 /* A page whose cursor fails this often is begun again. */
 #define CURSOR_PATIENCE 3
+/* An errand's window is walked in slices of this length. */
+#define ERRAND_SLICE_US	USECS_PER_HOUR
 
 TimestampTz
 intake_due(const DispatchStore *store)
 {
-	return store->fetches && !store->intake.flying ? store->intake.due : DT_NOEND;
+	const StoreIntake *intake = &store->intake;
+
+	if (!store->fetches || intake->flying)
+		return DT_NOEND;
+	return intake->phase == INTAKE_IDLE && errand_waits(&intake->errand) ? 0 : intake->due;
 }
 
 /* set_window makes [from, at most now] the window; whole seconds, as platforms count. */
@@ -48,12 +54,42 @@ set_window(DispatchStore *store, TimestampTz from, TimestampTz now)
 	intake->n_order_sns = 0;
 }
 
+/* begin_errand walks what the errand wants, or the next slice of it. */
+static void
+begin_errand(DispatchStore *store, TimestampTz now)
+{
+	StoreIntake *intake = &store->intake;
+	Errand	   *errand = &intake->errand;
+
+	errand->state = ERRAND_RUNNING;
+	intake->regular_due = intake->due;
+	set_window(store, errand->from, Min(now, Min(errand->to, errand->from + ERRAND_SLICE_US)));
+	if (errand->kind == ERRAND_WINDOW)
+		return;
+	intake->order_sns = MemoryContextAlloc(intake->context, errand->n_order_sns * sizeof(char *));
+	for (int i = 0; i < errand->n_order_sns; i++)
+		intake->order_sns[i] = MemoryContextStrdup(intake->context, errand->order_sns[i]);
+	intake->n_order_sns = errand->n_order_sns;
+	intake->n_done = 0;
+	intake->alone_until = 0;
+	intake->phase = INTAKE_DETAIL;
+}
+
+/* begin_fetch begins a regular fetch or, when none is due or it is its turn, the errand. */
 static void
 begin_fetch(DispatchStore *store, TimestampTz now)
 {
 	StoreIntake *intake = &store->intake;
 	TimestampTz from = now - FIRST_FETCH_US;
 
+	intake->on_errand = errand_waits(&intake->errand) && (intake->due > now || !intake->errand_last);
+	intake->errand_last = intake->on_errand;
+	if (intake->on_errand)
+	{
+		begin_errand(store, now);
+		return;
+	}
+	errand_poll_began(&intake->errand);
 	if (intake->fetched_through != 0)
 		from = intake->fetched_through - store->overlap_us;
 	else if (!TIMESTAMP_NOT_FINITE(store->stock_from))
@@ -62,12 +98,29 @@ begin_fetch(DispatchStore *store, TimestampTz now)
 	set_window(store, from, now);
 }
 
+/* leave_errand: the next walk is due when it was before. */
+static void
+leave_errand(StoreIntake *intake)
+{
+	intake->on_errand = false;
+	intake->phase = INTAKE_IDLE;
+	intake->due = intake->regular_due;
+}
+
 static void
 end_window(DispatchStore *store)
 {
 	StoreIntake *intake = &store->intake;
 	TimestampTz now = GetCurrentTimestamp();
 
+	if (intake->on_errand)
+	{
+		/* whole seconds: one that the errand's end cuts in two is over */
+		errand_walked(&intake->errand, intake->window_to + USECS_PER_SEC > Min(intake->errand.to, now) ?
+					  intake->errand.to : intake->window_to);
+		leave_errand(intake);
+		return;
+	}
 	intake->fetched_through = intake->window_to;
 	intake->failures = 0;
 	if (intake->window_to + USECS_PER_SEC < intake->polled_at)
@@ -78,6 +131,7 @@ end_window(DispatchStore *store)
 	}
 	intake->phase = INTAKE_IDLE;
 	intake->due = Max(now, intake->polled_at + store->poll_us);
+	errand_poll_ended(&intake->errand);
 }
 
 static void
@@ -99,7 +153,7 @@ end_page(DispatchStore *store)
 bool
 intake_batch_ends_window(const StoreIntake *intake, int n)
 {
-	return intake->n_done + n >= intake->n_order_sns && intake->next_cursor == NULL;
+	return !intake->on_errand && intake->n_done + n >= intake->n_order_sns && intake->next_cursor == NULL;
 }
 
 static void
@@ -109,6 +163,8 @@ end_batch(DispatchStore *store, int n)
 
 	intake->n_done += n;
 	intake->failures = 0;
+	if (intake->on_errand)
+		intake->errand.orders += n;
 	intake->due = GetCurrentTimestamp();
 	if (intake->n_done >= intake->n_order_sns)
 		end_page(store);
@@ -229,7 +285,7 @@ take_page(DispatchCall *call, Record *record)
 	intake->phase = INTAKE_DETAIL;
 	if (answer->n_order_sns > 0)
 		return;
-	if (intake->next_cursor == NULL)
+	if (intake->next_cursor == NULL && !intake->on_errand)
 		record_cursor(record, call->store->store_id, intake->window_to);
 	end_page(call->store);
 }
@@ -240,6 +296,12 @@ try_again(DispatchCall *call)
 {
 	StoreIntake *intake = &call->store->intake;
 
+	errand_failed(&intake->errand, call->answer.class, call->answer.message);
+	if (intake->on_errand)
+	{
+		leave_errand(intake);
+		return;
+	}
 	intake->failures++;
 	intake->due = call->answered_at + retry_delay_us(intake->failures);
 	if (intake->phase == INTAKE_LIST && intake->failures >= CURSOR_PATIENCE)
@@ -261,6 +323,8 @@ give_up_batch(DispatchCall *call, Record *record)
 	}
 	if (!intake_was_given_up(intake, call->call.order_sns[0]))
 		intake->given_up[intake->n_given_up++ % STORE_GIVEN_UP] = hash_order(call->call.order_sns[0]);
+	if (intake->on_errand)
+		intake->errand.given_up++;
 	record_dead_order(record, call->store->store_id, call->call.order_sns[0],
 					  call->answer.class, call->answer.message);
 	if (intake_batch_ends_window(intake, n))

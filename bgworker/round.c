@@ -18,6 +18,7 @@
 #include "push.h"
 #include "rate.h"
 #include "target.h"
+#include "task.h"
 #include "worker.h"
 
 /* Stores whose tokens come this close together ask together, so that it is their turn that counts. */
@@ -86,7 +87,7 @@ stores_due(void)
 TimestampTz
 round_due(void)
 {
-	TimestampTz due = Min(stores_due(), Min(queue_next_due(), feed_store_due()));
+	TimestampTz due = Min(stores_due(), Min(Min(queue_next_due(), task_due()), feed_store_due()));
 
 	if (starting || look || reload || !dlist_is_empty(&dispatch.ended) ||
 		(target_overflow && queue_count() < QUEUE_MAX / 2))
@@ -140,7 +141,7 @@ settle_ended(SsSet *again)
 
 /* read_changes brings stores and queue in line with what has committed. */
 static void
-read_changes(SsSet *again)
+read_changes(TimestampTz now, SsSet *again)
 {
 	Feed		feed;
 
@@ -149,6 +150,7 @@ read_changes(SsSet *again)
 	if (starting)
 	{
 		feed_start();
+		task_renew();
 		reload = true;
 	}
 	else if (look)
@@ -171,7 +173,13 @@ read_changes(SsSet *again)
 		}
 	}
 	if (reload)
+	{
 		stores_load();
+		task_load(0);
+	}
+	else if (look)
+		task_take(feed.tasks);
+	task_begin(now, again);
 	if (reload || (target_overflow && queue_count() < QUEUE_MAX / 2))
 		target_compare_all(0);
 	else if (look)
@@ -287,7 +295,8 @@ round_run(TimestampTz now)
 	ss_enter(&session, "storesync dispatcher", true);
 	watch_prepared(now);
 	settle_ended(again);
-	read_changes(again);
+	read_changes(now, again);
+	task_settle(now, again);
 	queue_release_due(now);
 	build_calls(now);
 	if (feed_store_due() <= now)

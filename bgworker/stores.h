@@ -9,6 +9,7 @@
 #include "storesync.h"
 
 #include "lane.h"
+#include "errand.h"
 #include "platform.h"
 #include "queue.h"
 
@@ -65,9 +66,30 @@ typedef struct StoreIntake
 	uint64		given_up[STORE_GIVEN_UP];	/* hashes of the last orders that could not be booked, a ring */
 	int			n_given_up;		/* how many there ever were */
 	bool		rejecting;		/* the last page had documents that were refused */
+	Errand		errand;
+	bool		on_errand;		/* this walk is the errand's: it moves no cursor */
+	bool		errand_last;	/* the walk begun last was the errand's */
+	TimestampTz regular_due;	/* while on an errand: when the next regular fetch is due */
 } StoreIntake;
 
-typedef struct DispatchStore
+/* Tasks are kept in memory by these sorts, so that neither crowds the other out (task.c). */
+typedef enum TaskSort
+{
+	TASK_WRITE,
+	TASK_FETCH
+} TaskSort;
+
+#define TASK_SORTS	2
+
+typedef struct TaskShelf
+{
+	int			n;				/* tasks in memory */
+	bool		more;			/* there are others in the table */
+	bool		reload;			/* and one of them is due earlier than these */
+	TimestampTz latest;			/* when the last of these is due */
+} TaskShelf;
+
+struct DispatchStore
 {
 	int			store_id;
 	bool		present;		/* found by the last load */
@@ -87,7 +109,9 @@ typedef struct DispatchStore
 	LaneState	turns;			/* whose work gets the next token */
 	QueueLanes	lanes;
 	StoreIntake intake;
-} DispatchStore;
+	TaskShelf	tasks[TASK_SORTS];
+	TimestampTz tasks_read_at;
+};
 
 /* (Re)read all stores of the database. SPI connected, as the owner. */
 extern void stores_load(void);

@@ -17,6 +17,8 @@
 #define MAX_TEXTS	500
 #define MAX_FIELDS	4
 
+PG_FUNCTION_INFO_V1(task_time);
+
 typedef enum FieldType
 {
 	FIELD_ID,					/* a whole number from 1 */
@@ -215,4 +217,17 @@ task_check(const char *name, Jsonb *payload)
 	}
 	check_window(kind, object);
 	return id;
+}
+
+/* task_time(jsonb) returns timestamptz: a FIELD_TIME as task_check takes it. */
+Datum
+task_time(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *value = PG_GETARG_JSONB_P(0);
+	JsonbValue	scalar;
+	TimestampTz at;
+
+	if (!JB_ROOT_IS_SCALAR(value) || !JsonbExtractScalar(&value->root, &scalar) || !order_time_read(&scalar, &at))
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(at);
 }

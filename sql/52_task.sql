@@ -54,3 +54,8 @@ CREATE FUNCTION storesync.task_state(task bigint, OUT state text, OUT attempts i
 	AS 'MODULE_PATHNAME', 'task_state' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION storesync.task_state(bigint) IS
 'How a task stands. state: queued (nothing has happened yet), sent (under way), waiting (until next_at, after a try that failed), done, dead (given up: storesync.compensation has its story), discarded (settled by people: detail says how). attempts: tries so far; last_class: outcome class of the last one that failed; next_at: not before this. Closed tasks are known for storesync.log_retention. Error SS007 when there is no such task. Example: SELECT * FROM storesync.task_state(42);';
+
+CREATE FUNCTION storesync.task_time(value jsonb) RETURNS timestamptz
+	AS 'MODULE_PATHNAME', 'task_time' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.task_time(jsonb) IS
+'The moment that a payload gives in Unix seconds or ISO 8601 with a zone; NULL when it is none. Example: SELECT storesync.task_time(''1700000000'');';

@@ -1,5 +1,20 @@
 -- What people do with work that was given up (docs/dispatch.md).
 
+CREATE FUNCTION storesync.task_settled(task bigint, how text) RETURNS void
+	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF storesync.missing_partitions('0') > 0 THEN
+		PERFORM storesync.ensure_partitions('0');
+	END IF;
+	INSERT INTO storesync.task_event (task_id, state, class, attempts, detail)
+	SELECT $1, 'discarded', t.last_class, coalesce(t.attempts, 0), $2
+	FROM (SELECT) always LEFT JOIN storesync.task_latest($1) t ON true;
+END
+$$;
+COMMENT ON FUNCTION storesync.task_settled(bigint, text) IS
+'The last event of a task that was given up and is now settled by people; how becomes its detail.';
+
 CREATE FUNCTION storesync.settle_compensation(compensation_id bigint, how text) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -18,6 +33,10 @@ BEGIN
 	VALUES (split_part($2, ':', 1), concat('compensation ', $1),
 		jsonb_build_object('call', given_up.call, 'class', given_up.class, 'reason', given_up.reason),
 		jsonb_build_object('settled_by', $2));
+	IF given_up.task_id IS NOT NULL THEN
+		PERFORM storesync.task_settled(given_up.task_id, CASE WHEN $2 <> 'requeued' THEN $2
+			ELSE concat('requeued as task ', storesync.enqueue(given_up.store_id, given_up.call, given_up.payload)) END);
+	END IF;
 	IF given_up.listing_id IS NOT NULL THEN
 		PERFORM storesync.outbox_add('listing', ARRAY[given_up.listing_id]);
 	END IF;
@@ -25,7 +44,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.settle_compensation(bigint, text) IS
-'What requeue() and discard() do: settle the row, write the audit, have the listing compared again. Returns its listing_id. Error SS007 when the row does not exist or is settled.';
+'What requeue() and discard() do: settle the row, write the audit, have the listing compared again; of a task, close it for good, and enqueue the same anew where it is requeued. Returns the listing_id. Error SS007 when the row does not exist or is settled.';
 
 CREATE FUNCTION storesync.requeue(compensation_id bigint) RETURNS void
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -35,7 +54,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.requeue(bigint) IS
-'Try work that was given up once more: the listing is written again when it still differs, with the quantity of then. An order that could not be booked comes again with its store''s next fetch only while it is inside the overlap. Error SS007 when the row does not exist or is settled. Example: SELECT storesync.requeue(17);';
+'Try work that was given up once more: a task is enqueued anew (task_state() of the old one names the new one), a listing is written again when it still differs, with the quantity of then. An order that could not be booked comes again with its store''s next fetch only while it is inside the overlap. Errors: SS007 when the row does not exist or is settled; of a task also those of enqueue(). Example: SELECT storesync.requeue(17);';
 
 CREATE FUNCTION storesync.discard(compensation_id bigint, reason text) RETURNS void
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

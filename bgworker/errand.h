@@ -1,0 +1,62 @@
+/*
+ * errand.h
+ *		A fetch that a task asked for: orders of a window, or some by their
+ *		numbers, or the next regular fetch. One a store at a time, done by the
+ *		state machine of intake.c in turn with the regular fetches.
+ */
+#ifndef STORESYNC_ERRAND_H
+#define STORESYNC_ERRAND_H
+
+#include "storesync.h"
+
+#include "platform.h"
+
+typedef enum ErrandState
+{
+	ERRAND_NONE,
+	ERRAND_ASKED,				/* its walk, or its next one, has not begun */
+	ERRAND_RUNNING,
+	ERRAND_DONE,				/* until errand_clear */
+	ERRAND_FAILED
+} ErrandState;
+
+typedef enum ErrandKind
+{
+	ERRAND_POLL,				/* a regular fetch that begins from now on */
+	ERRAND_WINDOW,
+	ERRAND_ORDERS
+} ErrandKind;
+
+typedef struct Errand
+{
+	ErrandState state;
+	ErrandKind	kind;
+	int64		task_id;
+	TimestampTz from;			/* of ERRAND_WINDOW: what has not been walked yet */
+	TimestampTz to;
+	MemoryContext context;		/* of order_sns; NULL: none was ever needed */
+	char	  **order_sns;
+	int			n_order_sns;
+	int			orders;			/* documents met so far */
+	int			given_up;		/* of them, left to people */
+	OutcomeClass class;			/* of ERRAND_FAILED */
+	char		reason[120];
+} Errand;
+
+typedef struct DispatchStore DispatchStore;
+
+/* Begin an errand of a store that has none. The numbers are copied. */
+extern void errand_ask(DispatchStore *store, ErrandKind kind, int64 task_id,
+					   TimestampTz from, TimestampTz to, int n, char **order_sns);
+extern void errand_clear(DispatchStore *store);
+
+/* For intake.c: a walk of its own waits. */
+extern bool errand_waits(const Errand *errand);
+/* A regular walk begins, ends well, or a call of any walk failed. */
+extern void errand_poll_began(Errand *errand);
+extern void errand_poll_ended(Errand *errand);
+extern void errand_failed(Errand *errand, OutcomeClass class, const char *reason);
+/* The errand's own walk has ended: it is done, or asks for the next one. */
+extern void errand_walked(Errand *errand, TimestampTz through);
+
+#endif

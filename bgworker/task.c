@@ -1,0 +1,582 @@
+/*
+ * task.c
+ *		Open tasks in memory, ordered by when they are due, and how each kind
+ *		is done.
+ *
+ * The tables hold the truth: a task is open until an event closes it, and its
+ * last event says when it goes on. So whatever is in memory may be forgotten;
+ * a start reads it again, and takes up again what had been taken up: each kind
+ * that is done here may be done twice.
+ *
+ * Per store, and there for writes and fetches apart so that neither can crowd
+ * the other out, the TASK_ROOM nearest due are kept. More of them stay in the
+ * table until half of these are gone, or one comes that is due earlier.
+ *
+ * A task is in one phase. Waiting to ready when it is due; ready to running
+ * when its store may do it; from there closed and forgotten, or waiting again.
+ */
+#include "task.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "dispatcher.h"
+#include "errand.h"
+#include "partition.h"
+#include "retry.h"
+#include "stores.h"
+#include "task_event.h"
+
+/* Longest name of a kind, with its end. */
+#define KIND_BYTES		24
+/* Tasks kept of a store, of each sort. */
+#define TASK_ROOM		1000
+/* Listings of tasks under way are looked at this often even when nothing was heard of them. */
+#define LOOK_US			(10 * USECS_PER_SEC)
+/* A store that has more tasks than fit is not read again earlier than this. */
+#define RELOAD_US		USECS_PER_SEC
+
+typedef enum TaskPhase
+{
+	TASK_WAITING,				/* in the heap, until `due` */
+	TASK_READY,					/* due; its store may not do it now */
+	TASK_RUNNING				/* taken up */
+} TaskPhase;
+
+typedef struct Task
+{
+	int64		id;				/* hash key */
+	DispatchStore *store;
+	TaskSort	sort;
+	char		kind[KIND_BYTES];
+	int64		listing_id;		/* 0: of no listing */
+	TaskPhase	phase;
+	TimestampTz due;
+	int			attempts;
+	bool		told;			/* an event says that it has been taken up */
+	bool		look;			/* at its listing, in this round */
+	dlist_node	node;			/* of ready or running */
+	pairingheap_node heap;
+} Task;
+
+static HTAB *tasks = NULL;
+static pairingheap *waiting = NULL;
+static dlist_head ready = DLIST_STATIC_INIT(ready);
+static dlist_head running = DLIST_STATIC_INIT(running);
+static TimestampTz looked_at = 0;
+
+/* ---------------------------------------------------------------- memory */
+
+static int
+by_due(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	TimestampTz left = pairingheap_const_container(Task, heap, a)->due;
+	TimestampTz right = pairingheap_const_container(Task, heap, b)->due;
+
+	return left < right ? 1 : left > right ? -1 : 0;
+}
+
+void
+task_init(void)
+{
+	HASHCTL		control = {.keysize = sizeof(int64), .entrysize = sizeof(Task), .hcxt = TopMemoryContext};
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	tasks = hash_create("storesync tasks", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	waiting = pairingheap_allocate(by_due, NULL);
+	MemoryContextSwitchTo(old);
+}
+
+static TaskShelf *
+shelf_of(const Task *task)
+{
+	return &task->store->tasks[task->sort];
+}
+
+static void
+unlink_phase(Task *task)
+{
+	if (task->phase == TASK_WAITING)
+		pairingheap_remove(waiting, &task->heap);
+	else
+		dlist_delete(&task->node);
+}
+
+static void
+put_waiting(Task *task, TimestampTz due)
+{
+	task->phase = TASK_WAITING;
+	task->due = due;
+	pairingheap_add(waiting, &task->heap);
+}
+
+static void
+put_in(Task *task, TaskPhase phase)
+{
+	task->phase = phase;
+	dlist_push_tail(phase == TASK_READY ? &ready : &running, &task->node);
+}
+
+static void
+forget(Task *task)
+{
+	unlink_phase(task);
+	shelf_of(task)->n--;
+	(void) hash_search(tasks, &task->id, HASH_REMOVE, NULL);
+}
+
+/* The columns of an open task, in the order of OPEN_COLUMNS. */
+#define OPEN_COLUMNS \
+	"t.task_id, t.store_id, t.kind, coalesce((t.payload ->> 'listing')::bigint, 0) AS listing, t.attempts, " \
+	"coalesce(t.next_at, '-infinity') AS due "
+
+/* remember takes one open task into memory, where there is room for it. */
+static void
+remember(HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	bool		found;
+	int64		id = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
+	DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull)));
+	char	   *kind = SPI_getvalue(row, desc, 3);
+	TimestampTz due = DatumGetTimestampTz(SPI_getbinval(row, desc, 6, &isnull));
+	TaskSort	sort = strcmp(kind, "fetch_orders") == 0 ? TASK_FETCH : TASK_WRITE;
+	TaskShelf  *shelf;
+	Task	   *task;
+
+	if (store == NULL || hash_search(tasks, &id, HASH_FIND, NULL) != NULL)
+		return;
+	shelf = &store->tasks[sort];
+	if (shelf->n >= TASK_ROOM)
+	{
+		shelf->reload |= due < shelf->latest;
+		shelf->more = true;
+		return;
+	}
+	task = hash_search(tasks, &id, HASH_ENTER, &found);
+	task->store = store;
+	task->sort = sort;
+	strlcpy(task->kind, kind, sizeof(task->kind));
+	task->listing_id = DatumGetInt64(SPI_getbinval(row, desc, 4, &isnull));
+	task->attempts = DatumGetInt32(SPI_getbinval(row, desc, 5, &isnull));
+	task->told = false;
+	task->look = false;
+	shelf->n++;
+	shelf->latest = Max(shelf->latest, due);
+	put_waiting(task, due);
+}
+
+static void
+remember_selected(void)
+{
+	for (uint64 i = 0; i < SPI_processed; i++)
+		remember(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* forget_waiting makes room on a shelf for tasks that are due earlier. */
+static void
+forget_waiting(TaskShelf *shelf)
+{
+	HASH_SEQ_STATUS scan;
+	Task	   *task;
+
+	hash_seq_init(&scan, tasks);
+	while ((task = hash_seq_search(&scan)) != NULL)
+		if (shelf_of(task) == shelf && task->phase != TASK_RUNNING)
+			forget(task);
+	shelf->latest = DT_NOBEGIN;
+	shelf->more = false;
+	shelf->reload = false;
+}
+
+void
+task_renew(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	partition_ensure("task_event", GetCurrentTimestamp());
+	ss_execute(&plan, "SELECT storesync.carry_tasks('-infinity')", SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+}
+
+void
+task_load(int store_id)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID, INT4OID};
+	Datum		values[] = {Int32GetDatum(store_id), Int32GetDatum(TASK_ROOM + 1)};
+
+	for (int i = 0; i < stores_count(); i++)
+		for (int sort = 0; sort < TASK_SORTS; sort++)
+			if (store_id == 0 || stores_nth(i)->store_id == store_id)
+				forget_waiting(&stores_nth(i)->tasks[sort]);
+	ss_execute(&plan,
+			   "SELECT x.task_id, x.store_id, x.kind, x.listing, x.attempts, x.due FROM ("
+			   "SELECT " OPEN_COLUMNS ", row_number() OVER (PARTITION BY t.store_id, t.kind = 'fetch_orders' "
+			   "ORDER BY t.next_at NULLS FIRST, t.task_id) AS place "
+			   "FROM (SELECT DISTINCT ON (o.task_id) o.* FROM storesync.task_open o "
+			   "WHERE $1 = 0 OR o.store_id = $1 ORDER BY o.task_id, o.at DESC) t) x "
+			   "WHERE x.place <= $2 ORDER BY x.due, x.task_id",
+			   SPI_OK_SELECT, 2, types, values, NULL, 0);
+	remember_selected();
+}
+
+void
+task_take(SsSet *ids)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (ids->rows == 0)
+		return;
+	set_execute(&plan,
+				"SELECT " OPEN_COLUMNS "FROM (SELECT DISTINCT ON (o.task_id) o.* FROM storesync.task_open o "
+				"WHERE o.task_id = ANY ($1) AND $2 IS NOT NULL ORDER BY o.task_id, o.at DESC) t ORDER BY due, t.task_id",
+				SPI_OK_SELECT, ids);
+	remember_selected();
+}
+
+static bool
+shelf_wants(const TaskShelf *shelf)
+{
+	return shelf->reload || (shelf->more && shelf->n <= TASK_ROOM / 2);
+}
+
+/* reload_shelves reads again the stores of which there is more in the table, when there is room or haste. */
+static void
+reload_shelves(TimestampTz now)
+{
+	for (int i = 0; i < stores_count(); i++)
+	{
+		DispatchStore *store = stores_nth(i);
+		bool		wanted = false;
+
+		for (int sort = 0; sort < TASK_SORTS; sort++)
+			wanted |= shelf_wants(&store->tasks[sort]);
+		if (!wanted || now < store->tasks_read_at + RELOAD_US)
+			continue;
+		store->tasks_read_at = now;
+		task_load(store->store_id);
+	}
+}
+
+TimestampTz
+task_due(void)
+{
+	TimestampTz due = DT_NOEND;
+
+	if (!pairingheap_is_empty(waiting))
+		due = pairingheap_container(Task, heap, pairingheap_first(waiting))->due;
+	if (!dlist_is_empty(&running))
+		due = Min(due, looked_at + LOOK_US);
+	for (int i = 0; i < stores_count(); i++)
+		for (int sort = 0; sort < TASK_SORTS; sort++)
+			if (shelf_wants(&stores_nth(i)->tasks[sort]))
+				due = Min(due, stores_nth(i)->tasks_read_at + RELOAD_US);
+	return due;
+}
+
+/* ---------------------------------------------------------------- ends */
+
+static void
+close_done(Task *task, const char *detail)
+{
+	task_event_add(task->id, "done", NULL, Max(task->attempts, 1), 0, detail);
+	forget(task);
+}
+
+static void
+close_dead(Task *task, OutcomeClass class, const char *reason)
+{
+	task_event_dead(task->id, task->store->store_id, task->kind, class, task->attempts, reason);
+	dispatch_count(SS_TASKS_DEAD, 1);
+	forget(task);
+}
+
+/* fail puts a task off after a try that failed, longer each time, or gives it up. */
+static void
+fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason)
+{
+	TimestampTz due = now + retry_delay_us(task->attempts);
+
+	if (class == OUTCOME_PERMANENT || task->attempts >= QUEUE_MAX_ATTEMPTS)
+	{
+		close_dead(task, class, reason);
+		return;
+	}
+	task_event_add(task->id, "waiting", outcome_name(class), task->attempts, due, reason);
+	task->told = false;
+	unlink_phase(task);
+	put_waiting(task, due);
+}
+
+/* tell writes that a task has been taken up, once for each time that it is: before its first call leaves. */
+static void
+tell(Task *task)
+{
+	if (task->told)
+		return;
+	task->told = true;
+	task_event_add(task->id, "sent", NULL, ++task->attempts, 0, NULL);
+}
+
+/* ---------------------------------------------------------------- push_stock */
+
+/* settle_listing: a listing that shows what is wanted is what was asked for. */
+static void
+settle_listing(Task *task, HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	bool		enabled = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+	bool		dirty = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
+	bool		dead = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
+
+	if (!enabled)
+		close_dead(task, OUTCOME_PERMANENT, "the listing is not enabled");
+	else if (!dirty)
+		close_done(task, NULL);
+	else if (dead)
+		close_dead(task, OUTCOME_PERMANENT, "the listing was given up or discarded at this version");
+	else
+		tell(task);
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/* mark_pushes marks the tasks whose listings are to be looked at; returns these, *n of them. */
+static int64 *
+mark_pushes(const SsSet *again, bool all, int *n)
+{
+	int64	   *heard = palloc((again->rows + 1) * sizeof(int64));
+	int64	   *ids;
+	dlist_iter	iter;
+	int			room = 0;
+
+	*n = 0;
+	for (int i = 0; i < again->rows; i++)
+		heard[i] = DatumGetInt64(again->values[0][i]);
+	qsort(heard, again->rows, sizeof(int64), by_id);
+	dlist_foreach(iter, &running)
+		room++;
+	ids = palloc((room + 1) * sizeof(int64));
+	dlist_foreach(iter, &running)
+	{
+		Task	   *task = dlist_container(Task, node, iter.cur);
+
+		if (task->sort != TASK_WRITE ||
+			(!all && bsearch(&task->listing_id, heard, again->rows, sizeof(int64), by_id) == NULL))
+			continue;
+		task->look = true;
+		ids[(*n)++] = task->listing_id;
+	}
+	return ids;
+}
+
+static HeapTuple
+find_target(int64 listing_id)
+{
+	bool		isnull;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		if (DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)) == listing_id)
+			return SPI_tuptable->vals[i];
+	return NULL;
+}
+
+static void
+settle_pushes(const SsSet *again, bool all)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID};
+	Datum		values[1];
+	dlist_mutable_iter iter;
+	int			n;
+	int64	   *ids = mark_pushes(again, all, &n);
+
+	if (n == 0)
+		return;
+	values[0] = ss_int8_array(n, ids);
+	ss_execute(&plan,
+			   "SELECT t.listing_id, t.enabled, t.dirty, t.dead FROM storesync.listing_target t "
+			   "WHERE t.listing_id = ANY ($1)",
+			   SPI_OK_SELECT, 1, types, values, NULL, 0);
+	dlist_foreach_modify(iter, &running)
+	{
+		Task	   *task = dlist_container(Task, node, iter.cur);
+		HeapTuple	row;
+
+		if (!task->look)
+			continue;
+		task->look = false;
+		row = find_target(task->listing_id);
+		if (row == NULL)
+			close_dead(task, OUTCOME_PERMANENT, "the listing does not exist any more");
+		else
+			settle_listing(task, row, SPI_tuptable->tupdesc);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* ---------------------------------------------------------------- fetch_orders */
+
+/* read_texts returns the elements of a text[] that a query returned. */
+static char **
+read_texts(Datum array, int *n)
+{
+	Datum	   *elements;
+	char	  **texts;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
+	texts = palloc((*n + 1) * sizeof(char *));
+	for (int i = 0; i < *n; i++)
+		texts[i] = TextDatumGetCString(elements[i]);
+	return texts;
+}
+
+/* ask_fetch hands what the payload says to the store's fetching. False: the task is not open any more. */
+static bool
+ask_fetch(Task *task)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(task->id)};
+	HeapTuple	row;
+	TupleDesc	desc;
+	Datum		column[3];
+	bool		nulls[3];
+	int			n = 0;
+	char	  **order_sns = NULL;
+
+	ss_execute(&plan,
+			   "SELECT storesync.task_time(t.payload -> 'from'), storesync.task_time(t.payload -> 'to'), "
+			   "CASE WHEN t.payload ? 'order_sn' THEN ARRAY(SELECT jsonb_array_elements_text(t.payload -> 'order_sn')) END "
+			   "FROM storesync.task_open t WHERE t.task_id = $1 LIMIT 1",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	if (SPI_processed == 0)
+		return false;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	for (int i = 0; i < 3; i++)
+		column[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
+	if (!nulls[2])
+		order_sns = read_texts(column[2], &n);
+	errand_ask(task->store, !nulls[2] ? ERRAND_ORDERS : !nulls[0] ? ERRAND_WINDOW : ERRAND_POLL, task->id,
+			   nulls[0] ? 0 : DatumGetTimestampTz(column[0]), nulls[1] ? 0 : DatumGetTimestampTz(column[1]),
+			   n, order_sns);
+	return true;
+}
+
+static void
+settle_fetch(Task *task, TimestampTz now)
+{
+	Errand	   *errand = &task->store->intake.errand;
+
+	if (errand->task_id != task->id)
+		return;
+	if (errand->state == ERRAND_DONE)
+	{
+		close_done(task, errand->kind == ERRAND_POLL ? NULL :
+				   psprintf("%d orders met, %d given up", errand->orders, errand->given_up));
+		errand_clear(task->store);
+	}
+	else if (errand->state == ERRAND_FAILED)
+	{
+		fail(task, now, errand->class, errand->reason);
+		errand_clear(task->store);
+	}
+}
+
+/* ---------------------------------------------------------------- rounds */
+
+/* take_up begins what the task's store may do now, and leaves the others ready. */
+static void
+take_up(Task *task, TimestampTz now, SsSet *again)
+{
+	DispatchStore *store = task->store;
+	Datum		values[2];
+
+	if (task->sort == TASK_FETCH)
+	{
+		if (!store->fetches || store->intake.errand.state != ERRAND_NONE)
+			return;
+		if (!ask_fetch(task))
+		{
+			forget(task);
+			return;
+		}
+		tell(task);
+	}
+	else if (strcmp(task->kind, "push_stock") == 0)
+	{
+		if (store->writes == WRITES_NONE)
+			return;
+		task->look = true;
+		values[0] = Int64GetDatum(task->listing_id);
+		values[1] = TimestampTzGetDatum(now);
+		set_add(again, values, NULL);
+	}
+	else
+	{
+		close_dead(task, OUTCOME_PERMANENT, "this kind of task is not supported on this platform yet");
+		return;
+	}
+	unlink_phase(task);
+	put_in(task, TASK_RUNNING);
+}
+
+void
+task_begin(TimestampTz now, SsSet *again)
+{
+	dlist_mutable_iter iter;
+
+	task_event_init(CurrentMemoryContext);
+	reload_shelves(now);
+	while (!pairingheap_is_empty(waiting))
+	{
+		Task	   *task = pairingheap_container(Task, heap, pairingheap_first(waiting));
+
+		if (task->due > now)
+			break;
+		unlink_phase(task);
+		put_in(task, TASK_READY);
+	}
+	dlist_foreach_modify(iter, &ready)
+	{
+		Task	   *task = dlist_container(Task, node, iter.cur);
+
+		if (!task->store->present)
+			close_dead(task, OUTCOME_PERMANENT, "the store does not exist any more");
+		else
+			take_up(task, now, again);
+	}
+}
+
+void
+task_settle(TimestampTz now, const SsSet *again)
+{
+	bool		all = looked_at + LOOK_US <= now;
+	dlist_mutable_iter iter;
+
+	if (!dlist_is_empty(&running))
+	{
+		settle_pushes(again, all);
+		dlist_foreach_modify(iter, &running)
+		{
+			Task	   *task = dlist_container(Task, node, iter.cur);
+
+			if (task->sort == TASK_FETCH)
+				settle_fetch(task, now);
+		}
+	}
+	if (all)
+		looked_at = now;
+	task_event_write();
+}

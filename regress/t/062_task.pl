@@ -1,0 +1,122 @@
+# Tasks and the dispatcher: each is done once and closed once, waits where its store
+# waits, comes back after a restart, and ends in compensation when it cannot be done.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Storesync;
+use Test::More;
+
+my $node = Storesync->cluster('main', 'max_prepared_transactions' => 5);
+my $sim = Storesync->simulator(
+	catalogue => Storesync->catalogue(shops => 2, skus => 5, units => 50),
+	rate => 0);
+Storesync->load($node, $sim, rate_limit => '50/s burst 10', shown => 1);
+$node->safe_psql('shop', "UPDATE storesync.store SET poll_interval = '1 hour'");
+Storesync->converged($node, $sim);
+
+sub sql { return $node->safe_psql('shop', $_[0]); }
+sub store { return sql("SELECT store_id FROM storesync.store WHERE shop_id = '$_[0]'"); }
+
+my ($one, $two) = (store(1001), store(1002));
+
+sub ask
+{
+	my ($store, $kind, $payload, $rest) = @_;
+	return sql("SELECT storesync.enqueue($store, '$kind', '$payload'" . ($rest // '') . ')');
+}
+
+sub state { return sql("SELECT state FROM storesync.task_state($_[0])"); }
+
+sub until_state
+{
+	my ($task, $wanted, $name) = @_;
+	my $last = '';
+	my $ok = Storesync->wait_until(sub { ($last = state($task)) eq $wanted }, "$name: $wanted");
+	return is($ok ? $wanted : $last, $wanted, $name);
+}
+
+my ($listing) = sql("SELECT listing_id FROM storesync.listing WHERE store_id = $one AND item_id = '1'");
+
+# Push: at once done where nothing differs, when it is acknowledged where something does.
+until_state(ask($one, 'push_stock', qq({"listing": $listing})), 'done', 'a listing that shows what is wanted');
+sql("SELECT storesync.pause($one)");
+sql("SELECT storesync.receive('S1', 7, storesync.new_key())");
+my $push = ask($one, 'push_stock', qq({"listing": $listing}));
+my $later = ask($one, 'push_stock', qq({"listing": $listing}), ", NULL, now() + interval '40 days'");
+my $fetch = ask($one, 'fetch_orders', '{}');
+until_state($fetch, 'done', 'orders of a paused store are fetched');
+is(state($push), 'queued', 'its writes wait');
+sql("SELECT storesync.resume($one)");
+until_state($push, 'done', 'and are done when it is resumed');
+is($sim->stock(1001, 1), 57, 'by then the shop shows it');
+is(sql("SELECT string_agg(state, ',' ORDER BY at) FROM storesync.task_event WHERE task_id = $push"), 'sent,done',
+	'taken up once, closed once');
+
+# Not before, across a crash of everything.
+my $soon = ask($two, 'fetch_orders', '{}', ", NULL, now() + interval '3 seconds'");
+is(state($soon), 'queued', 'not before its time');
+$node->safe_psql('shop', <<'SQL');
+BEGIN;
+SELECT storesync.enqueue((SELECT max(store_id) FROM storesync.store), 'fetch_orders', '{}');
+PREPARE TRANSACTION 'task';
+SQL
+$node->stop('immediate');
+$node->start;
+sql("COMMIT PREPARED 'task'");
+my $prepared = sql("SELECT max(subject) FROM storesync.outbox WHERE kind = 'task'");
+until_state($prepared, 'done', 'asked for by a transaction that was prepared, committed after a restart');
+until_state($soon, 'done', 'done when its time has come');
+cmp_ok(sql("SELECT e.at >= s.next_at FROM storesync.task_event e, (SELECT (payload ->> 'not_before')::timestamptz AS next_at"
+	  . " FROM storesync.outbox WHERE kind = 'task' AND subject = $soon) s WHERE e.task_id = $soon AND e.state = 'sent'"),
+	'eq', 't', 'and not earlier');
+is(state($later), 'queued', 'what is for later is still there');
+
+# Orders: a window, some by number; one that does not exist.
+my $sn = $sim->order(1001, [ 3, 0, 2 ])->{order_sn};
+my $window = sql("SELECT storesync.enqueue($one, 'fetch_orders', jsonb_build_object('from', extract(epoch FROM now())::bigint - 7200,"
+	  . " 'to', extract(epoch FROM now())::bigint + 60))");
+my $some = ask($one, 'fetch_orders', '{"order_sn": ["NOSUCHORDER1", "NOSUCHORDER2"]}');
+my $cursor = sql("SELECT fetched_through FROM storesync.order_cursor WHERE store_id = $one");
+until_state($window, 'done', 'a window of orders');
+is(sql("SELECT count(*) FROM storesync.sales_order WHERE order_sn = '$sn'"), '1', 'an order that the next regular fetch would have met in an hour');
+like(sql("SELECT detail FROM storesync.task_state($window)"), qr/^1 orders met, 0 given up$/, 'and says how many');
+until_state($some, 'done', 'orders by number');
+is(sql("SELECT fetched_through FROM storesync.order_cursor WHERE store_id = $one"), $cursor, 'the cursor of the regular fetch is where it was');
+
+# What cannot be done is given up, with its story, and settled by people.
+my $ship = ask($one, 'ship_order', '{"order_sn": "A1", "tracking": "T"}');
+until_state($ship, 'dead', 'a kind that is not supported');
+is(sql("SELECT call, class, payload->>'order_sn', jsonb_array_length(story), settled_at IS NULL FROM storesync.compensation WHERE task_id = $ship"),
+	'ship_order|permanent|A1|1|t', 'is in compensation with its story');
+sql("SELECT storesync.requeue(compensation_id) FROM storesync.compensation WHERE task_id = $ship");
+my ($again) = sql("SELECT detail FROM storesync.task_state($ship)") =~ /^requeued as task (\d+)$/;
+until_state($again, 'dead', 'requeued as another task');
+is(state($ship), 'discarded', 'the first one is settled');
+sql("SELECT storesync.discard(compensation_id, 'sent by hand') FROM storesync.compensation WHERE task_id = $again");
+is(sql("SELECT state, detail FROM storesync.task_state($again)"), 'discarded|discarded: sent by hand', 'discarded');
+my ($status) = $node->psql('shop', "SELECT storesync.discard(compensation_id, 'twice') FROM storesync.compensation WHERE task_id = $again");
+isnt($status, 0, 'once');
+sql("UPDATE storesync.listing SET enabled = false WHERE item_id = '2'");
+until_state(sql("SELECT storesync.enqueue(store_id, 'push_stock', jsonb_build_object('listing', listing_id))"
+	  . " FROM storesync.listing WHERE item_id = '2' AND store_id = $one"), 'dead', 'a listing that is never written');
+
+# The platform is away: the try fails, waits, is done later; killed in between it is not forgotten.
+$sim->faults(error_5xx => 1);
+my $retried = ask($two, 'fetch_orders', qq({"order_sn": ["$sn"]}));
+Storesync->query_until($node, "SELECT state IN ('waiting', 'sent') AND attempts > 0 FROM storesync.task_state($retried)", 't', 'a try that fails');
+Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.task_event WHERE task_id = $retried AND state = 'waiting' AND class IS NOT NULL AND next_at > at", 't', 'waits');
+my $pid = Storesync->dispatcher($node);
+kill 'KILL', $pid;
+$node->poll_query_until('postgres', 'SELECT true') or die;
+$sim->faults();
+until_state($retried, 'done', 'and is done when the platform is back');
+is(sql("SELECT count(*) FROM storesync.task_event WHERE task_id = $retried AND storesync.task_is_closed(state)"), '1', 'closed once');
+is(sql("SELECT count(*) FROM (SELECT task_id FROM storesync.task_event WHERE state IN ('done', 'dead') GROUP BY 1 HAVING count(*) > 1) x"),
+	'0', 'as is every task');
+is(sql("SELECT count(*), min(task_id) FROM storesync.task_open"), "1|$later", 'but the one for later all are closed');
+Storesync->sound($node);
+
+done_testing();
