@@ -9,9 +9,9 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox task task_payload rotation \
 	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing listing_wanted credential \
-	set rows rows_target rows_insert rows_memo rows_find rows_delete stock stock_place stock_load holder answer ledger \
+	set rows rows_target rows_insert rows_memo rows_find rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
-	order order_doc order_number order_time order_load order_map order_want order_book order_write order_fill order_json \
+	order order_part order_draw order_doc order_number order_time order_load order_map order_want order_book order_write order_fill order_json \
 	arena plain json sign platform shopee shopee_class shopee_judge shopee_order
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
@@ -39,7 +39,7 @@ REGRESS_TESTS = conventions install partition outbox task rotation catalog crede
 	transfer count order_return order_parked expiry \
 	order order_input order_found order_rules place bundle direct memo listing unseen dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
-	transfer_opposite return_race taken count_race count_late same_order one_holder \
+	transfer_opposite bundle_opposite return_race taken count_race count_late same_order one_holder \
 	expiry_race snapshot first_row lock_order
 TAP = $(sort $(wildcard regress/t/*.pl))
 

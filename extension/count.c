@@ -63,8 +63,7 @@ typedef struct Loss
 typedef struct Outcome
 {
 	StockJournal journal;
-	StockPlace *places;
-	int			nplaces;
+	StockHold	hold;
 	StockPlace *place;
 	int			norders;		/* locked */
 	int64	   *order_ids;
@@ -239,30 +238,25 @@ lock_all(const Count *c, Outcome *o)
 	if (nreserved + ngone > 0)
 		o->norders = order_lock_orders(nreserved + ngone, o->order_ids);
 	stock_make_places(sku_id, 1, &location_id);
-	o->places = order_line_lock_stock(o->norders, o->order_ids, 1, &sku_id, &o->nplaces);
-	for (int i = 0; i < o->nplaces; i++)
-		if (o->places[i].sku_id == sku_id && o->places[i].location_id == location_id)
-			o->place = &o->places[i];
+	order_line_lock_stock(o->norders, o->order_ids, 1, &sku_id, &o->hold);
+	o->place = stock_place_of(&o->hold, sku_id, location_id);
 	if (o->place == NULL)
 		elog(ERROR, "place of a count is not locked");
 	stock_journal_start(&o->journal);
 }
 
-/* give_up takes reserved units back from order lines; returns those that are still uncovered. */
+/* give_up takes reserved units back from order lines, whole bundles of them; returns those that are still uncovered. */
 static int64
 give_up(Outcome *o, LoneLine *lines, int n, int64 units)
 {
 	for (int i = 0; i < n && units > 0; i++)
 	{
-		OrderLine  *line = &lines[i].line;
-		int64		take = Min(units, line->reserved);
+		LineDraw	draw = order_line_draw(&lines[i], &o->journal, &o->hold, REASON);
 
-		(void) order_line_move(&o->journal, o->place, &lines[i], MOVE_RELEASE, 0, -take, REASON);
-		line->reserved -= take;
-		line->missing += take;
-		units -= take;
+		/* a whole bundle may be more than is missing: the rest is free again */
+		units -= order_part_give_up(&draw, o->place, units);
 	}
-	return units;
+	return Max(units, 0);
 }
 
 /* loss_key derives the key of what a direct reservation loses by a count. */
@@ -383,12 +377,10 @@ cover(const Count *c, Outcome *o, int64 units)
 static void
 send(Outcome *o, LoneLine *lone, int64 units)
 {
-	if (units == 0)
-		return;
-	(void) order_line_move(&o->journal, o->place, lone, MOVE_SHIP, -units, 0, REASON);
-	lone->line.shipped += units;
-	lone->line.missing -= units;
-	lone->line.location_id = o->place->location_id;
+	LineDraw	draw = order_line_draw(lone, &o->journal, &o->hold, REASON);
+
+	if (units > 0)
+		order_part_send(&draw, o->place, units);
 }
 
 /*
@@ -451,7 +443,7 @@ book(const Count *c, Answer *answer)
 		holder_load(&loss->holder);
 		holder_book(&loss->holder, MOVE_RELEASE, loss->units, DT_NOEND, loss->version);
 	}
-	order_line_finish(&o.journal, o.places, o.nplaces);
+	order_line_finish(&o.journal, &o.hold);
 }
 
 /* adjust(sku, counted, key, location, reference, counted_at) */

@@ -25,7 +25,7 @@ extern LoneLine *count_load_reserved(const StockPlace *place, int norders, const
 extern LoneLine *count_load_gone(const StockPlace *place, int norders, const int64 *order_ids,
 								 TimestampTz counted_at, bool before, int *n);
 
-/* Lock orders without waiting: those that others have locked, or that have short lines, are left out. */
+/* Lock orders without waiting: those that others have locked, or that have lines which are short or of several parts, are left out. */
 extern int	count_lock_late(int n, int64 *order_ids);
 
 #endif

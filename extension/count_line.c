@@ -17,6 +17,11 @@
 /* Ledger rows looked through in one go. */
 #define COUNT_STEP		5000
 
+/* l holds, or is, something of SKU $1 at location $2: alone, or in its parts. */
+#define LINE_HOLDS \
+	"CASE WHEN l.parts IS NULL THEN l.sku_id = $1 AND l.location_id = $2 ELSE l.parts @> " \
+	"jsonb_build_array(jsonb_build_object('sku_id', $1, 'location_id', $2)) END "
+
 /* A line that holds units of the place. */
 typedef struct Reserved
 {
@@ -66,14 +71,17 @@ read_step(const StockPlace *place, int64 top, Reserved **lines, int n)
 	values[2] = Int64GetDatum(top - COUNT_STEP);
 	values[3] = Int64GetDatum(top);
 	ss_execute(&plan,
-			   "SELECT l.order_id, l.line_id, l.reserved, l.status = 'unpaid', l.ordered_at "
+			   "SELECT l.order_id, l.line_id, CASE WHEN l.parts IS NULL THEN l.reserved ELSE "
+			   "  (SELECT coalesce(sum(p.reserved), 0)::bigint FROM jsonb_to_recordset(l.parts) "
+			   "     AS p (sku_id bigint, location_id int, reserved bigint) "
+			   "   WHERE p.sku_id = $1 AND p.location_id = $2) END, l.status = 'unpaid', l.ordered_at "
 			   "FROM (SELECT DISTINCT g.order_id, g.reference FROM storesync.ledger g "
 			   "      WHERE g.sku_id = $1 AND g.location_id = $2 AND g.version > $3 AND g.version <= $4 "
 			   "        AND g.kind = 'reserve' AND g.order_id IS NOT NULL) r "
 			   "JOIN storesync.sales_order o ON o.order_id = r.order_id "
 			   "JOIN storesync.sales_order_line l ON l.order_id = o.order_id AND l.recorded_at = o.recorded_at "
 			   "                                 AND l.line_id = r.reference "
-			   "WHERE l.reserved > 0 AND l.sku_id = $1 AND l.location_id = $2",
+			   "WHERE l.reserved > 0 AND " LINE_HOLDS,
 			   SPI_OK_SELECT, 4, types, values, NULL, 0);
 	if (SPI_processed > 0)
 		*lines = *lines == NULL ? palloc(sizeof(Reserved) * SPI_processed) :
@@ -203,7 +211,7 @@ count_load_reserved(const StockPlace *place, int norders, const int64 *order_ids
 	values[2] = ss_int8_array(norders, order_ids);
 	ss_execute(&plan,
 			   ORDER_LINE_SELECT
-			   "WHERE o.order_id = ANY ($3) AND l.sku_id = $1 AND l.location_id = $2 AND l.reserved > 0 "
+			   "WHERE o.order_id = ANY ($3) AND l.reserved > 0 AND " LINE_HOLDS
 			   "ORDER BY l.status <> 'unpaid', l.ordered_at DESC, l.order_id DESC, l.line_id COLLATE \"C\" DESC",
 			   SPI_OK_SELECT, 3, types, values, NULL, 0);
 	return order_line_read(n);
@@ -251,7 +259,8 @@ count_lock_late(int n, int64 *order_ids)
 	ss_execute(&plan,
 			   "SELECT o.order_id FROM storesync.sales_order o WHERE o.order_id = ANY ($1) "
 			   "  AND NOT EXISTS (SELECT FROM storesync.sales_order_line l "
-			   "       WHERE l.order_id = o.order_id AND l.recorded_at = o.recorded_at AND l.short > 0) "
+			   "       WHERE l.order_id = o.order_id AND l.recorded_at = o.recorded_at "
+			   "         AND (l.short > 0 OR l.parts IS NOT NULL)) "
 			   "FOR UPDATE OF o SKIP LOCKED",
 			   SPI_OK_SELECT, 1, types, values, NULL, 0);
 	return take_ids(order_ids);

@@ -121,31 +121,9 @@ release(StockJournal *journal, StockPlace *place, Holder *holder)
 	holder_book(holder, MOVE_RELEASE, holder->held, DT_NOEND, move->version);
 }
 
-static StockPlace *
-find_place(StockPlace *places, int nplaces, const Holder *holder)
-{
-	int			low = 0;
-	int			high = nplaces - 1;
-
-	while (low <= high)
-	{
-		int			middle = (low + high) / 2;
-		StockPlace *place = &places[middle];
-
-		if (place->sku_id == holder->sku_id && place->location_id == holder->location_id)
-			return place;
-		if (place->sku_id < holder->sku_id ||
-			(place->sku_id == holder->sku_id && place->location_id < holder->location_id))
-			low = middle + 1;
-		else
-			high = middle - 1;
-	}
-	elog(ERROR, "place of a reservation is not locked");
-}
-
 /* release_reservations gives back those that are still over; returns how many. */
 static int
-release_reservations(Holder *expired, int n, StockPlace *places, int nplaces, TimestampTz now)
+release_reservations(Holder *expired, int n, const StockHold *hold, TimestampTz now)
 {
 	StockJournal journal;
 	int			released = 0;
@@ -155,12 +133,12 @@ release_reservations(Holder *expired, int n, StockPlace *places, int nplaces, Ti
 	{
 		if (!still_over(&expired[i], now))
 			continue;
-		release(&journal, find_place(places, nplaces, &expired[i]), &expired[i]);
+		release(&journal, stock_place_of(hold, expired[i].sku_id, expired[i].location_id), &expired[i]);
 		released++;
 	}
 	stock_write(&journal);
 	if (released > 0)
-		order_line_finish(&journal, places, nplaces);
+		order_line_finish(&journal, hold);
 	return released;
 }
 
@@ -215,7 +193,7 @@ release_all(int max)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	Holder	   *expired;
-	StockPlace *places;
+	StockHold	hold;
 	int64	   *due;
 	int64	   *orders;
 	int64	   *skus;
@@ -223,7 +201,6 @@ release_all(int max)
 	int			ndue;
 	int			norders;
 	int			nexpired;
-	int			nplaces;
 
 	due = due_orders(now, max, &ndue);
 	expired = due_reservations(now, max - ndue, &nexpired);
@@ -235,8 +212,8 @@ release_all(int max)
 	skus = palloc(sizeof(int64) * Max(nexpired, 1));
 	for (int i = 0; i < nexpired; i++)
 		skus[i] = expired[i].sku_id;
-	places = order_again_lock_stock(norders, orders, nexpired, skus, &nplaces);
-	released = release_reservations(expired, nexpired, places, nplaces, now);
+	order_again_lock_stock(norders, orders, nexpired, skus, &hold);
+	released = release_reservations(expired, nexpired, &hold, now);
 	released += release_orders(norders, orders);
 	if (ndue > 0)
 		drop_timers(ndue, due, now);

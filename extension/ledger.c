@@ -24,7 +24,7 @@
 #include "holder.h"
 #include "key.h"
 #include "ledger.h"
-#include "order.h"
+#include "order_line.h"
 #include "outbox.h"
 #include "partition.h"
 #include "rows.h"
@@ -298,22 +298,19 @@ ledger_answer(Answer *answer, const StockPlace *place, bool insufficient)
 
 /* record writes what follows from a movement whose key is ours: ledger row, holder, short lines served, outbox. */
 static void
-record(const Movement *m, Holder *holder, StockJournal *journal, StockPlace *place)
+record(const Movement *m, Holder *holder, StockJournal *journal, const StockHold *hold, const StockPlace *place)
 {
-	FilledLine *filled;
-
 	stock_write(journal);
 	holder_book(holder, m->kind, m->qty, m->expires_at, place->version);
-	if (place->freed)
-		(void) order_fill(journal, &place, 1, &filled);
-	outbox_append(OUTBOX_STOCK, 1, &place->sku_id, &place->version);
+	order_line_serve(journal, hold);
 }
 
 /* book does a movement whose key was not known a moment ago. */
 static void
 book(const Movement *m, Answer *answer)
 {
-	StockPlace	place;
+	StockHold	hold;
+	StockPlace *place;
 	StockJournal journal;
 	StockMove  *move;
 	Holder		holder = {0};
@@ -327,15 +324,16 @@ book(const Movement *m, Answer *answer)
 	answer_prepare(m->key);
 	stock_prepare();
 	partition_ensure("order_history", GetCurrentTimestamp());
-	stock_lock_place(holder.sku_id, holder.location_id, &place);
+	stock_lock_places(holder.sku_id, 1, &holder.location_id, on_hand_delta > reserved_delta, &hold);
+	place = stock_place_of(&hold, holder.sku_id, holder.location_id);
 	stock_journal_start(&journal);
 
 	if (m->kind != MOVE_RECEIVE)
 		holder_load(&holder);
 	has = holder_has(&holder, m->kind);
-	if (m->kind == MOVE_RESERVE && m->qty > stock_room(&place) && !place.allow_backorder)
+	if (m->kind == MOVE_RESERVE && m->qty > stock_room(place) && !place->allow_backorder)
 	{
-		ledger_answer(answer, &place, true);
+		ledger_answer(answer, place, true);
 		if (!answer_store(m->key, m->fingerprint, answer) &&
 			!answer_find(m->key, m->fingerprint, answer))
 			elog(ERROR, "idempotency key vanished");
@@ -344,16 +342,16 @@ book(const Movement *m, Answer *answer)
 	if (m->qty > has && answer_find(m->key, m->fingerprint, answer))
 		return;					/* another session did it, that is why too little is left */
 	check_holder(m, has);
-	ledger_check_bounds(&place, on_hand_delta, reserved_delta);
+	ledger_check_bounds(place, on_hand_delta, reserved_delta);
 
-	move = stock_move(&journal, &place, m->kind, on_hand_delta, reserved_delta);
+	move = stock_move(&journal, place, m->kind, on_hand_delta, reserved_delta);
 	move->event_at = key_time(m->key);
 	move->key = *m->key;
 	if (VARSIZE_ANY_EXHDR(m->reference) > 0)
 		move->reference = m->reference;
-	ledger_answer(answer, &place, false);
+	ledger_answer(answer, place, false);
 	if (answer_store(m->key, m->fingerprint, answer))
-		record(m, &holder, &journal, &place);
+		record(m, &holder, &journal, &hold, place);
 	else if (!answer_find(m->key, m->fingerprint, answer))
 		elog(ERROR, "idempotency key vanished");
 }

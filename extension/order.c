@@ -16,7 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "order.h"
+#include "order_part.h"
 #include "outbox.h"
 #include "partition.h"
 #include "rows.h"
@@ -59,6 +59,35 @@ load_store_by_statement(int32 store_id, PageStore *store)
 	store->unpaid_hold = isnull ? -1 : order_hold_us(DatumGetIntervalP(hold));
 }
 
+/* load_places reads which places the store is tied to. */
+static void
+load_places(PageStore *store)
+{
+	static SPIPlanPtr plan = NULL;
+	static RowsLookup lookup = {
+		.name = {"store_location"}, .nkeys = 2, .keys = {"store_id", "location_id"}, .columns = "location_id"
+	};
+	const Oid	types[] = {INT4OID};
+	Datum		key = Int32GetDatum(store->store_id);
+	RowsScan	scan;
+	bool		isnull;
+
+	if (!rows_open(&scan, &lookup, false))
+	{
+		ss_execute(&plan, "SELECT ARRAY(SELECT z.location_id FROM storesync.store_location z WHERE z.store_id = $1)",
+				   SPI_OK_SELECT, 1, types, &key, NULL, 1);
+		order_part_places(store, SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		return;
+	}
+	for (bool more = rows_find(&scan, 1, &key); more; more = rows_next(&scan))
+	{
+		store->locations = store->nlocations == 0 ? palloc(sizeof(int32)) :
+			repalloc(store->locations, sizeof(int32) * (store->nlocations + 1));
+		store->locations[store->nlocations++] = DatumGetInt32(rows_get(&scan, 0, &isnull));
+	}
+	rows_close(&scan);
+}
+
 static void
 load_store(int32 store_id, PageStore *store)
 {
@@ -72,6 +101,7 @@ load_store(int32 store_id, PageStore *store)
 	bool		isnull;
 
 	store->store_id = store_id;
+	load_places(store);
 	if (!rows_open(&scan, &lookup, false))
 	{
 		load_store_by_statement(store_id, store);
@@ -109,21 +139,23 @@ patch_filled(OrderPage *page, const FilledLine *filled, int n)
 
 			if (page->orders[j].order_id != filled[i].order_id)
 				continue;
-			line = order_line_find(&page->orders[j], filled[i].line_id);
-			line->reserved += filled[i].units;
-			line->missing -= filled[i].units;
-			line->location_id = filled[i].location_id;
-			line->effects++;
+			line = order_line_find(&page->orders[j], filled[i].line.line_id);
+			line->reserved = filled[i].line.reserved;
+			line->missing = filled[i].line.missing;
+			line->location_id = filled[i].line.location_id;
+			line->nparts = filled[i].line.nparts;
+			line->parts = filled[i].line.parts;
+			line->effects = filled[i].line.effects;
 			line->state = order_line_state(line);
 		}
 	}
 }
 
-/* freed_places collects the places with new units whose SKU has lines waiting. */
-static int
-freed_places(OrderPage *page, StockPlace **places)
+/* any_freed says whether units came free that lines wait for; of other SKUs that is forgotten. */
+static bool
+any_freed(OrderPage *page)
 {
-	int			n = 0;
+	bool		any = false;
 
 	if (!page->shorts_known)
 		order_find_shorts(page->skus, page->nskus);
@@ -134,35 +166,26 @@ freed_places(OrderPage *page, StockPlace **places)
 
 		for (int p = 0; p < sku->nplaces; p++)
 		{
-			if (sku->places[p]->freed && sku->has_short)
-				places[n++] = sku->places[p];
-			sku->places[p]->freed = false;
+			sku->places[p].freed &= sku->has_short;
+			any |= sku->places[p].freed;
 		}
 	}
 	page->journal.freed = false;
-	return n;
+	return any;
 }
 
 /* serve_shorts gives freed units to short lines, the page's own among them. */
 static void
 serve_shorts(OrderPage *page)
 {
-	StockPlace **places;
 	FilledLine *filled;
-	int			nplaces;
-	int			nfilled;
+	int			n;
 
-	if (!page->journal.freed)
+	if (!page->journal.freed || !any_freed(page))
 		return;
-	places = palloc(sizeof(StockPlace *) * Max(page->nplaces, 1));
-	nplaces = freed_places(page, places);
-	if (nplaces > 0)
-	{
-		order_write(page);
-		nfilled = order_fill(&page->journal, places, nplaces, &filled);
-		patch_filled(page, filled, nfilled);
-	}
-	pfree(places);
+	order_write(page);
+	n = order_fill(&page->journal, &page->hold, &filled);
+	patch_filled(page, filled, n);
 }
 
 /* tell_outbox appends one row for each SKU whose stock or sales the page changed. */
@@ -181,8 +204,8 @@ tell_outbox(const OrderPage *page)
 		versions[n] = 0;
 		for (int p = 0; p < sku->nplaces; p++)
 		{
-			moved |= sku->places[p]->moved;
-			versions[n] = Max(versions[n], sku->places[p]->version);
+			moved |= sku->places[p].moved;
+			versions[n] = Max(versions[n], sku->places[p].version);
 		}
 		if (moved)
 			subjects[n++] = sku->sku_id;

@@ -32,6 +32,17 @@ typedef enum LineState
 	LINE_LAPSED
 } LineState;
 
+/* What a line has of one SKU at one place, in units of that SKU (order_part.h). */
+typedef struct LinePart
+{
+	int64		sku_id;
+	int32		location_id;	/* 0: nowhere yet */
+	int64		per;			/* units in one of the line's SKU */
+	int64		reserved;
+	int64		shipped;
+	int64		back;			/* of those shipped */
+} LinePart;
+
 /* A line as it is booked. Ids are 0 and texts NULL where there is none. */
 typedef struct OrderLine
 {
@@ -45,8 +56,10 @@ typedef struct OrderLine
 	Numeric		unit_price;
 	int64		listing_id;
 	int64		sku_id;
-	int32		location_id;
+	int32		location_id;	/* 0 also for a line that has several parts, or others than its SKU */
 	int32		pack;
+	int			nparts;			/* 0: not mapped */
+	LinePart   *parts;			/* drawn first stand first */
 	int64		qty;			/* sold units, as the platform counts */
 	int64		cancelled_qty;
 	int64		returned_qty;
@@ -86,7 +99,9 @@ typedef struct PageSku
 {
 	int64		sku_id;
 	int			nplaces;
-	StockPlace **places;		/* by location_id */
+	StockPlace *places;			/* by location_id; a bundle has none */
+	int			ncomponents;
+	StockComponent *components; /* of a bundle, or of what was one */
 	bool		touched;		/* the outbox tells of it */
 	bool		has_short;		/* may have short lines */
 } PageSku;
@@ -99,6 +114,8 @@ typedef struct PageStore
 	TimestampTz stock_from;
 	bool		trusts_returns; /* store.returns = 'platform' */
 	int64		unpaid_hold;	/* microseconds from create_time, -1: no limit */
+	int			nlocations;
+	int32	   *locations;		/* that it sells from; none: all that sell */
 } PageStore;
 
 /* What is answered for one document. */
@@ -121,8 +138,7 @@ typedef struct OrderPage
 	int			nskus;
 	PageSku    *skus;			/* sorted by sku_id */
 	bool		shorts_known;	/* has_short of skus has been read */
-	int			nplaces;
-	StockPlace *places;			/* sorted by (sku_id, location_id) */
+	StockHold	hold;
 	StockJournal journal;
 	struct SsSet *history;
 } OrderPage;
@@ -135,6 +151,8 @@ extern PageSku *order_page_sku(const OrderPage *page, int64 sku_id);
 /* order_map.c: listings and SKUs of lines that need one; then lock the stock that the page may move. */
 extern void order_map(OrderPage *page);
 extern void order_lock_stock(OrderPage *page);
+/* Note that the line is short of what it is made of; with `freed` it is tried again. */
+extern void order_note_short(OrderPage *page, const OrderLine *line, bool freed);
 
 /* order_want.c: what a line's status wants of the stock. */
 typedef struct LineWant
@@ -157,9 +175,6 @@ extern LineState order_line_state(const OrderLine *line);
 
 /* order_book.c: decide one document in memory. */
 extern void order_book(OrderPage *page, int doc_index);
-extern void order_effect_key(IdempotencyKey *key, const PageStore *store, TimestampTz create_time,
-							 const text *order_sn, const text *line_id, int32 effect);
-extern StockPlace *order_choose_place(StockPlace **places, int nplaces, int64 units);
 
 /* order_write.c: write what was decided, and forget that it was to be written. */
 extern void order_write(OrderPage *page);
@@ -178,18 +193,18 @@ extern LineState order_state_find(const char *name);
 typedef struct FilledLine
 {
 	int64		order_id;
-	text	   *line_id;
-	int32		location_id;
-	int64		units;
+	OrderLine	line;			/* what it holds now, without names and price */
 } FilledLine;
 
 /*
- * Give what locked, sellable places have to the short lines of their SKUs,
- * oldest paid order first. Ledger rows go through the journal and are
- * written. Returns how many lines were filled; *filled tells which.
+ * Give what locked places have to the short lines of the SKUs that have one
+ * marked as freed, and of their bundles, oldest paid order first; takes the
+ * marks away. Ledger rows go through the journal and are written. Returns how
+ * many lines were filled; *filled tells which. Raises 40001 when a bundle
+ * came to be short after the places were locked.
  */
-extern int	order_fill(StockJournal *journal, StockPlace **places, int nplaces, FilledLine **filled);
-/* Which of the SKUs have lines that are short. Sets has_short. */
+extern int	order_fill(StockJournal *journal, const StockHold *hold, FilledLine **filled);
+/* Which of the SKUs have lines that are short, of their own or of a bundle. Sets has_short. */
 extern void order_find_shorts(PageSku *skus, int nskus);
 
 /* expiry.c: length of a hold in microseconds, a month being 30 days; timers for the page's unpaid orders. */

@@ -32,8 +32,8 @@ PG_FUNCTION_INFO_V1(take_up_sku);
 /* Parked lines that a change of the catalogue takes up at once. */
 #define TAKE_UP_AT_ONCE		1000
 
-StockPlace *
-order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids, int *nplaces)
+void
+order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids, StockHold *hold)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID, INT8ARRAYOID};
@@ -52,8 +52,7 @@ order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int
 			   "  WHERE o.order_id = ANY ($1)) x WHERE x.id IS NOT NULL ORDER BY 1",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
 	ids = ss_read_ids(&n);
-	*nplaces = 0;
-	return n == 0 ? NULL : stock_lock_skus(n, ids, nplaces);
+	stock_lock_skus(n, ids, hold);
 }
 
 /* book_store hands documents of one store in. */
@@ -161,7 +160,7 @@ take_up(int64 max)
 	int64		version = 0;
 	int64		taken;
 	int64	   *ids;
-	int			nplaces;
+	StockHold	hold;
 	int			n;
 
 	ids = ss_read_ids(&n);
@@ -170,7 +169,7 @@ take_up(int64 max)
 	if (n == max)
 		outbox_append(OUTBOX_ORDER, 1, &more, &version);
 	n = order_lock_orders(n, ids);
-	(void) order_again_lock_stock(n, ids, 0, NULL, &nplaces);
+	order_again_lock_stock(n, ids, 0, NULL, &hold);
 	taken = count_parked(n, ids);
 	order_again(n, ids);
 	return taken - count_parked(n, ids);

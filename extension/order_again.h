@@ -11,8 +11,8 @@
 #include "stock.h"
 
 /* Lock all places of the orders' lines, of the SKUs that parked ones would be booked on, and of those given. */
-extern StockPlace *order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids,
-										  int *nplaces);
+extern void order_again_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids,
+								   StockHold *hold);
 
 /*
  * Book the newest document of each order again. Orders and stock are locked;

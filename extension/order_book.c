@@ -4,16 +4,16 @@
  *		by line, on the balances of the locked places.
  *
  * Effects become ledger rows of their own: releasing, reserving, shipping,
- * restocking. A line that ships units it has not reserved takes them from
- * what is available in the same ship row: on hand falls by all of them,
- * reserved by its own, so available never passes below zero in between.
+ * restocking (order_draw.c). A line that ships units it has not reserved takes
+ * them from what is available in the same ship row: on hand falls by all of
+ * them, reserved by its own, so available never passes below zero in between.
  */
 #include "storesync.h"
 
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "order.h"
+#include "order_part.h"
 #include "set.h"
 
 /* What booking one line needs to know. */
@@ -24,137 +24,34 @@ typedef struct Booking
 	const OrderDoc *doc;
 } Booking;
 
-void
-order_effect_key(IdempotencyKey *key, const PageStore *store, TimestampTz create_time,
-				 const text *order_sn, const text *line_id, int32 effect)
-{
-	char		number[16];
-	const char *parts[5];
-	int			lengths[5];
-
-	snprintf(number, sizeof(number), "%d", effect);
-	parts[0] = VARDATA_ANY(store->platform);
-	parts[1] = VARDATA_ANY(store->shop_id);
-	parts[2] = VARDATA_ANY(order_sn);
-	parts[3] = VARDATA_ANY(line_id);
-	parts[4] = number;
-	lengths[0] = VARSIZE_ANY_EXHDR(store->platform);
-	lengths[1] = VARSIZE_ANY_EXHDR(store->shop_id);
-	lengths[2] = VARSIZE_ANY_EXHDR(order_sn);
-	lengths[3] = VARSIZE_ANY_EXHDR(line_id);
-	lengths[4] = strlen(number);
-	key_derive(key, create_time, 5, parts, lengths);
-}
-
-/* sells_before says that place a is preferred to b when both would do. */
-static bool
-sells_before(const StockPlace *a, const StockPlace *b)
-{
-	if (a->priority != b->priority)
-		return a->priority < b->priority;
-	return a->location_id < b->location_id;
-}
-
-/*
- * order_choose_place picks where a line is booked: the first sellable place
- * that covers it, else the one with most, else 'main' or the first. NULL when
- * none sells.
- */
-StockPlace *
-order_choose_place(StockPlace **places, int nplaces, int64 units)
-{
-	StockPlace *covers = NULL;
-	StockPlace *most = NULL;
-	StockPlace *usual = NULL;
-
-	for (int i = 0; i < nplaces; i++)
-	{
-		StockPlace *p = places[i];
-
-		if (!p->sellable)
-			continue;
-		if (stock_room(p) >= units && (covers == NULL || sells_before(p, covers)))
-			covers = p;
-		if (most == NULL || stock_room(p) > stock_room(most) ||
-			(stock_room(p) == stock_room(most) && sells_before(p, most)))
-			most = p;
-		if (usual == NULL || p->preferred || (!usual->preferred && sells_before(p, usual)))
-			usual = p;
-	}
-	if (covers != NULL)
-		return covers;
-	return most != NULL && stock_room(most) > 0 ? most : usual;
-}
-
-/* place_for returns where the line's units are, or where they are to be booked. */
-static StockPlace *
-place_for(PageSku *sku, const OrderLine *line, int64 units)
-{
-	if (line->reserved == 0 && line->shipped == 0)
-		return order_choose_place(sku->places, sku->nplaces, units);
-	for (int i = 0; i < sku->nplaces; i++)
-		if (sku->places[i]->location_id == line->location_id)
-			return sku->places[i];
-	elog(ERROR, "line \"%s\" holds stock at a place that is not locked", text_to_cstring(line->line_id));
-}
-
-/* effect moves stock for a line, under the key of the line's next effect. */
-static void
-effect(Booking *b, OrderLine *line, StockPlace *place, MovementKind kind, int64 on_hand, int64 reserved)
-{
-	StockMove  *move = stock_move(&b->page->journal, place, kind, on_hand, reserved);
-
-	Assert(place != NULL);
-	line->effects++;
-	line->location_id = place->location_id;
-	move->order_id = b->order->order_id;
-	move->event_at = b->doc->update_time;
-	move->reference = line->line_id;
-	move->reason = cstring_to_text(order_status_name(line->status));
-	order_effect_key(&move->key, &b->page->store, b->order->create_time,
-					 b->order->order_sn, line->line_id, line->effects);
-}
-
 /* book_reserved brings the line's reservation to `wanted`, as far as the stock covers it. */
 static void
-book_reserved(Booking *b, OrderLine *line, PageSku *sku, int64 wanted)
+book_reserved(LineDraw *draw, int64 wanted)
 {
+	OrderLine  *line = draw->line;
 	int64		more = wanted - line->reserved;
-	StockPlace *place = place_for(sku, line, Max(more, 0));
-	int64		take = place == NULL ? 0 : Min(more, stock_room(place));
 
-	if (take > 0)
-		effect(b, line, place, MOVE_RESERVE, 0, take);
+	if (more > 0)
+		(void) order_part_reserve(draw, more);
 	else if (more < 0)
-		effect(b, line, place, MOVE_RELEASE, 0, more);
-	else if (place != NULL)
-		line->location_id = place->location_id;
-	line->reserved += more < 0 ? more : take;
+		order_part_release(draw, -more);
 	line->missing = wanted - line->reserved;
 }
 
 /* book_shipped sends away what has left by the document: own units first, then what is available. */
 static void
-book_shipped(Booking *b, OrderLine *line, PageSku *sku, const LineWant *want, bool had_left)
+book_shipped(LineDraw *draw, const LineWant *want, bool had_left)
 {
-	int64		more = Max(want->shipped - line->shipped - (had_left ? line->missing : 0), 0);
-	StockPlace *place = place_for(sku, line, more);
-	int64		own = Min(more, line->reserved);
-	int64		free = place == NULL ? 0 : Min(more - own, stock_room(place));
+	OrderLine  *line = draw->line;
 	int64		back;
 
-	if (own + free > 0)
-		effect(b, line, place, MOVE_SHIP, -(own + free), -own);
-	line->reserved -= own;
-	line->shipped += own + free;
+	(void) order_part_ship(draw, Max(want->shipped - line->shipped - (had_left ? line->missing : 0), 0));
 	if (line->reserved > 0)
-		effect(b, line, place, MOVE_RELEASE, 0, -line->reserved);
-	line->reserved = 0;
+		order_part_release(draw, line->reserved);
 	line->missing = want->shipped - line->shipped;
 	back = Min(want->restocked, line->shipped - line->lost) - line->restocked;
 	if (back > 0)
-		effect(b, line, place, MOVE_RESTOCK, back, 0);
-	line->restocked += Max(back, 0);
+		order_part_restock(draw, back);
 }
 
 /* unmapped_reason says why a line is parked. */
@@ -217,14 +114,21 @@ static void
 book_stock(Booking *b, OrderLine *line, const LineWant *want, bool had_left)
 {
 	PageSku    *sku = order_page_sku(b->page, line->sku_id);
+	LineDraw	draw = {
+		.journal = &b->page->journal, .hold = &b->page->hold, .store = &b->page->store, .line = line,
+		.order_id = b->order->order_id, .create_time = b->order->create_time, .order_sn = b->order->order_sn,
+		.event_at = b->doc->update_time, .reason = order_status_name(line->status)
+	};
 
 	if (sku == NULL)
 		elog(ERROR, "SKU of line \"%s\" is not locked", text_to_cstring(line->line_id));
+	order_part_compose(line, sku->components, sku->ncomponents);
 	if (want->ships)
-		book_shipped(b, line, sku, want, had_left);
+		book_shipped(&draw, want, had_left);
 	else
-		book_reserved(b, line, sku, want->reserved);
-	sku->has_short |= order_still_short(line);
+		book_reserved(&draw, want->reserved);
+	if (order_still_short(line))
+		order_note_short(b->page, line, false);
 }
 
 static bool
@@ -248,7 +152,7 @@ static bool
 same_line(const OrderLine *a, const OrderLine *b)
 {
 	return a->listing_id == b->listing_id && a->sku_id == b->sku_id && a->location_id == b->location_id &&
-		a->pack == b->pack && a->qty == b->qty && a->cancelled_qty == b->cancelled_qty &&
+		a->nparts == b->nparts && a->pack == b->pack && a->qty == b->qty && a->cancelled_qty == b->cancelled_qty &&
 		a->returned_qty == b->returned_qty && a->reserved == b->reserved && a->shipped == b->shipped &&
 		a->restocked == b->restocked && a->missing == b->missing && a->effects == b->effects &&
 		a->cancelled_at == b->cancelled_at && a->status == b->status && a->state == b->state &&

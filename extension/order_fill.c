@@ -19,92 +19,65 @@
 /* Lines taken in one go, so that a delivery for a million short lines is worked off in bounded memory. */
 #define FILL_BATCH		1000
 
-/* find_short locks the orders of the next short lines that these places may serve. */
-static int
-find_short(StockPlace **places, int nplaces, LoneLine **lines)
+/* find_short locks the orders of the next short lines that these SKUs may serve, by themselves or in a bundle. */
+static LoneLine *
+find_short(int nskus, const int64 *sku_ids, int *n)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8ARRAYOID, INT4ARRAYOID};
-	int64	   *sku_ids = palloc(sizeof(int64) * nplaces);
-	int32	   *location_ids = palloc(sizeof(int32) * nplaces);
-	Datum		values[2];
-	int			n;
+	const Oid	types[] = {INT8ARRAYOID};
+	Datum		values[] = {ss_int8_array(nskus, sku_ids)};
 
-	for (int i = 0; i < nplaces; i++)
-	{
-		sku_ids[i] = places[i]->sku_id;
-		location_ids[i] = places[i]->location_id;
-	}
-	values[0] = ss_int8_array(nplaces, sku_ids);
-	values[1] = ss_int4_array(nplaces, location_ids);
 	ss_execute(&plan,
 			   ORDER_LINE_SELECT
-			   "WHERE l.sku_id = ANY ($1) AND l.short > 0 AND l.shipped = 0 "
-			   "  AND l.status IN ('unpaid', 'ready_to_ship', 'in_cancel') "
-			   "  AND (l.reserved = 0 OR EXISTS (SELECT FROM unnest($1, $2) AS u (sku_id, location_id) "
-			   "       WHERE u.sku_id = l.sku_id AND u.location_id = l.location_id)) "
+			   "WHERE l.sku_id = ANY (ARRAY(SELECT unnest($1) UNION "
+			   "    SELECT c.bundle_id FROM storesync.component c WHERE c.sku_id = ANY ($1))) "
+			   "  AND l.short > 0 AND l.shipped = 0 AND l.status IN ('unpaid', 'ready_to_ship', 'in_cancel') "
 			   "ORDER BY l.status = 'unpaid', l.ordered_at, l.order_id, l.line_id COLLATE \"C\" "
 			   "FOR UPDATE OF o SKIP LOCKED",
-			   SPI_OK_SELECT, 2, types, values, NULL, FILL_BATCH);
-	*lines = order_line_read(&n);
-	return n;
+			   SPI_OK_SELECT, 1, types, values, NULL, FILL_BATCH);
+	return order_line_read(n);
 }
 
-/* give reserves what there is for one short line; returns the units, 0 when nothing is left for it. */
-static int64
-give(StockJournal *journal, StockPlace **places, int nplaces, LoneLine *s)
+/* give reserves what there is for one short line; false: there is nothing. */
+static bool
+give(StockJournal *journal, const StockHold *hold, LoneLine *s)
 {
-	StockPlace **own = palloc(sizeof(StockPlace *) * nplaces);
-	StockPlace *place;
+	LineDraw	draw = order_line_draw(s, journal, hold, "filled");
 	int64		units;
-	int			n = 0;
 
-	for (int i = 0; i < nplaces; i++)
-		if (places[i]->sku_id == s->line.sku_id &&
-			(s->line.reserved == 0 || places[i]->location_id == s->line.location_id))
-			own[n++] = places[i];
-	place = order_choose_place(own, n, s->line.missing);
-	pfree(own);
-	units = place == NULL ? 0 : Min(s->line.missing, stock_room(place));
-	if (units == 0)
-		return 0;
-	(void) order_line_move(journal, place, s, MOVE_RESERVE, 0, units, "filled");
-	s->line.reserved += units;
+	if (!order_part_locked(&draw))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a bundle came to be short while its components were to be locked")));
+	units = order_part_reserve(&draw, s->line.missing);
 	s->line.missing -= units;
-	s->line.location_id = place->location_id;
-	return units;
+	return units > 0;
 }
 
 /* fill_batch gives to the next short lines; false when there are no more, or nothing is left to give. */
 static bool
-fill_batch(StockJournal *journal, StockPlace **places, int nplaces, FilledLine **filled, int *nfilled)
+fill_batch(StockJournal *journal, const StockHold *hold, int nskus, const int64 *sku_ids,
+		   FilledLine **filled, int *nfilled)
 {
 	int			before = *nfilled;
-	LoneLine   *lines;
 	int			n;
+	LoneLine   *lines = find_short(nskus, sku_ids, &n);
 
-	n = find_short(places, nplaces, &lines);
 	if (n == 0)
 		return false;
 	*filled = *filled == NULL ? palloc(sizeof(FilledLine) * n) :
 		repalloc_huge(*filled, sizeof(FilledLine) * (*nfilled + n));
 	for (int i = 0; i < n; i++)
-	{
-		int64		units = give(journal, places, nplaces, &lines[i]);
-
-		if (units == 0)
-			continue;
-		(*filled)[(*nfilled)++] = (FilledLine) {lines[i].order_id, lines[i].line.line_id,
-		lines[i].line.location_id, units};
-	}
+		if (give(journal, hold, &lines[i]))
+			(*filled)[(*nfilled)++] = (FilledLine) {lines[i].order_id, lines[i].line};
 	order_line_write(journal, lines, n, "filled");
 	return n == FILL_BATCH && *nfilled > before;
 }
 
 int
-order_fill(StockJournal *journal, StockPlace **places, int nplaces, FilledLine **filled)
+order_fill(StockJournal *journal, const StockHold *hold, FilledLine **filled)
 {
-	StockPlace **open = palloc(sizeof(StockPlace *) * Max(nplaces, 1));
+	int64	   *sku_ids = palloc(sizeof(int64) * Max(hold->nplaces, 1));
 	int			nfilled = 0;
 	int			n;
 
@@ -113,11 +86,18 @@ order_fill(StockJournal *journal, StockPlace **places, int nplaces, FilledLine *
 	{
 		CHECK_FOR_INTERRUPTS();
 		n = 0;
-		for (int i = 0; i < nplaces; i++)
-			if (places[i]->sellable && stock_room(places[i]) > 0)
-				open[n++] = places[i];
-	} while (n > 0 && fill_batch(journal, open, n, filled, &nfilled));
-	pfree(open);
+		for (int i = 0; i < hold->nplaces; i++)
+		{
+			const StockPlace *place = &hold->places[i];
+
+			if (place->freed && place->sellable && stock_room(place) > 0 &&
+				(n == 0 || sku_ids[n - 1] != place->sku_id))
+				sku_ids[n++] = place->sku_id;
+		}
+	} while (n > 0 && fill_batch(journal, hold, n, sku_ids, filled, &nfilled));
+	for (int i = 0; i < hold->nplaces; i++)
+		hold->places[i].freed = false;
+	pfree(sku_ids);
 	return nfilled;
 }
 
@@ -136,6 +116,8 @@ order_find_shorts(PageSku *skus, int nskus)
 	ss_execute(&plan,
 			   "SELECT u.sku_id FROM unnest($1) AS u (sku_id) WHERE EXISTS "
 			   "(SELECT FROM storesync.sales_order_line l WHERE l.sku_id = u.sku_id AND l.short > 0) "
+			   "OR EXISTS (SELECT FROM storesync.component c WHERE c.sku_id = u.sku_id AND EXISTS "
+			   "(SELECT FROM storesync.sales_order_line l WHERE l.sku_id = c.bundle_id AND l.short > 0)) "
 			   "ORDER BY u.sku_id",
 			   SPI_OK_SELECT, 1, types, values, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)

@@ -8,7 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
-#include "order.h"
+#include "order_part.h"
 
 static const char *const state_names[] = {
 	"parked", "short", "reserved", "shipped", "restocked", "cancelled", "kept", "lapsed"
@@ -70,6 +70,22 @@ push_int(JsonbParseState **state, const char *key, int64 number)
 	(void) pushJsonbValue(state, WJB_VALUE, &value);
 }
 
+/* push_parts adds where a line has its units, when it is more than one SKU at one place. */
+static void
+push_parts(JsonbParseState **state, const OrderLine *line)
+{
+	Jsonb	   *parts = order_part_json(line);
+	JsonbValue	value;
+
+	if (parts == NULL)
+		return;
+	push_string(state, WJB_KEY, "parts", strlen("parts"));
+	value.type = jbvBinary;
+	value.val.binary.data = &parts->root;
+	value.val.binary.len = VARSIZE(parts) - VARHDRSZ;
+	(void) pushJsonbValue(state, WJB_VALUE, &value);
+}
+
 /* line_reason says in words what is the matter with a line, NULL when nothing is. */
 static text *
 line_reason(const OrderLine *line)
@@ -91,6 +107,7 @@ push_detail(JsonbParseState **state, const OrderLine *line, text *reason)
 	push_int(state, "qty", line->qty);
 	push_int(state, "booked", line->reserved + line->shipped - line->restocked);
 	push_text(state, "reason", reason);
+	push_parts(state, line);
 	(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
@@ -154,6 +171,7 @@ order_history_lines(OrderLine **lines, int n, const char *order_status)
 			push_int(&state, "lost", line->lost);
 		if (line->missing > 0)
 			push_int(&state, "short", line->missing);
+		push_parts(&state, line);
 		(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));

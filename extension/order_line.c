@@ -30,6 +30,8 @@ read_one(HeapTuple tuple, LoneLine *lone)
 {
 	OrderLine  *line = &lone->line;
 	text	   *status = get_text(tuple, 13);
+	Datum		parts;
+	bool		isnull;
 
 	memset(lone, 0, sizeof(LoneLine));
 	lone->order_id = DatumGetInt64(get(tuple, 1));
@@ -58,6 +60,10 @@ read_one(HeapTuple tuple, LoneLine *lone)
 	line->missing = DatumGetInt64(get(tuple, 22));
 	line->effects = DatumGetInt32(get(tuple, 23));
 	line->pack = DatumGetInt32(get(tuple, 24));
+	lone->store.store_id = DatumGetInt32(get(tuple, 25));
+	order_part_places(&lone->store, get(tuple, 26));
+	parts = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 27, &isnull);
+	order_part_read(line, isnull ? NULL : DatumGetJsonbPCopy(parts));
 }
 
 LoneLine *
@@ -73,34 +79,26 @@ order_line_read(int *n)
 	return lones;
 }
 
-StockMove *
-order_line_move(StockJournal *journal, StockPlace *place, LoneLine *lone, MovementKind kind,
-				int64 on_hand_delta, int64 reserved_delta, const char *reason)
+LineDraw
+order_line_draw(LoneLine *lone, StockJournal *journal, const StockHold *hold, const char *reason)
 {
-	StockMove  *move = stock_move(journal, place, kind, on_hand_delta, reserved_delta);
-
-	lone->line.changed = true;
-	lone->line.effects++;
-	move->order_id = lone->order_id;
-	move->event_at = journal->now;
-	move->reference = lone->line.line_id;
-	move->reason = cstring_to_text(reason);
-	order_effect_key(&move->key, &lone->store, lone->create_time, lone->order_sn,
-					 lone->line.line_id, lone->line.effects);
-	return move;
+	return (LineDraw) {
+		.journal = journal, .hold = hold, .store = &lone->store, .line = &lone->line, .order_id = lone->order_id,
+		.create_time = lone->create_time, .order_sn = lone->order_sn, .event_at = journal->now, .reason = reason
+	};
 }
 
 /* Columns of a set of lines to be written. */
 enum
 {
 	W_ORDER, W_RECORDED, W_LINE, W_RESERVED, W_SHIPPED, W_RESTOCKED, W_LOST, W_SHORT, W_EFFECTS, W_LOCATION,
-	W_STATE, W_NOW, W_UPDATE, W_FETCHED, W_STATUS, W_OUTCOME, W_LINES, W_COLUMNS
+	W_STATE, W_NOW, W_UPDATE, W_FETCHED, W_STATUS, W_OUTCOME, W_LINES, W_PARTS, W_COLUMNS
 };
 
 #define W_UNNEST \
-	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) " \
+	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) " \
 	"AS u (order_id, recorded_at, line_id, reserved, shipped, restocked, lost, short, effects, location_id, " \
-	"state, now, update_time, fetched_at, status, outcome, lines) "
+	"state, now, update_time, fetched_at, status, outcome, lines, parts) "
 
 static void
 put_line(SsSet *set, const StockJournal *journal, LoneLine *lone, const char *outcome)
@@ -127,6 +125,7 @@ put_line(SsSet *set, const StockJournal *journal, LoneLine *lone, const char *ou
 	set_put_pointer(set, W_STATUS, lone->order_status);
 	set_put(set, W_OUTCOME, CStringGetTextDatum(outcome));
 	set_put_pointer(set, W_LINES, order_history_lines(&line, 1, text_to_cstring(lone->order_status)));
+	set_put_pointer(set, W_PARTS, order_part_json(line));
 }
 
 void
@@ -136,7 +135,7 @@ order_line_write(StockJournal *journal, LoneLine *lones, int n, const char *outc
 	static SPIPlanPtr history_plan = NULL;
 	static const Oid types[W_COLUMNS] = {
 		INT8OID, TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID,
-		TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID
+		TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID
 	};
 	SsSet	   *set = set_create(W_COLUMNS, types, n);
 
@@ -152,7 +151,7 @@ order_line_write(StockJournal *journal, LoneLine *lones, int n, const char *outc
 	set_execute(&line_plan,
 				"UPDATE storesync.sales_order_line l SET reserved = u.reserved, shipped = u.shipped, "
 				"       restocked = u.restocked, lost = u.lost, short = u.short, effects = u.effects, "
-				"       location_id = u.location_id, state = u.state::storesync.line_state " W_UNNEST
+				"       location_id = u.location_id, parts = u.parts, state = u.state::storesync.line_state " W_UNNEST
 				"WHERE l.order_id = u.order_id AND l.recorded_at = u.recorded_at AND l.line_id = u.line_id",
 				SPI_OK_UPDATE, set);
 	set_execute(&history_plan,
@@ -182,8 +181,8 @@ order_lock_orders(int n, int64 *order_ids)
 	return locked;
 }
 
-StockPlace *
-order_line_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids, int *nplaces)
+void
+order_line_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids, StockHold *hold)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID, INT8ARRAYOID};
@@ -194,12 +193,11 @@ order_line_lock_stock(int norders, const int64 *order_ids, int nskus, const int6
 	ss_execute(&plan,
 			   "SELECT u.id FROM unnest($2) AS u (id) "
 			   "UNION SELECT l.sku_id FROM storesync.sales_order_line l "
-			   "WHERE l.order_id = ANY ($1) AND l.short > 0 AND l.shipped = 0 "
-			   "  AND l.status IN ('unpaid', 'ready_to_ship', 'in_cancel') ORDER BY 1",
+			   "WHERE l.order_id = ANY ($1) AND (l.parts IS NOT NULL OR (l.short > 0 AND l.shipped = 0 "
+			   "  AND l.status IN ('unpaid', 'ready_to_ship', 'in_cancel'))) ORDER BY 1",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
 	ids = ss_read_ids(&n);
-	*nplaces = 0;
-	return n == 0 ? NULL : stock_lock_skus(n, ids, nplaces);
+	stock_lock_skus(n, ids, hold);
 }
 
 /* tell_outbox appends a row for each SKU that moved, with its last version. */
@@ -226,13 +224,18 @@ tell_outbox(const StockPlace *places, int nplaces)
 }
 
 void
-order_line_finish(StockJournal *journal, StockPlace *places, int nplaces)
+order_line_serve(StockJournal *journal, const StockHold *hold)
 {
-	StockPlace **pointers = palloc(sizeof(StockPlace *) * Max(nplaces, 1));
 	FilledLine *filled;
 
-	for (int i = 0; i < nplaces; i++)
-		pointers[i] = &places[i];
-	(void) order_fill(journal, pointers, nplaces, &filled);
-	tell_outbox(places, nplaces);
+	(void) order_fill(journal, hold, &filled);
+	tell_outbox(hold->places, hold->nplaces);
+}
+
+void
+order_line_finish(StockJournal *journal, const StockHold *hold)
+{
+	for (int i = 0; i < hold->nplaces; i++)
+		hold->places[i].freed = true;
+	order_line_serve(journal, hold);
 }

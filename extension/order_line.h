@@ -12,7 +12,7 @@
 
 #include "storesync.h"
 
-#include "order.h"
+#include "order_part.h"
 
 typedef struct LoneLine
 {
@@ -23,7 +23,7 @@ typedef struct LoneLine
 	TimestampTz create_time;
 	text	   *order_sn;
 	text	   *order_status;
-	PageStore	store;			/* platform and shop_id alone */
+	PageStore	store;			/* id, platform, shop_id and places alone */
 	OrderLine	line;			/* without names and price */
 } LoneLine;
 
@@ -32,7 +32,12 @@ typedef struct LoneLine
 	"SELECT o.order_id, l.recorded_at, o.update_time, o.fetched_at, o.create_time, o.order_sn, " \
 	"       o.status::text, t.platform, t.shop_id, l.sku_id, l.line_id, l.location_id, l.status::text, " \
 	"       l.state::text, l.qty, l.cancelled_qty, l.returned_qty, l.reserved, l.shipped, l.restocked, " \
-	"       l.lost, l.short, l.effects, l.pack " \
+	"       l.lost, l.short, l.effects, l.pack, l.store_id, " \
+	"       ARRAY(SELECT z.location_id FROM storesync.store_location z WHERE z.store_id = l.store_id), " \
+	/* what came to be a bundle before anything was booked is booked as one */ \
+	"       coalesce(l.parts, CASE WHEN l.reserved = 0 AND l.shipped = 0 THEN " \
+	"         (SELECT jsonb_agg(jsonb_build_object('sku_id', c.sku_id, 'per', c.qty) ORDER BY c.sku_id) " \
+	"          FROM storesync.component c WHERE c.bundle_id = l.sku_id AND c.qty > 0) END) " \
 	"FROM storesync.sales_order_line l " \
 	"JOIN storesync.sales_order o ON o.order_id = l.order_id AND o.recorded_at = l.recorded_at " \
 	"JOIN storesync.store t ON t.store_id = l.store_id "
@@ -40,13 +45,8 @@ typedef struct LoneLine
 /* The lines of the statement just executed; frees its result. */
 extern LoneLine *order_line_read(int *n);
 
-/*
- * Move stock for a line, under the key of its next effect; the caller brings
- * the line's own quantities in step. `reason` says why, event_at when it
- * happened; the caller may put another key.
- */
-extern StockMove *order_line_move(StockJournal *journal, StockPlace *place, LoneLine *lone, MovementKind kind,
-								  int64 on_hand_delta, int64 reserved_delta, const char *reason);
+/* What is needed to move stock for the line; `reason` says why. */
+extern LineDraw order_line_draw(LoneLine *lone, StockJournal *journal, const StockHold *hold, const char *reason);
 
 /*
  * Write the journal, the lines that are marked as changed, and a row of the
@@ -58,13 +58,15 @@ extern void order_line_write(StockJournal *journal, LoneLine *lones, int n, cons
 extern int	order_lock_orders(int n, int64 *order_ids);
 
 /*
- * Lock all places of the SKUs given and of the short lines of orders that are
- * locked. Returns them sorted by (sku_id, location_id).
+ * Lock all places of the SKUs given, of the short lines of orders that are
+ * locked, and of all that their lines of several parts hold.
  */
-extern StockPlace *order_line_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids,
-										 int *nplaces);
+extern void order_line_lock_stock(int norders, const int64 *order_ids, int nskus, const int64 *sku_ids,
+								  StockHold *hold);
 
 /* The end of a call: short lines get what these places have, the outbox hears of the SKUs that moved. */
-extern void order_line_finish(StockJournal *journal, StockPlace *places, int nplaces);
+extern void order_line_finish(StockJournal *journal, const StockHold *hold);
+/* The same for a call that locked no order: short lines get what came free. */
+extern void order_line_serve(StockJournal *journal, const StockHold *hold);
 
 #endif

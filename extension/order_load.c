@@ -14,7 +14,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-#include "order.h"
+#include "order_part.h"
 #include "rows.h"
 
 /* One sound document while the page is grouped by order. */
@@ -252,6 +252,8 @@ read_line(const LoadedRow *row)
 	line->status = status_column(row, 21);
 	line->state = order_state_find(label_column(row, 22));
 	line->lost = int64_column(row, 23);
+	value = column(row, 24, &isnull);
+	order_part_read(line, isnull ? NULL : DatumGetJsonbP(value));
 	return line;
 }
 
@@ -289,7 +291,7 @@ lines_by_statement(OrderPage *page)
 	set_execute(&plan,
 				"SELECT u.ord, l.line_id, l.item_id, l.model_id, l.sku_code, l.reason, l.unit_price, l.listing_id, "
 				"       l.sku_id, l.location_id, l.pack, l.qty, l.cancelled_qty, l.returned_qty, l.reserved, "
-				"       l.shipped, l.restocked, l.short, l.effects, l.cancelled_at, l.status::text, l.state::text, l.lost "
+				"       l.shipped, l.restocked, l.short, l.effects, l.cancelled_at, l.status::text, l.state::text, l.lost, l.parts "
 				"FROM unnest($1, $2) WITH ORDINALITY AS u (order_id, recorded_at, ord) "
 				"JOIN storesync.sales_order_line l ON l.order_id = u.order_id AND l.recorded_at = u.recorded_at "
 				"ORDER BY u.ord, l.line_id COLLATE \"C\"",
@@ -316,7 +318,7 @@ load_lines(OrderPage *page)
 		.name = {"sales_order_line"}, .nkeys = 2, .keys = {"order_id", "line_id"},
 		.columns = "line_id, item_id, model_id, sku_code, reason, unit_price, listing_id, sku_id, location_id, "
 		"pack, qty, cancelled_qty, returned_qty, reserved, shipped, restocked, short, effects, cancelled_at, "
-		"status, state, lost"
+		"status, state, lost, parts"
 	};
 	RowsScan	scan;
 	LoadedRow	row = {.scan = &scan};

@@ -274,13 +274,17 @@ add_document(const OrderPage *page, int d, IdList *list)
 	}
 }
 
-/* make_skus groups the locked places by SKU. */
+/* make_skus lists the SKUs asked for and those locked, with their places and components. */
 static void
-make_skus(OrderPage *page, const IdList *list)
+make_skus(OrderPage *page, IdList *list)
 {
-	StockPlace **pointers = palloc(sizeof(StockPlace *) * Max(page->nplaces, 1));
-	int			p = 0;
+	const StockHold *hold = &page->hold;
+	int			c = 0;
 
+	for (int p = 0; p < hold->nplaces; p++)
+		if (p == 0 || hold->places[p].sku_id != hold->places[p - 1].sku_id)
+			add_id(list, hold->places[p].sku_id);
+	sort_unique(list);
 	page->nskus = list->n;
 	page->skus = palloc0(sizeof(PageSku) * Max(list->n, 1));
 	for (int i = 0; i < list->n; i++)
@@ -288,9 +292,30 @@ make_skus(OrderPage *page, const IdList *list)
 		PageSku    *sku = &page->skus[i];
 
 		sku->sku_id = list->ids[i];
-		sku->places = &pointers[p];
-		for (; p < page->nplaces && page->places[p].sku_id == sku->sku_id; p++, sku->nplaces++)
-			pointers[p] = &page->places[p];
+		sku->places = stock_places_of(hold, sku->sku_id, &sku->nplaces);
+		while (c < hold->ncomponents && hold->components[c].bundle_id < sku->sku_id)
+			c++;
+		sku->components = &hold->components[c];
+		while (c < hold->ncomponents && hold->components[c].bundle_id == sku->sku_id)
+		{
+			sku->ncomponents++;
+			c++;
+		}
+	}
+}
+
+void
+order_note_short(OrderPage *page, const OrderLine *line, bool freed)
+{
+	for (int i = 0; i < line->nparts; i++)
+	{
+		PageSku    *sku = order_page_sku(page, line->parts[i].sku_id);
+
+		if (sku == NULL)
+			continue;
+		sku->has_short = true;
+		for (int p = 0; freed && p < sku->nplaces; p++)
+			sku->places[p].freed = page->journal.freed = true;
 	}
 }
 
@@ -302,32 +327,19 @@ void
 order_lock_stock(OrderPage *page)
 {
 	IdList		list = {0, 64, palloc(sizeof(int64) * 64)};
-	IdList		shorts = {0, 8, palloc(sizeof(int64) * 8)};
 
 	for (int d = 0; d < page->ndocs; d++)
 		if (counts(page, d))
 			add_document(page, d, &list);
 	for (int i = 0; i < page->norders; i++)
-	{
 		for (int j = 0; j < page->orders[i].nlines; j++)
-		{
 			if (order_still_short(page->orders[i].lines[j]))
-			{
 				add_id(&list, page->orders[i].lines[j]->sku_id);
-				add_id(&shorts, page->orders[i].lines[j]->sku_id);
-			}
-		}
-	}
 	sort_unique(&list);
-	if (list.n > 0)
-		page->places = stock_lock_skus(list.n, list.ids, &page->nplaces);
+	stock_lock_skus(list.n, list.ids, &page->hold);
 	make_skus(page, &list);
-	for (int i = 0; i < shorts.n; i++)
-	{
-		PageSku    *sku = order_page_sku(page, shorts.ids[i]);
-
-		sku->has_short = true;
-		for (int p = 0; p < sku->nplaces; p++)
-			sku->places[p]->freed = page->journal.freed = true;
-	}
+	for (int i = 0; i < page->norders; i++)
+		for (int j = 0; j < page->orders[i].nlines; j++)
+			if (order_still_short(page->orders[i].lines[j]))
+				order_note_short(page, page->orders[i].lines[j], true);
 }

@@ -7,7 +7,7 @@
  * and is still out. A later document that says they are back books nothing:
  * restocked and lost are remembered on the line.
  *
- * Locking: the order's row, then all places of its SKU and of the order's
+ * Locking: the order's row, then all places of its SKU, or of a bundle's components, and of the order's
  * short lines (order_line.h), then the key's index entry.
  */
 #include "storesync.h"
@@ -199,12 +199,12 @@ check_return(const Return *r, const OrderLine *line, const StockPlace *place)
 		ledger_check_bounds(place, r->qty, 0);
 }
 
-/* note books the return on the line and, where goods came, on the place. */
+/* note books the return on the line and, where goods came, on the places. */
 static void
-note(const Return *r, StockJournal *journal, StockPlace *place, LoneLine *lone)
+note(const Return *r, StockJournal *journal, const StockHold *hold, int32 location_id, LoneLine *lone)
 {
 	bool		named = VARSIZE_ANY_EXHDR(r->reference) > 0;
-	StockMove  *move;
+	LineDraw	draw;
 
 	if (r->disposition == LOST)
 	{
@@ -212,25 +212,42 @@ note(const Return *r, StockJournal *journal, StockPlace *place, LoneLine *lone)
 		lone->line.changed = true;
 		return;
 	}
-	lone->line.restocked += r->qty;
-	move = order_line_move(journal, place, lone, MOVE_RESTOCK, r->qty, 0,
-						   psprintf("%s%s%s", outcomes[r->disposition], named ? ": " : "",
-									named ? text_to_cstring(r->reference) : ""));
-	move->event_at = key_time(r->key);
-	move->key = *r->key;
+	draw = order_line_draw(lone, journal, hold, psprintf("%s%s%s", outcomes[r->disposition], named ? ": " : "",
+														 named ? text_to_cstring(r->reference) : ""));
+	draw.event_at = key_time(r->key);
+	order_part_return(&draw, location_id, r->qty, r->key);
 }
 
-/* book does a return whose key was not known a moment ago. */
+/* make_places makes the places of all components that goods of the line may come back to, in the order of locks. */
+static void
+make_places(const OrderLine *line, int32 location_id)
+{
+	int64		last = 0;
+
+	for (;;)
+	{
+		int64		next = 0;
+
+		for (int i = 0; i < line->nparts; i++)
+			if (line->parts[i].sku_id > last && (next == 0 || line->parts[i].sku_id < next))
+				next = line->parts[i].sku_id;
+		if (next == 0)
+			return;
+		stock_make_places(next, 1, &location_id);
+		last = next;
+	}
+}
+
+/* book does a return whose key was not known a moment ago. The answer for a bundle is that of its first component. */
 static void
 book(const Return *r, Answer *answer)
 {
 	StockJournal journal;
-	StockPlace *places;
-	StockPlace *place = NULL;
+	StockHold	hold;
+	StockPlace *place;
 	LoneLine   *lone;
 	int64		order_id;
 	int32		location_id;
-	int			nplaces;
 
 	answer_prepare(r->key);
 	stock_prepare();
@@ -244,18 +261,16 @@ book(const Return *r, Answer *answer)
 			return;
 		check_return(r, &lone->line, NULL);
 	}
-	stock_make_places(lone->line.sku_id, 1, &location_id);
-	places = order_line_lock_stock(1, &order_id, 1, &lone->line.sku_id, &nplaces);
-	for (int i = 0; i < nplaces; i++)
-		if (places[i].sku_id == lone->line.sku_id && places[i].location_id == location_id)
-			place = &places[i];
+	make_places(&lone->line, location_id);
+	order_line_lock_stock(1, &order_id, 1, &lone->line.sku_id, &hold);
+	place = stock_place_of(&hold, lone->line.parts[0].sku_id, location_id);
 	if (place == NULL)
 		elog(ERROR, "place of a return is not locked");
 	stock_journal_start(&journal);
 	if (answer_find(r->key, r->fingerprint, answer))
 		return;					/* another session did it meanwhile */
 	check_return(r, &lone->line, place);
-	note(r, &journal, place, lone);
+	note(r, &journal, &hold, location_id, lone);
 	ledger_answer(answer, place, false);
 	if (!answer_store(r->key, r->fingerprint, answer))
 	{
@@ -264,7 +279,7 @@ book(const Return *r, Answer *answer)
 		return;
 	}
 	order_line_write(&journal, lone, 1, outcomes[r->disposition]);
-	order_line_finish(&journal, places, nplaces);
+	order_line_finish(&journal, &hold);
 }
 
 /* receive_return(store, order_sn, line_id, qty, key, disposition, location, reference) */

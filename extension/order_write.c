@@ -8,7 +8,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "order.h"
+#include "order_part.h"
 #include "rows.h"
 
 /* Columns of sales_order in the order of put_order. */
@@ -189,20 +189,20 @@ enum
 {
 	N_RECORDED, N_ORDER, N_LINE, N_LISTING, N_SKU, N_ORDERED, N_CANCELLED_AT, N_QTY, N_CANCELLED, N_RETURNED,
 	N_RESERVED, N_SHIPPED, N_RESTOCKED, N_SHORT, N_STORE, N_LOCATION, N_PACK, N_EFFECTS, N_STATUS, N_STATE,
-	N_ITEM, N_MODEL, N_SKU_CODE, N_PRICE, N_REASON, N_COLUMNS
+	N_ITEM, N_MODEL, N_SKU_CODE, N_PRICE, N_REASON, N_PARTS, N_COLUMNS
 };
 
 static const Oid line_types[N_COLUMNS] = {
 	TIMESTAMPTZOID, INT8OID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID,
 	INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID,
-	TEXTOID, TEXTOID, TEXTOID, NUMERICOID, TEXTOID
+	TEXTOID, TEXTOID, TEXTOID, NUMERICOID, TEXTOID, JSONBOID
 };
 
 #define LINE_UNNEST \
 	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, " \
-	"$21, $22, $23, $24, $25) AS u (recorded_at, order_id, line_id, listing_id, sku_id, ordered_at, cancelled_at, " \
+	"$21, $22, $23, $24, $25, $26) AS u (recorded_at, order_id, line_id, listing_id, sku_id, ordered_at, cancelled_at, " \
 	"qty, cancelled_qty, returned_qty, reserved, shipped, restocked, short, store_id, location_id, pack, effects, " \
-	"status, state, item_id, model_id, sku_code, unit_price, reason) "
+	"status, state, item_id, model_id, sku_code, unit_price, reason, parts) "
 
 static void
 put_line(SsSet *set, const OrderPage *page, const Order *order, const OrderLine *line)
@@ -237,6 +237,7 @@ put_line(SsSet *set, const OrderPage *page, const Order *order, const OrderLine 
 	set_put_pointer(set, N_SKU_CODE, line->sku_code);
 	set_put_pointer(set, N_PRICE, line->unit_price);
 	set_put_pointer(set, N_REASON, line->reason);
+	set_put_pointer(set, N_PARTS, order_part_json(line));
 }
 
 static void
@@ -251,7 +252,7 @@ update_lines(SsSet *set)
 				"short = u.short, location_id = u.location_id, pack = u.pack, effects = u.effects, "
 				"status = u.status::storesync.order_status, state = u.state::storesync.line_state, "
 				"item_id = u.item_id, model_id = u.model_id, sku_code = u.sku_code, unit_price = u.unit_price, "
-				"reason = u.reason " LINE_UNNEST
+				"reason = u.reason, parts = u.parts " LINE_UNNEST
 				"WHERE l.order_id = u.order_id AND l.line_id = u.line_id AND l.recorded_at = u.recorded_at",
 				SPI_OK_UPDATE, set);
 }
@@ -261,7 +262,7 @@ write_lines(OrderPage *page)
 {
 	static RowsTable table = {.name = {"sales_order_line"}, .columns = "recorded_at, order_id, line_id, listing_id, "
 		"sku_id, ordered_at, cancelled_at, qty, cancelled_qty, returned_qty, reserved, shipped, restocked, short, "
-		"store_id, location_id, pack, effects, status, state, item_id, model_id, sku_code, unit_price, reason"};
+		"store_id, location_id, pack, effects, status, state, item_id, model_id, sku_code, unit_price, reason, parts"};
 	SsSet	   *fresh = set_create(N_COLUMNS, line_types, page->norders);
 	SsSet	   *known = set_create(N_COLUMNS, line_types, 4);
 

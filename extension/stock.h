@@ -91,11 +91,52 @@ extern void stock_make_places(int64 sku_id, int n, const int32 *location_ids);
  */
 extern void stock_lock_place(int64 sku_id, int32 location_id, StockPlace *place);
 
+/* What a bundle is made of; qty 0: was once. */
+typedef struct StockComponent
+{
+	int64		bundle_id;
+	int64		sku_id;
+	int64		qty;
+} StockComponent;
+
+/* Places that a call has locked, and what it asked for that is, or was, a bundle. */
+typedef struct StockHold
+{
+	int			nplaces;
+	StockPlace *places;			/* sorted by (sku_id, location_id) */
+	int			ncomponents;
+	StockComponent *components; /* sorted by (bundle_id, sku_id) */
+} StockHold;
+
 /*
- * Lock every place of n distinct SKUs (each has at least its selling place
- * made) and read the balances. Returns them sorted by (sku_id, location_id).
+ * Lock every place of n distinct SKUs (each gets at least its selling place)
+ * and read the balances. Of a bundle, and of what was one, these are the
+ * places of all that it is or was made of, which is all that its lines can
+ * hold. Where a SKU feeds bundles that have short lines, their components are
+ * locked as well: units that come free may complete one. Raises 40001 when a
+ * SKU has become a bundle meanwhile.
  */
-extern StockPlace *stock_lock_skus(int n, const int64 *sku_ids, int *nplaces);
+extern void stock_lock_skus(int n, const int64 *sku_ids, StockHold *hold);
+
+/*
+ * Lock a SKU's places, one or two, made when missing, to move stock there:
+ * these alone, or all that stock_lock_skus would where units may come
+ * free for a bundle's short lines.
+ */
+extern void stock_lock_places(int64 sku_id, int n, const int32 *location_ids, bool frees, StockHold *hold);
+
+/* The first place of a SKU, *n says how many follow each other; NULL and 0: none is locked. */
+extern StockPlace *stock_places_of(const StockHold *hold, int64 sku_id, int *n);
+/* The place of a SKU at a location; NULL: not locked. */
+extern StockPlace *stock_place_of(const StockHold *hold, int64 sku_id, int32 location_id);
+
+/*
+ * stock_bundle.c, for stock_place.c: which SKUs to lock for the n asked for,
+ * sorted, without repeats; and the components, into the hold.
+ */
+extern int64 *stock_expand(int n, const int64 *sku_ids, int *expanded, StockHold *hold);
+/* Whether the SKU is in a bundle that has short lines. */
+extern bool stock_feeds_short(int64 sku_id);
 
 struct RowsScan;
 

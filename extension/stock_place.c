@@ -199,19 +199,83 @@ lock_by_statement(int n, const int64 *sku_ids, PlaceList *list)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-StockPlace *
-stock_lock_skus(int n, const int64 *sku_ids, int *nplaces)
+void
+stock_lock_skus(int n, const int64 *sku_ids, StockHold *hold)
 {
-	PlaceList	list = {.capacity = Max(n, 4)};
+	PlaceList	list = {0};
 	StockPlace	usual;
 	bool		known = find_usual(&usual);
+	int64	   *ids;
 
+	memset(hold, 0, sizeof(StockHold));
+	if (n == 0)
+		return;
+	ids = stock_expand(n, sku_ids, &n, hold);
+	list.capacity = Max(n, 4);
 	list.places = palloc(sizeof(StockPlace) * list.capacity);
 	list.rows = palloc(sizeof(ItemPointerData) * list.capacity);
-	if (!known || !lock_directly(n, sku_ids, usual.location_id, &list))
-		lock_by_statement(n, sku_ids, &list);
-	*nplaces = list.n;
+	if (!known || !lock_directly(n, ids, usual.location_id, &list))
+		lock_by_statement(n, ids, &list);
+	hold->nplaces = list.n;
+	hold->places = list.places;
 	if (list.n > 0)
 		stock_load(list.n, list.places, known ? &usual : NULL);
-	return list.places;
+	for (int i = 0; i < list.n; i++)
+		if (list.places[i].bundle)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("SKU %lld has become a bundle meanwhile", (long long) list.places[i].sku_id)));
+}
+
+void
+stock_lock_places(int64 sku_id, int n, const int32 *location_ids, bool frees, StockHold *hold)
+{
+	Assert(n == 1 || (n == 2 && location_ids[0] != location_ids[1]));
+	if (frees && stock_feeds_short(sku_id))
+	{
+		stock_make_places(sku_id, n, location_ids);
+		stock_lock_skus(1, &sku_id, hold);
+		return;
+	}
+	memset(hold, 0, sizeof(StockHold));
+	hold->nplaces = n;
+	hold->places = palloc(sizeof(StockPlace) * n);
+	if (n == 2)
+		stock_make_places(sku_id, n, location_ids);
+	stock_lock_place(sku_id, n == 1 ? location_ids[0] : Min(location_ids[0], location_ids[1]), &hold->places[0]);
+	if (n == 2)
+		stock_lock_place(sku_id, Max(location_ids[0], location_ids[1]), &hold->places[1]);
+}
+
+StockPlace *
+stock_places_of(const StockHold *hold, int64 sku_id, int *n)
+{
+	int			low = 0;
+	int			high = hold->nplaces;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (hold->places[middle].sku_id < sku_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*n = 0;
+	while (low + *n < hold->nplaces && hold->places[low + *n].sku_id == sku_id)
+		(*n)++;
+	return *n == 0 ? NULL : &hold->places[low];
+}
+
+StockPlace *
+stock_place_of(const StockHold *hold, int64 sku_id, int32 location_id)
+{
+	int			n;
+	StockPlace *places = stock_places_of(hold, sku_id, &n);
+
+	for (int i = 0; i < n; i++)
+		if (places[i].location_id == location_id)
+			return &places[i];
+	return NULL;
 }

@@ -13,8 +13,7 @@
 #include "answer.h"
 #include "key.h"
 #include "ledger.h"
-#include "order.h"
-#include "outbox.h"
+#include "order_line.h"
 #include "partition.h"
 #include "stock.h"
 
@@ -82,9 +81,9 @@ read_request(FunctionCallInfo fcinfo, Transfer *t)
 	t->fingerprint = request_fingerprint(t);
 }
 
-/* lock_both locks the two places, the one with the lower id first. */
+/* lock_both locks the two places. */
 static void
-lock_both(const Transfer *t, StockPlace *from, StockPlace *to)
+lock_both(const Transfer *t, StockHold *hold, StockPlace **from, StockPlace **to)
 {
 	int64		sku_id;
 	int32		from_id;
@@ -95,13 +94,9 @@ lock_both(const Transfer *t, StockPlace *from, StockPlace *to)
 	answer_prepare(t->key);
 	stock_prepare();
 	partition_ensure("order_history", GetCurrentTimestamp());
-	stock_make_places(sku_id, 2, (const int32[]) {from_id, to_id});
-	Assert(from_id != to_id);
-	if (from_id < to_id)
-		stock_lock_place(sku_id, from_id, from);
-	stock_lock_place(sku_id, to_id, to);
-	if (from_id > to_id)
-		stock_lock_place(sku_id, from_id, from);
+	stock_lock_places(sku_id, 2, (const int32[]) {from_id, to_id}, true, hold);
+	*from = stock_place_of(hold, sku_id, from_id);
+	*to = stock_place_of(hold, sku_id, to_id);
 }
 
 static void
@@ -119,25 +114,23 @@ move(const Transfer *t, StockJournal *journal, StockPlace *place, int64 on_hand_
 static void
 book(const Transfer *t, Answer *answer)
 {
-	StockPlace	from;
-	StockPlace	to;
-	StockPlace *freed = &to;
+	StockHold	hold;
+	StockPlace *from;
+	StockPlace *to;
 	StockJournal journal;
-	FilledLine *filled;
-	int64		version;
 	bool		insufficient;
 
-	lock_both(t, &from, &to);
+	lock_both(t, &hold, &from, &to);
 	stock_journal_start(&journal);
 	/* also of a SKU on backorder: what is not there cannot be carried */
-	insufficient = t->qty > from.on_hand - from.reserved;
+	insufficient = t->qty > from->on_hand - from->reserved;
 	if (!insufficient)
 	{
-		ledger_check_bounds(&to, t->qty, 0);
-		move(t, &journal, &from, -t->qty);
-		move(t, &journal, &to, t->qty);
+		ledger_check_bounds(to, t->qty, 0);
+		move(t, &journal, from, -t->qty);
+		move(t, &journal, to, t->qty);
 	}
-	ledger_answer(answer, &from, insufficient);
+	ledger_answer(answer, from, insufficient);
 	if (!answer_store(t->key, t->fingerprint, answer))
 	{
 		if (!answer_find(t->key, t->fingerprint, answer))
@@ -147,9 +140,7 @@ book(const Transfer *t, Answer *answer)
 	if (insufficient)
 		return;
 	stock_write(&journal);
-	(void) order_fill(&journal, &freed, 1, &filled);
-	version = Max(from.version, to.version);
-	outbox_append(OUTBOX_STOCK, 1, &from.sku_id, &version);
+	order_line_serve(&journal, &hold);
 }
 
 /* transfer(sku, qty, from_location, to_location, key, reference) */

@@ -304,10 +304,11 @@ CREATE TABLE storesync.sales_order_line (
 	model_id text,
 	sku_code text,
 	unit_price numeric,
-	reason text
+	reason text,
+	parts jsonb
 ) PARTITION BY RANGE (recorded_at);
 COMMENT ON TABLE storesync.sales_order_line IS
-'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped, restocked and lost never fall. lost: sent and closed without coming back, NULL for none. effects: how many ledger rows it has made. ordered_at, recorded_at: of its order.';
+'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped, restocked and lost never fall. lost: sent and closed without coming back, NULL for none. effects: how many ledger rows it has made. parts: NULL for a line of its own SKU at one place, else what it has of each SKU at each location (storesync.line_part shows both kinds alike); location_id is NULL then. ordered_at, recorded_at: of its order.';
 
 CREATE TABLE storesync.order_timer (
 	due_at timestamptz NOT NULL,

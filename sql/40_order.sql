@@ -6,7 +6,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON storesync.order_history
 CREATE FUNCTION storesync.ingest_order(store int, doc jsonb) RETURNS storesync.order_result
 	AS 'MODULE_PATHNAME', 'ingest_order' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.ingest_order(int, jsonb) IS
-'Books one order document: what its lines want of the stock less what they have booked, so repeated, late and disordered documents come out right. Outcome, the worst word that fits: rejected (malformed; detail has the reason), stale (a newer document is booked), parked (a line has no listing or SKU), short (stock does not cover a line), applied, unchanged. Detail per line: line_id, state, qty (sold units), booked (units of the SKU it keeps off the shelf), reason. Errors: SS002 unknown store, 22004 null argument, 25006 read-only, 40001 under REPEATABLE READ. Document and rules: docs/order.md. Example: SELECT * FROM storesync.ingest_order(1, ''{"order_sn":"A1","status":"ready_to_ship","create_time":1760000000,"lines":[{"line_id":"1","sku":"T-SHIRT-M","qty":2}]}'');';
+'Books one order document: what its lines want of the stock less what they have booked, so repeated, late and disordered documents come out right. Outcome, the worst word that fits: rejected (malformed; detail has the reason), stale (a newer document is booked), parked (a line has no listing or SKU), short (stock does not cover a line), applied, unchanged. Detail per line: line_id, state, qty (sold units), booked (units of the SKU it keeps off the shelf), reason, and parts for a bundle or a line over several locations. Errors: SS002 unknown store, 22004 null argument, 25006 read-only, 40001 under REPEATABLE READ. Document and rules: docs/order.md. Example: SELECT * FROM storesync.ingest_order(1, ''{"order_sn":"A1","status":"ready_to_ship","create_time":1760000000,"lines":[{"line_id":"1","sku":"T-SHIRT-M","qty":2}]}'');';
 
 CREATE FUNCTION storesync.ingest_orders(store int, docs jsonb) RETURNS SETOF storesync.order_result
 	AS 'MODULE_PATHNAME', 'ingest_orders' LANGUAGE C VOLATILE ROWS 50;
@@ -44,7 +44,19 @@ CREATE FUNCTION storesync.receive_return(store int, order_sn text, line_id text,
 	reference text DEFAULT NULL) RETURNS storesync.movement_result
 	AS 'MODULE_PATHNAME', 'receive_return' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.receive_return(int, text, text, bigint, storesync.idempotency_key, text, text, text) IS
-'Books qty units (of the SKU, not of the listing) of an order line as back. disposition saleable: restocked at the location, short lines are filled from them; damaged: restocked at a location that does not sell; lost: the line is closed for these units without stock. Answer: outcome applied or replayed, balance of the SKU at the location. Settles returns_due; a document that says the same later books nothing. Errors: SS006 unknown order (or store), SS008 unknown line, SS003 unknown location, SS202 for more than was shipped and is neither restocked nor lost, 22023 unknown disposition or damaged goods to a location that sells, the others as receive. Example: SELECT * FROM storesync.receive_return(1, ''A1'', ''1'', 2, storesync.new_key(), ''damaged'', ''scrap'', ''RMA 12'');';
+'Books qty units (of the SKU, not of the listing) of an order line as back. disposition saleable: restocked at the location, short lines are filled from them; damaged: restocked at a location that does not sell; lost: the line is closed for these units without stock. Of a bundle all components come back to the location. Answer: outcome applied or replayed, balance of the SKU (of a bundle''s first component) at the location. Settles returns_due; a document that says the same later books nothing. Errors: SS006 unknown order (or store), SS008 unknown line, SS003 unknown location, SS202 for more than was shipped and is neither restocked nor lost, 22023 unknown disposition or damaged goods to a location that sells, the others as receive. Example: SELECT * FROM storesync.receive_return(1, ''A1'', ''1'', 2, storesync.new_key(), ''damaged'', ''scrap'', ''RMA 12'');';
+
+CREATE VIEW storesync.line_part AS
+SELECT l.order_id, l.line_id, l.recorded_at, l.store_id, p.sku_id, p.location_id, p.per, p.reserved, p.shipped, p.back
+FROM storesync.sales_order_line l
+CROSS JOIN LATERAL (
+	SELECT l.sku_id, l.location_id, 1::bigint AS per, l.reserved, l.shipped, l.restocked AS back
+	WHERE l.parts IS NULL AND l.sku_id IS NOT NULL
+	UNION ALL
+	SELECT x.sku_id, x.location_id, x.per, coalesce(x.reserved, 0), coalesce(x.shipped, 0), coalesce(x.back, 0)
+	FROM jsonb_to_recordset(l.parts) AS x (sku_id bigint, location_id int, per bigint, reserved bigint, shipped bigint, back bigint)) p;
+COMMENT ON VIEW storesync.line_part IS
+'Where each order line has its units: SKU (of a bundle: its components), location (NULL: nowhere yet), per (units of it in one unit of the line''s SKU), and units reserved, shipped and, of those, back.';
 
 CREATE VIEW storesync.returns_due AS
 SELECT l.store_id, o.order_sn, l.line_id, k.code AS sku, d.units, d.since, d.cause, l.order_id

@@ -74,7 +74,11 @@ LANGUAGE SQL STABLE AS $$
 	FROM storesync.stock t
 	FULL JOIN (SELECT u.sku_id, u.location_id, sum(u.units) AS units
 			FROM (SELECT l.sku_id, l.location_id, l.reserved AS units FROM storesync.sales_order_line l
-					WHERE l.reserved > 0
+					WHERE l.reserved > 0 AND l.parts IS NULL
+				UNION ALL SELECT p.sku_id, p.location_id, p.reserved
+					FROM storesync.sales_order_line l
+					CROSS JOIN LATERAL jsonb_to_recordset(l.parts) AS p (sku_id bigint, location_id int, reserved bigint)
+					WHERE l.parts IS NOT NULL
 				UNION ALL SELECT r.sku_id, r.location_id, r.qty FROM storesync.reservation r) u
 			GROUP BY u.sku_id, u.location_id) h USING (sku_id, location_id)
 	WHERE coalesce(t.reserved, 0) <> coalesce(h.units, 0)
@@ -109,7 +113,13 @@ LANGUAGE SQL STABLE AS $$
 			coalesce(l.effects, 0), coalesce(l.reserved, 0), coalesce(l.shipped, 0), coalesce(l.restocked, 0),
 			coalesce(g.effects, 0), coalesce(g.reserved, 0), coalesce(g.shipped, 0), coalesce(g.restocked, 0))
 	FROM (SELECT x.order_id, x.line_id, x.effects, x.reserved, x.shipped, x.restocked
-			FROM storesync.sales_order_line x) l
+			FROM storesync.sales_order_line x WHERE x.parts IS NULL
+		UNION ALL SELECT x.order_id, x.line_id, x.effects, p.reserved, p.shipped, p.back
+			FROM storesync.sales_order_line x
+			CROSS JOIN LATERAL (SELECT coalesce(sum(y.reserved), 0)::bigint AS reserved,
+					coalesce(sum(y.shipped), 0)::bigint AS shipped, coalesce(sum(y.back), 0)::bigint AS back
+				FROM jsonb_to_recordset(x.parts) AS y (reserved bigint, shipped bigint, back bigint)) p
+			WHERE x.parts IS NOT NULL) l
 	FULL JOIN (SELECT x.order_id, x.reference AS line_id, count(*) AS effects, sum(x.reserved_delta)::bigint AS reserved,
 				coalesce(-sum(x.on_hand_delta) FILTER (WHERE x.on_hand_delta < 0), 0)::bigint AS shipped,
 				coalesce(sum(x.on_hand_delta) FILTER (WHERE x.on_hand_delta > 0), 0)::bigint AS restocked
@@ -208,6 +218,33 @@ LANGUAGE SQL STABLE AS $$
 $$;
 COMMENT ON FUNCTION storesync.invariant_line() IS
 'Each order line has what its status and quantities want: reserved plus short, or shipped plus short, is the live quantity; shipped is never above ordered, restocked and lost together never above shipped; its state says so. No rows when it holds. Example: SELECT * FROM storesync.invariant_line();';
+
+CREATE FUNCTION storesync.invariant_part() RETURNS TABLE(invariant text, subject text, detail text)
+LANGUAGE SQL STABLE AS $$
+	SELECT 'part', storesync.line_name(l.order_id, l.line_id),
+		format('of SKU id %s its parts have %s reserved, %s shipped, %s back by %s; the line %s, %s, %s', p.sku_id,
+			p.reserved, p.shipped, p.back, p.per, l.reserved, l.shipped, l.restocked)
+	FROM storesync.sales_order_line l
+	CROSS JOIN LATERAL (
+		SELECT x.sku_id, max(x.per) AS per, coalesce(sum(x.reserved), 0) AS reserved, coalesce(sum(x.shipped), 0) AS shipped,
+			coalesce(sum(x.back), 0) AS back,
+			min(x.per) IS NULL OR min(x.per) < 1 OR min(x.per) <> max(x.per) OR count(*) <> count(DISTINCT x.location_id)
+				AND count(*) > 1
+				OR min(coalesce(x.reserved, 0)) < 0 OR min(coalesce(x.shipped, 0) - coalesce(x.back, 0)) < 0
+				OR bool_or(x.location_id IS NULL AND coalesce(x.reserved, 0) + coalesce(x.shipped, 0) > 0) AS broken
+		FROM jsonb_to_recordset(l.parts) AS x (sku_id bigint, location_id int, per bigint, reserved bigint, shipped bigint, back bigint)
+		GROUP BY x.sku_id) p
+	WHERE l.parts IS NOT NULL AND (p.broken OR p.reserved <> l.reserved * p.per OR p.shipped <> l.shipped * p.per
+		OR p.back <> l.restocked * p.per OR l.location_id IS NOT NULL)
+	UNION ALL
+	SELECT 'part', storesync.line_name(p.order_id, p.line_id), 'its SKU or location does not exist: ' || storesync.place_name(p.sku_id, p.location_id)
+	FROM storesync.sales_order_line l
+	JOIN storesync.line_part p ON p.order_id = l.order_id AND p.line_id = l.line_id AND p.recorded_at = l.recorded_at
+	WHERE l.parts IS NOT NULL AND (NOT EXISTS (SELECT FROM storesync.sku s WHERE s.sku_id = p.sku_id)
+		OR (p.location_id IS NOT NULL AND NOT EXISTS (SELECT FROM storesync.location c WHERE c.location_id = p.location_id)))
+$$;
+COMMENT ON FUNCTION storesync.invariant_part() IS
+'A line of several parts has of each SKU what its own quantities say: reserved, shipped and restocked times the units in one, each place once, at places that exist. No rows when it holds. Example: SELECT * FROM storesync.invariant_part();';
 
 CREATE FUNCTION storesync.invariant_reference() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$
@@ -316,6 +353,7 @@ LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	UNION ALL SELECT * FROM storesync.invariant_answer()
 	UNION ALL SELECT * FROM storesync.invariant_transfer()
 	UNION ALL SELECT * FROM storesync.invariant_line()
+	UNION ALL SELECT * FROM storesync.invariant_part()
 	UNION ALL SELECT * FROM storesync.invariant_reference()
 	UNION ALL SELECT * FROM storesync.invariant_catalog()
 	UNION ALL SELECT * FROM storesync.invariant_bundle()

@@ -47,10 +47,11 @@ SELECT * FROM pg_temp.balance;
 
 -- units that come to a place that sells go to short lines, to one that does not they do not
 SELECT o.outcome, o.detail FROM today, storesync.ingest_order(:one, jsonb_build_object('order_sn', 'A', 'status', 'ready_to_ship',
-	'create_time', extract(epoch FROM at)::bigint, 'lines', '[{"line_id":"1","item_id":"100","qty":7}]'::jsonb)) o;
+	'create_time', extract(epoch FROM at)::bigint, 'lines', '[{"line_id":"1","item_id":"100","qty":9}]'::jsonb)) o;
 SELECT outcome FROM storesync.receive('TEA', 1, pg_temp.k('r3'), 'damaged');
 SELECT outcome FROM storesync.transfer('TEA', 2, 'damaged', 'shop', pg_temp.k('t6'));
-SELECT l.reserved, l.short, c.code FROM storesync.sales_order_line l JOIN storesync.location c USING (location_id);
+SELECT l.reserved, l.short FROM storesync.sales_order_line l;
+SELECT c.code, p.reserved FROM storesync.line_part p JOIN storesync.location c USING (location_id) ORDER BY 1;
 SELECT * FROM pg_temp.balance;
 
 -- refused before anything is touched

@@ -45,6 +45,12 @@ SELECT storesync.receive(code, 100, storesync.derive_key(now(), 'opening', code)
 SELECT storesync.reserve('SKU-1', 3, storesync.derive_key(now() - interval '30 days', 'old key'), reference => 'basket');
 SELECT storesync.ship('SKU-1', 1, '$key', reference => 'basket');
 SELECT storesync.reserve('SKU-2', 1000, storesync.derive_key(now(), 'too much'));
+SELECT storesync.add_sku('SET');
+SELECT storesync.set_bundle('SET', '{"SKU-3": 1, "SKU-4": 2}'), storesync.set_bundle('SET', '{"SKU-3": 1, "SKU-5": 2}');
+SELECT storesync.add_listing((SELECT max(store_id) FROM storesync.store), 'SET', '1001', '9');
+SELECT storesync.set_store_locations((SELECT min(store_id) FROM storesync.store), ARRAY['main', 'back']);
+SELECT * FROM storesync.ingest_order((SELECT max(store_id) FROM storesync.store), jsonb_build_object('order_sn', 'set', 'status', 'shipped',
+	'create_time', extract(epoch FROM now())::bigint - 60, 'lines', '[{"line_id": "1", "item_id": "1001", "model_id": "9", "qty": 2}]'::jsonb));
 SELECT * FROM storesync.ingest_orders((SELECT max(store_id) FROM storesync.store), '$documents');
 INSERT INTO storesync.outbox (subject, kind, payload) VALUES (1, 'order', '{"é": "雪"}');
 -- the newest partition of each, with the rows that time will bring there

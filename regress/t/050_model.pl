@@ -40,11 +40,16 @@ my $base = 86400 * int($clock / 86400 - 10);
 my %hold = (short => 86400, long => 30 * 86400);
 $node->safe_psql('shop', <<'SQL');
 INSERT INTO storesync.location (code, sellable, priority) VALUES ('main', true, 0), ('side', true, 1), ('back', false, 2);
-CREATE FUNCTION world(w text, skus jsonb, returns text, stock_from float8) RETURNS int LANGUAGE plpgsql AS $$
+CREATE FUNCTION world(w text, skus jsonb, bundle jsonb, tied text[], returns text, stock_from float8) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
 	id int := storesync.add_store('shopee', w, w);
 BEGIN
 	PERFORM storesync.add_sku(w || '.' || s, allow_backorder => b::boolean) FROM jsonb_each_text(skus) x (s, b);
+	IF bundle IS NOT NULL THEN
+		PERFORM storesync.add_sku(w || '.SET');
+		PERFORM storesync.set_bundle(w || '.SET', (SELECT jsonb_object_agg(w || '.' || s, n) FROM jsonb_each(bundle) x (s, n)));
+	END IF;
+	PERFORM storesync.set_store_locations(id, tied);
 	UPDATE storesync.store t SET returns = world.returns,
 		stock_from = coalesce(to_timestamp(world.stock_from), '-infinity') WHERE store_id = id;
 	RETURN id;
@@ -77,7 +82,7 @@ BEGIN
 END $$;
 CREATE FUNCTION state(w text) RETURNS text LANGUAGE sql AS $$
 	WITH k AS (SELECT sku_id, substr(code, length(w) + 2) AS code FROM storesync.sku
-			WHERE code = ANY (ARRAY[w || '.S1', w || '.S2', w || '.S3', w || '.LATE'])),
+			WHERE code = ANY (ARRAY[w || '.S1', w || '.S2', w || '.S3', w || '.LATE', w || '.SET'])),
 		o AS (SELECT * FROM storesync.sales_order
 			WHERE store_id = (SELECT store_id FROM storesync.store WHERE shop_id = w))
 	SELECT string_agg(t || E'\n', '' ORDER BY t COLLATE "C") FROM (
@@ -91,9 +96,12 @@ CREATE FUNCTION state(w text) RETURNS text LANGUAGE sql AS $$
 		UNION ALL SELECT concat_ws(' ', 'order', o.order_sn, o.status) FROM o
 		UNION ALL SELECT concat_ws(' ', 'line', o.order_sn, l.line_id, coalesce(k.code, '-'), l.state, l.status,
 			l.qty, l.cancelled_qty, l.returned_qty, l.reserved, l.shipped, l.restocked, coalesce(l.lost, 0), l.short,
-			CASE WHEN l.reserved + l.shipped > 0 THEN c.code ELSE '-' END)
+			coalesce((SELECT string_agg(concat_ws('/', substr(u.code, length(w) + 2), c.code, p.reserved, p.shipped, p.back), ','
+					ORDER BY substr(u.code, length(w) + 2) COLLATE "C", c.code COLLATE "C")
+				FROM storesync.line_part p JOIN storesync.sku u USING (sku_id) JOIN storesync.location c USING (location_id)
+				WHERE p.order_id = l.order_id AND p.line_id = l.line_id AND p.reserved + p.shipped > 0), '-'))
 		FROM o JOIN storesync.sales_order_line l USING (order_id)
-		LEFT JOIN k ON k.sku_id = l.sku_id LEFT JOIN storesync.location c USING (location_id)
+		LEFT JOIN k ON k.sku_id = l.sku_id
 		UNION ALL SELECT concat_ws(' ', 'due', d.order_sn, d.line_id, d.units, d.cause)
 		FROM o, LATERAL (SELECT * FROM storesync.returns_due r WHERE r.order_id = o.order_id) d) x (t) $$;
 SQL
@@ -108,8 +116,14 @@ sub a_world
 {
 	my @skus = map { { code => "S$_", backorder => rand() < 0.1 } } 1 .. 2 + int rand 2;
 
+	my $several = rand() < 0.6;
+
+	# a bundle, whose components are also sold by themselves
+	push @skus, { code => 'SET', backorder => 0, made => pick({ S1 => 1 }, { S1 => 2 }, { S1 => 1, S2 => 1 }, { S1 => 1, S2 => 2 }) }
+	  if rand() < 0.4;
 	return {
-		places => rand() < 0.5 ? [ @places[ 0, 2 ] ] : \@places,
+		places => $several ? \@places : [ @places[ 0, 2 ] ],
+		tied => rand() < 0.8 ? [] : $several ? pick([ 'main' ], [ 'side', 'back' ], [ 'side', 'main' ]) : [ 'main', 'back' ],
 		skus => \@skus,
 		clock => $clock,
 		returns => rand() < 0.3 ? 'platform' : 'manual',
@@ -307,8 +321,11 @@ sub sql_of
 sub script
 {
 	my ($world, $steps, $w) = @_;
-	my $skus = join ',', map { qq("$_->{code}":"$_->{backorder}") =~ s/""$/"false"/r =~ s/"1"$/"true"/r } @{ $world->{skus} };
-	my @sql = ("SELECT world('$w', '{$skus}', '$world->{returns}', " . ($world->{stock_from} // 'NULL') . ") > 0");
+	my $skus = join ',', map { qq("$_->{code}":"$_->{backorder}") =~ s/"(0|)"$/"false"/r =~ s/"1"$/"true"/r }
+	  grep { !$_->{made} } @{ $world->{skus} };
+	my ($bundle) = map { my $made = $_->{made}; $made ? "'{" . join(',', map { qq("$_":$made->{$_}) } sort keys %$made) . "}'" : () } @{ $world->{skus} };
+	my $tied = join ',', @{ $world->{tied} };
+	my @sql = ("SELECT world('$w', '{$skus}', " . ($bundle // 'NULL') . ", '{$tied}', '$world->{returns}', " . ($world->{stock_from} // 'NULL') . ") > 0");
 
 	push @sql, map { s/"sku":"/"sku":"$w./gr } map { sql_of($_, $w) } @$steps;
 	return join("\n\\echo -- :SQLSTATE\n", map { /\\gset$/ ? $_ : "$_;" } @sql) . "\n\\echo -- :SQLSTATE\nSELECT state('$w');\n\\echo ==\n";

@@ -7,13 +7,14 @@
 #   my @said = $m->page(@docs);		# sn|outcome|line:state:qty:booked,... for each document
 #   print $m->state;				# stock, holders, orders, lines, returns due, one a line, sorted
 #
-# Places are tried in the order given; { code, sellable }. SKUs: { code, backorder }.
+# Places are tried in the order given; { code, sellable }. SKUs: { code, backorder } or { code, made => { SKU => n } },
+# a bundle. The store sells from the places named in `tied`, all when there are none.
 package Storesync::Model;
 
 use strict;
 use warnings;
 
-use List::Util qw(max min);
+use List::Util qw(max min sum0);
 
 # Statuses of a line that say its goods have left
 my %gone = map { $_ => 1 } qw(shipped completed returned);
@@ -31,6 +32,7 @@ sub new
 		places => [ map { { %$_ } } @{ $world{places} } ],
 		sku => { map { $_->{code} => { %$_, stock => {} } } @{ $world{skus} } },
 		listing => {},
+		tied => $world{tied} // [],
 		returns => $world{returns} // 'manual',
 		stock_from => $world{stock_from},
 		clock => $world{clock},
@@ -128,16 +130,147 @@ sub room
 	return max(($m->{sku}{$sku}{backorder} ? ENDLESS : $p->{on_hand}) - $p->{reserved}, 0);
 }
 
-# choose: the first place that sells and covers it, else the one with most, else the first
-sub choose
+# serves: where the store sells from, in the order of trying
+sub serves
 {
-	my ($m, $sku, $units) = @_;
-	my @sells = map { $_->{code} } grep { $_->{sellable} } @{ $m->{places} };
-	my ($covers) = grep { $m->room($sku, $_) >= $units } @sells;
-	my $most = $sells[0];
+	my ($m) = @_;
+	my %tied = map { $_ => 1 } @{ $m->{tied} };
 
-	foreach (@sells) { $most = $_ if $m->room($sku, $_) > $m->room($sku, $most); }
-	return $covers // $most;
+	return map { $_->{code} } grep { $_->{sellable} && (!%tied || $tied{ $_->{code} }) } @{ $m->{places} };
+}
+
+# ---------------------------------------------------------------- what a line holds
+#
+# Parts: { sku, place, reserved, shipped, back }, drawn first first. `made` says how many units of which
+# SKUs one of the line's is: of a bundle as it was when the line was booked first.
+
+# compose LINE: what holds nothing is made of what its SKU is made of now
+sub compose
+{
+	my ($m, $line) = @_;
+
+	$line->{made} //= $m->{sku}{ $line->{sku} }{made} // { $line->{sku} => 1 };
+	return;
+}
+
+# fits LINE, UNITS: how many whole ones its components cover
+sub fits
+{
+	my ($m, $line, $units) = @_;
+
+	foreach my $sku (keys %{ $line->{made} })
+	{
+		$units = min($units, int(sum0(map { $m->room($sku, $_) } $m->serves) / $line->{made}{$sku}));
+	}
+	return $units;
+}
+
+# sources LINE, SKU, UNITS: (place, units)...: one that covers it, one of its own first, else each what it has
+sub sources
+{
+	my ($m, $line, $sku, $units) = @_;
+	my %own = map { $_->{place} => 1 } grep { $_->{sku} eq $sku } @{ $line->{parts} };
+	my @covers = grep { $m->room($sku, $_) >= $units } $m->serves;
+	my ($whole) = ((grep { $own{$_} } @covers), @covers);
+	my @some;
+
+	return $units > 0 ? ([ $whole, $units ]) : () if defined $whole;
+	foreach my $place ($m->serves)
+	{
+		my $here = min($units, $m->room($sku, $place));
+		push @some, [ $place, $here ] if $here > 0;
+		$units -= $here;
+	}
+	return @some;
+}
+
+# part LINE, SKU, PLACE: its part there, made when there is none
+sub part
+{
+	my ($line, $sku, $place) = @_;
+	my ($part) = grep { $_->{sku} eq $sku && $_->{place} eq $place } @{ $line->{parts} };
+
+	push @{ $line->{parts} }, $part = { sku => $sku, place => $place, reserved => 0, shipped => 0, back => 0 } if !defined $part;
+	return $part;
+}
+
+# tidy LINE: parts that hold nothing are none; the place of a line is where all of it is, or was last
+sub tidy
+{
+	my ($line) = @_;
+	my @full = grep { $_->{reserved} + $_->{shipped} > 0 } @{ $line->{parts} };
+
+	$line->{place} = @full > 1 ? undef : $full[0]{place} if @full;
+	$line->{place} = $line->{parts}[0]{place} if !@full && @{ $line->{parts} };
+	$line->{parts} = \@full;
+	return;
+}
+
+# draw LINE, UNITS: reserve as many whole ones as there are; returns how many
+sub draw
+{
+	my ($m, $line, $units) = @_;
+
+	$units = $m->fits($line, $units);
+	foreach my $sku (sort keys %{ $line->{made} })
+	{
+		foreach my $from ($m->sources($line, $sku, $units * $line->{made}{$sku}))
+		{
+			part($line, $sku, $from->[0])->{reserved} += $from->[1];
+			$m->place($sku, $from->[0])->{reserved} += $from->[1];
+		}
+	}
+	$line->{reserved} += $units;
+	# where nothing is, a count will look at the usual place
+	$line->{place} = (grep({ $_ eq 'main' } $m->serves), $m->serves)[0] if $units == 0 && !@{ $line->{parts} };
+	tidy($line);
+	return $units;
+}
+
+# undraw LINE, UNITS [, SKU, PLACE]: give whole ones back, what is at that place first, then what was drawn last
+sub undraw
+{
+	my ($m, $line, $units, $at_sku, $at_place) = @_;
+
+	foreach my $sku (keys %{ $line->{made} })
+	{
+		my @parts = grep { $_->{sku} eq $sku } reverse @{ $line->{parts} };
+		my $left = $units * $line->{made}{$sku};
+
+		@parts = ((grep { $_->{place} eq $at_place } @parts), (grep { $_->{place} ne $at_place } @parts))
+		  if ($at_sku // '') eq $sku;
+		foreach my $part (@parts)
+		{
+			my $some = min($left, $part->{reserved});
+			$part->{reserved} -= $some;
+			$m->place($sku, $part->{place})->{reserved} -= $some;
+			$left -= $some;
+		}
+	}
+	$line->{reserved} -= $units;
+	tidy($line);
+	return;
+}
+
+# come_back LINE, UNITS [, PLACE]: whole ones are back, each where it was sent from, or all at one place
+sub come_back
+{
+	my ($m, $line, $units, $place) = @_;
+
+	foreach my $sku (keys %{ $line->{made} })
+	{
+		my $left = $units * $line->{made}{$sku};
+
+		foreach my $part (grep { $_->{sku} eq $sku } @{ $line->{parts} })
+		{
+			my $some = min($left, $part->{shipped} - $part->{back});
+			$part->{back} += $some;
+			$m->place($sku, $place // $part->{place})->{on_hand} += $some;
+			$left -= $some;
+		}
+	}
+	$line->{restocked} += $units;
+	return;
 }
 
 # ---------------------------------------------------------------- time
@@ -171,7 +304,7 @@ sub pass
 		my ($sku, $code) = split m{/}, $holder;
 		$m->place($sku, $code)->{reserved} -= delete $m->{reserved}{$holder};
 	}
-	if (@over) { $m->fill($_) foreach keys %{ $m->{sku} }; }
+	$m->fill if @over;
 	return;
 }
 
@@ -210,6 +343,7 @@ sub movement
 	return $known if defined $known;
 	return 'SS001' if !defined $m->{sku}{ $op->{sku} };
 	return 'SS003' if !grep { $_->{code} eq $op->{place} } @{ $m->{places} };
+	return 'SS204' if $m->{sku}{ $op->{sku} }{made};
 
 	my $holder = join '/', @$op{qw(sku place ref)};
 	my $p = $m->place($op->{sku}, $op->{place});
@@ -246,6 +380,7 @@ sub transfer
 
 	return $known if defined $known;
 	return 'SS001' if !defined $m->{sku}{ $op->{sku} };
+	return 'SS204' if $m->{sku}{ $op->{sku} }{made};
 	return 'SS003' if grep { my $code = $_; !grep { $_->{code} eq $code } @{ $m->{places} } } @$op{qw(place to)};
 	my ($p, $to) = map { $m->place($op->{sku}, $_) } @$op{qw(place to)};
 	my $there = $op->{qty} <= $p->{on_hand} - $p->{reserved};
@@ -273,11 +408,11 @@ sub give_back
 	return 'SS008' if !defined $line;
 	return 'SS202' if $op->{qty} > $line->{shipped} - $line->{restocked} - $line->{lost};
 	return '22023' if $op->{how} eq 'damaged' && $place->{sellable};
-	my $p = $m->place($line->{sku}, $op->{place});
 
-	$line->{ $op->{how} eq 'lost' ? 'lost' : 'restocked' } += $op->{qty};
-	$p->{on_hand} += $op->{qty} if $op->{how} ne 'lost';
-	return $m->answer({ %$op, sku => $line->{sku} }, 'applied', $p, 1);
+	if ($op->{how} eq 'lost') { $line->{lost} += $op->{qty}; }
+	else { $m->come_back($line, $op->{qty}, $op->{place}); }
+	# of a bundle the answer is that of its first component
+	return $m->answer($op, 'applied', $m->place((sort keys %{ $line->{made} })[0], $op->{place}), 1);
 }
 
 # by_age LINE, LINE: the older order's first, then the one that came first
@@ -302,23 +437,32 @@ sub count
 	return $known if defined $known;
 	return 'SS001' if !defined $sku;
 	return 'SS003' if !defined $place;
+	return 'SS204' if $sku->{made};
 	my $p = $m->place($op->{sku}, $op->{place});
 	my $mark = defined $op->{mark} ? $m->{mark}{ $op->{mark} } : { on_hand => { "$op->{sku}/$op->{place}" => $p->{on_hand} } };
 	my $on_hand = $p->{on_hand} + $op->{qty} - ($mark->{on_hand}{"$op->{sku}/$op->{place}"} // 0);
 
 	$on_hand = max($on_hand, 0) if !$sku->{backorder};
 	my $uncovered = $sku->{backorder} ? 0 : max($p->{reserved} - $on_hand, 0);
-	my @lines = grep { ($_->{sku} // '') eq $op->{sku} } map { values %{ $_->{line} } } values %{ $m->{order} };
-	my @holding = reverse sort { ($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid') || by_age($a, $b) } grep { $_->{reserved} > 0 && $_->{place} eq $op->{place} } @lines;
+	my @all = map { values %{ $_->{line} } } values %{ $m->{order} };
+	my @lines = grep { ($_->{sku} // '') eq $op->{sku} } @all;
+	my $there = sub { grep { $_->{sku} eq $op->{sku} && $_->{place} eq $op->{place} && $_->{reserved} > 0 } @{ $_[0]{parts} } };
+	my @holding = reverse sort { ($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid') || by_age($a, $b) } grep { $there->($_) } @all;
 
+	# whole ones: what of a bundle is not missing is free again
 	foreach my $line (@holding)
 	{
-		my $units = min($uncovered, $line->{reserved});
-		$line->{reserved} -= $units;
+		my ($part) = $there->($line);
+		my $per = $line->{made}{ $op->{sku} };
+		my $units = int((min($uncovered, $part->{reserved}) + $per - 1) / $per);
+		my $before = $p->{reserved};
+
+		next if $uncovered <= 0;
+		$m->undraw($line, $units, $op->{sku}, $op->{place});
 		$line->{short} += $units;
-		$p->{reserved} -= $units;
-		$uncovered -= $units;
+		$uncovered -= $before - $p->{reserved};
 	}
+	$uncovered = max($uncovered, 0);
 	foreach my $holder (sort { ($m->{expires}{$b} // -1) <=> ($m->{expires}{$a} // -1) || $b cmp $a }
 		map { "$op->{sku}/$op->{place}/$_" } 'r', '')
 	{
@@ -335,9 +479,11 @@ sub count
 
 		next if $units == 0;
 		$p->{on_hand} -= $units if !$found;
+		$m->compose($line);
+		part($line, $op->{sku}, $op->{place})->{shipped} += $units;
 		$line->{shipped} += $units;
 		$line->{short} -= $units;
-		$line->{place} = $op->{place};
+		tidy($line);
 	}
 	return $m->answer($op, 'applied', $p, 1);
 }
@@ -360,33 +506,21 @@ sub answer
 	my $said = join '|', $outcome, @$p{qw(on_hand reserved)}, $p->{on_hand} - $p->{reserved};
 
 	$m->{key}{ $op->{key} } = { args => $op->{args}, said => $said };
-	$m->fill($op->{sku}) if $frees;
+	$m->fill if $frees;
 	return $said;
 }
 
 # ---------------------------------------------------------------- orders
 
-# fill SKU: what is there goes to short lines whose goods are not gone, paid
+# fill: what is there goes to short lines whose goods are not gone, paid
 # orders first, then the oldest, then the one that came first
 sub fill
 {
-	my ($m, $sku) = @_;
+	my ($m) = @_;
 	my @short = sort { ($a->{status} eq 'unpaid') <=> ($b->{status} eq 'unpaid') || by_age($a, $b) }
-	  grep { ($_->{sku} // '') eq $sku && $_->{short} > 0 && !left($_) }
-	  map { values %{ $_->{line} } } values %{ $m->{order} };
+	  grep { $_->{short} > 0 && !left($_) } map { values %{ $_->{line} } } values %{ $m->{order} };
 
-	foreach my $line (@short)
-	{
-		my $place = $line->{reserved} > 0 ? $line->{place} : $m->choose($sku, $line->{short});
-		my ($sells) = grep { $_->{code} eq $place && $_->{sellable} } @{ $m->{places} };
-		my $units = $sells ? min($line->{short}, $m->room($sku, $place)) : 0;
-
-		next if $units == 0;
-		$m->place($sku, $place)->{reserved} += $units;
-		$line->{place} = $place;
-		$line->{reserved} += $units;
-		$line->{short} -= $units;
-	}
+	$_->{short} -= $m->draw($_, $_->{short}) foreach @short;
 	return;
 }
 
@@ -428,15 +562,30 @@ sub look_up
 sub ship
 {
 	my ($m, $line, $wanted, $more) = @_;
-	my $place = $line->{reserved} + $line->{shipped} > 0 ? $line->{place} : $m->choose($line->{sku}, $more);
 	my $own = min($more, $line->{reserved});
-	my $free = min($more - $own, $m->room($line->{sku}, $place));
-	my $p = $m->place($line->{sku}, $place);
+	my $free = $m->fits($line, $more - $own);
 
-	$p->{on_hand} -= $own + $free;
-	$p->{reserved} -= $line->{reserved};
-	@$line{qw(reserved shipped)} = (0, $line->{shipped} + $own + $free);
-	$line->{place} = $place if $own + $free > 0;
+	foreach my $sku (keys %{ $line->{made} })
+	{
+		my @free = $m->sources($line, $sku, $free * $line->{made}{$sku});
+		my $left = $own * $line->{made}{$sku};
+
+		foreach my $part (grep { $_->{sku} eq $sku } @{ $line->{parts} })
+		{
+			my $some = min($left, $part->{reserved});
+			$part->{$_} -= $some foreach 'reserved';
+			$part->{shipped} += $some;
+			$m->place($sku, $part->{place})->{$_} -= $some foreach qw(on_hand reserved);
+			$left -= $some;
+		}
+		foreach my $from (@free)
+		{
+			part($line, $sku, $from->[0])->{shipped} += $from->[1];
+			$m->place($sku, $from->[0])->{on_hand} -= $from->[1];
+		}
+	}
+	@$line{qw(reserved shipped)} = ($line->{reserved} - $own, $line->{shipped} + $own + $free);
+	$m->undraw($line, $line->{reserved});
 	$line->{short} = $wanted - $line->{shipped};
 	return;
 }
@@ -446,14 +595,9 @@ sub reserve
 {
 	my ($m, $line, $wanted) = @_;
 	my $more = $wanted - $line->{reserved};
-	return if $more == 0 && $line->{short} == 0;
-	my $place = $line->{reserved} > 0 ? $line->{place} : $m->choose($line->{sku}, $more);
-	my $units = min($more, $m->room($line->{sku}, $place));
 
-	$units = $more if $more < 0;
-	$m->place($line->{sku}, $place)->{reserved} += $units;
-	$line->{place} = $place;
-	$line->{reserved} += $units;
+	$m->draw($line, $more) if $more > 0;
+	$m->undraw($line, -$more) if $more < 0;
 	$line->{short} = $wanted - $line->{reserved};
 	return;
 }
@@ -488,6 +632,7 @@ sub book
 		$line->{wants} = $live > 0 if $back > 0;
 		return;
 	}
+	$m->compose($line);
 	if ($gone{ $new->{status} } || $back > 0)
 	{
 		my $wanted = max($line->{shipped}, $live);
@@ -495,8 +640,7 @@ sub book
 
 		$m->ship($line, $wanted, $more);
 		my $restock = max(min($back, $line->{shipped}) - $line->{lost} - $line->{restocked}, 0);
-		$m->place($line->{sku}, $line->{place})->{on_hand} += $restock if $restock;
-		$line->{restocked} += $restock;
+		$m->come_back($line, $restock);
 	}
 	elsif ($line->{shipped} > 0)
 	{
@@ -550,7 +694,7 @@ sub document
 		my $before = defined $line ? text_of($line) : '';
 
 		$line = $order->{line}{ $new->{id} } = {
-			order => $order, id => $new->{id}, status => 'unpaid', pack => 1,
+			order => $order, id => $new->{id}, status => 'unpaid', pack => 1, parts => [],
 			map({ $_ => 0 } qw(qty cancelled returned reserved shipped restocked lost short)),
 			kept => !$order->{effect} || ($order->{before} && $finished{ $new->{status} })
 		} if !defined $line;
@@ -565,7 +709,7 @@ sub document
 	$is{ line_state($_) } = 1 foreach @lines;
 	my $outcome = $is{parked} ? 'parked' : $is{short} ? 'short' : $changed ? 'applied' : 'unchanged';
 	my $said = join '|', $doc->{sn}, $outcome, join ',', map { detail($_) } @lines;
-	$m->fill($_) foreach keys %{ $m->{sku} };
+	$m->fill;
 	return $said;
 }
 
@@ -643,7 +787,7 @@ sub state
 		{
 			push @text, join ' ', 'line', $order->{sn}, $line->{id}, $line->{sku} // '-', line_state($line),
 			  @$line{qw(status qty cancelled returned reserved shipped restocked lost short)},
-			  $line->{reserved} + $line->{shipped} > 0 ? $line->{place} : '-';
+			  join(',', sort map { join '/', @$_{qw(sku place reserved shipped back)} } @{ $line->{parts} }) || '-';
 			next if $line->{kept} || !defined $line->{sku};
 			my ($units, $cause) = due($line);
 			push @text, "due $order->{sn} $line->{id} $units $cause" if $units > 0 && $line->{shipped} > $line->{restocked};
