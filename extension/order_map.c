@@ -320,6 +320,34 @@ order_note_short(OrderPage *page, const OrderLine *line, bool freed)
 }
 
 /*
+ * make_store_places makes the place where a store that is tied to locations
+ * sells first what is on backorder: it may be promised there before any has
+ * been seen.
+ */
+static void
+make_store_places(const PageStore *store, const IdList *list)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID, INT4ARRAYOID};
+	Datum		values[2];
+
+	if (store->nlocations == 0 || list->n == 0)
+		return;
+	values[0] = ss_int8_array(list->n, list->ids);
+	values[1] = ss_int4_array(store->nlocations, store->locations);
+	ss_execute(&plan,
+			   "INSERT INTO storesync.stock_lock (sku_id, location_id) SELECT k.sku_id, p.location_id "
+			   "FROM storesync.sku k CROSS JOIN (SELECT m.location_id FROM storesync.location m "
+			   "  WHERE m.location_id = ANY ($2) AND m.sellable ORDER BY m.priority, m.location_id LIMIT 1) p "
+			   "WHERE k.sku_id = ANY (ARRAY(SELECT unnest($1) UNION "
+			   "    SELECT c.sku_id FROM storesync.component c WHERE c.bundle_id = ANY ($1))) AND k.allow_backorder "
+			   "  AND NOT EXISTS (SELECT FROM storesync.stock_lock l "
+			   "                  WHERE l.sku_id = k.sku_id AND l.location_id = p.location_id) "
+			   "ORDER BY k.sku_id ON CONFLICT DO NOTHING",
+			   SPI_OK_INSERT, 2, types, values, NULL, 0);
+}
+
+/*
  * order_lock_stock locks every place of every SKU that a document of the page
  * may move, and of the short lines of its orders, which are tried again.
  */
@@ -336,6 +364,7 @@ order_lock_stock(OrderPage *page)
 			if (order_still_short(page->orders[i].lines[j]))
 				add_id(&list, page->orders[i].lines[j]->sku_id);
 	sort_unique(&list);
+	make_store_places(&page->store, &list);
 	stock_lock_skus(list.n, list.ids, &page->hold);
 	make_skus(page, &list);
 	for (int i = 0; i < page->norders; i++)
