@@ -120,9 +120,10 @@ book_stock(Booking *b, OrderLine *line, const LineWant *want, bool had_left)
 		.event_at = b->doc->update_time, .reason = order_status_name(line->status)
 	};
 
-	if (sku == NULL)
+	if (sku != NULL)
+		order_part_compose(line, sku->components, sku->ncomponents);
+	else
 		elog(ERROR, "SKU of line \"%s\" is not locked", text_to_cstring(line->line_id));
-	order_part_compose(line, sku->components, sku->ncomponents);
 	if (want->ships)
 		book_shipped(&draw, want, had_left);
 	else
