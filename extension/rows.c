@@ -4,7 +4,7 @@
  *		the backend, and how it learns that none of it holds any more.
  *
  * One counter, the epoch, stands for all of it: it rises with each
- * invalidation of a relation that was looked at, of any function and of any
+ * invalidation of a relation that was looked at, of any function, enum and
  * role. What was found out under another epoch is found out again. An
  * invalidation is seen at the latest when a lock on the relation is taken,
  * so look at the epoch after the lock.
@@ -53,6 +53,7 @@ listen_to_changes(void)
 	tracked = hash_create("storesync tables", 64, &info, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(ENUMOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
 	epoch = 1;

@@ -12,7 +12,6 @@
 #include "executor/executor.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -37,7 +36,7 @@ route(Relation parent, const RowsTable *table, const SsSet *set, int row)
 
 /* fill_slot stores a row of the set as the relation has its columns. */
 static void
-fill_slot(TupleTableSlot *slot, const RowsTarget *target, const SsSet *set, int row)
+fill_slot(TupleTableSlot *slot, RowsTarget *target, const SsSet *set, int row)
 {
 	int			natts = slot->tts_tupleDescriptor->natts;
 
@@ -52,14 +51,15 @@ fill_slot(TupleTableSlot *slot, const RowsTarget *target, const SsSet *set, int 
 		if (set->nulls[c][row])
 			continue;
 		if (OidIsValid(target->enums[c]))
-			value = DirectFunctionCall2(enum_in, CStringGetDatum(TextDatumGetCString(value)),
-										ObjectIdGetDatum(target->enums[c]));
+			value = ObjectIdGetDatum(rows_enum_value(target, target->enums[c],
+													 (const text *) DatumGetPointer(value)));
 		slot->tts_values[to] = value;
 		slot->tts_isnull[to] = false;
 	}
 	ExecStoreVirtualTuple(slot);
 	if (target->info->ri_RelationDesc->rd_att->constr != NULL)
 		ExecConstraints(target->info, slot, target->estate);
+	rows_open_partial(target, slot);
 }
 
 /* insert_batch inserts rows `from` to `to` - 1, which belong to the target. */

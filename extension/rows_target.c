@@ -25,6 +25,8 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
@@ -164,6 +166,8 @@ close_target(RowsTarget *target)
 {
 	for (int i = 0; i < target->nindexes; i++)
 	{
+		if (target->info->ri_IndexRelationDescs[i] == NULL)
+			continue;
 		index_close(target->info->ri_IndexRelationDescs[i], RowExclusiveLock);
 		target->info->ri_IndexRelationDescs[i] = NULL;
 	}
@@ -260,8 +264,52 @@ rows_take_target(RowsTable *table, Oid relation, const SsSet *set)
 		return make_target(table, rel, set);
 	target->info->ri_RelationDesc = rel;
 	for (int i = 0; i < target->nindexes; i++)
-		target->info->ri_IndexRelationDescs[i] = index_open(target->indexes[i], RowExclusiveLock);
+		if (target->info->ri_IndexRelationInfo[i]->ii_Predicate == NIL)
+			target->info->ri_IndexRelationDescs[i] = index_open(target->indexes[i], RowExclusiveLock);
 	return target;
+}
+
+/*
+ * Rows seldom belong to a partial index, and PostgreSQL passes over indexes
+ * that are not open: those are neither locked nor opened. The lock on the
+ * table keeps what was found out about them true.
+ */
+void
+rows_open_partial(RowsTarget *target, TupleTableSlot *slot)
+{
+	ExprContext *context = GetPerTupleExprContext(target->estate);
+
+	context->ecxt_scantuple = slot;
+	for (int i = 0; i < target->nindexes; i++)
+	{
+		IndexInfo  *index = target->info->ri_IndexRelationInfo[i];
+
+		if (target->info->ri_IndexRelationDescs[i] != NULL)
+			continue;
+		if (index->ii_PredicateState == NULL)
+			index->ii_PredicateState = ExecPrepareQual(index->ii_Predicate, target->estate);
+		if (ExecQual(index->ii_PredicateState, context))
+			target->info->ri_IndexRelationDescs[i] = index_open(target->indexes[i], RowExclusiveLock);
+	}
+}
+
+Oid
+rows_enum_value(RowsTarget *target, Oid type, const text *name)
+{
+	int			length = (int) VARSIZE_ANY_EXHDR(name);
+	RowsLabel  *label;
+
+	for (label = target->labels; label != NULL; label = label->next)
+		if (label->type == type && label->length == length && memcmp(label->name, VARDATA_ANY(name), length) == 0)
+			return label->value;
+	label = MemoryContextAlloc(target->context, sizeof(RowsLabel));
+	label->type = type;
+	label->length = length;
+	text_to_cstring_buffer(name, label->name, sizeof(label->name));
+	label->value = DatumGetObjectId(DirectFunctionCall2(enum_in, CStringGetDatum(label->name), ObjectIdGetDatum(type)));
+	label->next = target->labels;
+	target->labels = label;
+	return label->value;
 }
 
 Relation

@@ -20,11 +20,22 @@ typedef struct RowsTarget
 	bool		direct;
 	AttrNumber	attnums[SET_MAX_COLUMNS];	/* of the caller's columns */
 	Oid			enums[SET_MAX_COLUMNS]; /* type of a column handed over as text, else InvalidOid */
+	struct RowsLabel *labels;	/* of those types, that were used */
 	EState	   *estate;
 	ResultRelInfo *info;
 	int			nindexes;
 	Oid		   *indexes;
 } RowsTarget;
+
+/* A label of an enum. */
+typedef struct RowsLabel
+{
+	struct RowsLabel *next;
+	Oid			type;
+	Oid			value;
+	int			length;
+	char		name[NAMEDATALEN];
+} RowsLabel;
 
 /*
  * Open the table, locked as INSERT would, if its rows may be inserted
@@ -35,9 +46,13 @@ extern Relation rows_open_table(RowsTable *table, const SsSet *set);
 /*
  * Open the partition `relation` (or the table itself) with its indexes, ready
  * for inserts when `direct` is set in what is returned. Give it back; an
- * error does so by itself.
+ * error does so by itself. Partial indexes may be left closed.
  */
 extern RowsTarget *rows_take_target(RowsTable *table, Oid relation, const SsSet *set);
+/* Open those partial indexes that a row, stored in the slot, belongs to. */
+extern void rows_open_partial(RowsTarget *target, TupleTableSlot *slot);
+/* The value of an enum that a text names. */
+extern Oid	rows_enum_value(RowsTarget *target, Oid type, const text *name);
 extern void rows_give_back(RowsTable *table, RowsTarget *target);
 
 #endif

@@ -18,7 +18,7 @@ INSERT INTO storesync.partitioned VALUES
 	('ledger', 'month', 'recorded_at', ARRAY['UNIQUE (sku_id, location_id, version)']),
 	('sales_order_line', 'month', 'recorded_at', ARRAY[
 		'UNIQUE (order_id, line_id)',
-		'(listing_id, ordered_at)',
+		'(listing_id, ordered_at) WHERE listing_id IS NOT NULL',
 		'(listing_id, cancelled_at) WHERE cancelled_qty > 0',
 		'(sku_id, ordered_at) WHERE short > 0',
 		'(store_id, item_id, model_id) WHERE state = ''parked''']),
