@@ -199,6 +199,19 @@ bench: installed
 	$(stage)
 	@$(CLUSTER) run check/bench/bench/orders $(BENCH)
 
+# Calls to shops: programs of their own beside it
+DISPATCH_BENCH = .build/bench/sink .build/bench/dispatch_loop
+$(DISPATCH_BENCH): .build/bench/%: bench/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-unused-parameter -o $@ $< -lcurl
+
+.PHONY: bench-dispatch
+bench-dispatch: STAGED = bench $(DISPATCH_BENCH)
+bench-dispatch: installed $(DISPATCH_BENCH)
+	@$(CLUSTER) stop
+	$(stage)
+	@$(CLUSTER) run check/$@/bench/dispatch $(BENCH)
+
 .build/bench/%: bench/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Iextension -o $@ $< \
@@ -223,6 +236,7 @@ help:
 #:  make lint          compilers' warnings as errors, clang-tidy, cppcheck, SQL rules
 #:  make test          all of these, counted; installs first
 #:  make bench         storesync beside its peers and the floors, BENCH="--mode hot --rounds 3" to shorten
+#:  make bench-dispatch  calls to shops, beside a libcurl loop and a worker  BENCH="--case fast,hot"
 #:  make bench-codec   what a call costs in the codec, beside the libraries below it
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left
