@@ -16,6 +16,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "partitioning/partdesc.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -42,6 +43,7 @@ typedef struct RowsPath
 	ScanKeyData keys[ROWS_MAX_KEYS];
 	AttrNumber	key_attnums[ROWS_MAX_KEYS];
 	int16		key_lengths[ROWS_MAX_KEYS];
+	bool		filled;			/* the relation was seen to have blocks */
 	bool		remembers;		/* rows of a settled look-up, by keys that can be hashed */
 	bool		counts;			/* the last key column is a bigint: its highest value is remembered */
 	ScanKeyData from;			/* the last key column is at least this */
@@ -305,6 +307,21 @@ seek(RowsScan *scan, int nkeys, const Datum *keys)
 	index_rescan(scan->scan, scan->keys, nkeys, NULL, 0);
 }
 
+/*
+ * nothing_there says that the relation is empty, so that there is no need to
+ * open the index: a month ahead, or what a shop does not use. A row that the
+ * snapshot shows lies in a block that was there before. SERIALIZABLE has to
+ * note in the index what was not found.
+ */
+static bool
+nothing_there(RowsScan *scan)
+{
+	if (scan->path->filled || IsolationIsSerializable())
+		return false;
+	scan->path->filled = RelationGetNumberOfBlocks(scan->heap) > 0;
+	return !scan->path->filled;
+}
+
 /* has_keys compares the row in the slot with the look-up's keys. */
 static bool
 has_keys(RowsScan *scan, const Datum *keys)
@@ -348,6 +365,8 @@ find_settled(RowsScan *scan, const Datum *keys)
 bool
 rows_find(RowsScan *scan, int nkeys, const Datum *keys)
 {
+	if (nothing_there(scan))
+		return false;
 	if (scan->path->remembers && nkeys == scan->lookup->nkeys)
 		return find_settled(scan, keys);
 	seek(scan, nkeys, keys);
@@ -439,6 +458,8 @@ rows_find_last(RowsScan *scan, int nkeys, const Datum *keys)
 	bool		isnull;
 
 	Assert(nkeys == scan->lookup->nkeys - 1);
+	if (nothing_there(scan))
+		return false;
 	if (!path->counts)
 	{
 		seek(scan, nkeys, keys);

@@ -60,6 +60,12 @@ COMMIT;
 SELECT pg_temp.receive('CUP');
 SELECT version, on_hand FROM storesync.stock JOIN storesync.sku USING (sku_id) WHERE code = 'CUP';
 
+-- the first rows of tables that were empty when they were last looked into
+SELECT count(storesync.add_sku('BOX')), storesync.add_sku('SET') > 0 AS made;
+SELECT pg_temp.receive('BOX', 4), pg_temp.sell('E1', '{"sku": "BOX"}');
+SELECT storesync.set_bundle('SET', '{"BOX": 2}');
+SELECT pg_temp.sell('E2', '{"sku": "SET"}'), storesync.available('BOX');
+
 -- many SKUs, more than are remembered at first
 SELECT count(storesync.add_sku('K' || i)) FROM generate_series(1, 500) i;
 SELECT count(*), max(v) FROM (SELECT pg_temp.receive('K' || i, i) AS v FROM generate_series(1, 500) i) x;
