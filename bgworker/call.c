@@ -97,6 +97,7 @@ call_finished(HttpEngine *engine)
 	call = result.tag;
 	call->answered_at = GetCurrentTimestamp();
 	call->sent = result.sent;
+	call->complete = result.complete;
 	call->http_status = result.http_status;
 	call->curl_code = result.curl_code;
 	call->total_us = result.total_us;

@@ -37,7 +37,10 @@ typedef struct DispatchCall
 	int64	   *at_most;		/* the most the platform could have shown, -1 unknown */
 
 	TimestampTz answered_at;
+	bool		probe;			/* of its store's host */
+	bool		host_away;		/* it reached nobody, and its host is known to be away */
 	bool		sent;
+	bool		complete;		/* a whole answer came */
 	int			http_status;
 	int			curl_code;
 	int64		total_us;

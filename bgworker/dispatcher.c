@@ -83,6 +83,8 @@ void
 dispatch_ready(DispatchCall *call)
 {
 	dlist_push_tail(&dispatch.ready, &call->node);
+	call->probe = call->store->probing;
+	call->store->probing = false;
 	call->store->in_flight++;
 	dispatch.in_flight++;
 }
@@ -152,12 +154,31 @@ start_calls(void)
 			continue;
 		call->store->in_flight--;
 		dispatch.in_flight--;
+		if (call->probe)
+			host_unprobed(call->store->host);
 		call->store->token_due = GetCurrentTimestamp() + NO_ROOM_US;
 		if (call->call.kind == CALL_PUSH_STOCK)
 			push_return(call);
 		else
 			intake_return(call);
 	}
+}
+
+/*
+ * tell_host: an answer of a gateway (5xx) comes from nobody who could have
+ * done anything. When the host is back its stores' fetches need not wait.
+ */
+static void
+tell_host(DispatchCall *call)
+{
+	DispatchHost *host = call->store->host;
+	bool		reached = call->complete && call->http_status < 500;
+
+	if (host_told(host, reached, call->probe, call->answered_at, call->answer.message))
+		for (int i = 0; i < stores_count(); i++)
+			if (stores_nth(i)->host == host)
+				intake_hasten(stores_nth(i));
+	call->host_away = !reached && host->open;
 }
 
 /* take_answers drives the engine and books the orders that came, each answer in its own transaction. */
@@ -172,6 +193,7 @@ take_answers(void)
 		call->store->in_flight--;
 		dispatch.in_flight--;
 		dlist_push_tail(&dispatch.ended, &call->node);
+		tell_host(call);
 		if (call->call.kind == CALL_GET_ORDERS &&
 			(call->answer.class == OUTCOME_OK || call->answer.class == OUTCOME_PARTIAL))
 			intake_ingest(call);

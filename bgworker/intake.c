@@ -26,14 +26,30 @@
 /* An errand's window is walked in slices of this length. */
 #define ERRAND_SLICE_US	USECS_PER_HOUR
 
+/*
+ * intake_due: a fetch begins earlier than its poll when raises wait for it,
+ * and not before the whole second that it has to reach is over.
+ */
 TimestampTz
 intake_due(const DispatchStore *store)
 {
 	const StoreIntake *intake = &store->intake;
+	TimestampTz wanted = store->lanes.fetch_after;
 
 	if (!store->fetches || intake->flying)
 		return DT_NOEND;
-	return intake->phase == INTAKE_IDLE && errand_waits(&intake->errand) ? 0 : intake->due;
+	if (intake->phase == INTAKE_IDLE && errand_waits(&intake->errand))
+		return 0;
+	if (intake->phase != INTAKE_IDLE || intake->failures > 0 || wanted == DT_NOEND)
+		return intake->due;
+	return Min(intake->due, (wanted / USECS_PER_SEC + 1) * USECS_PER_SEC);
+}
+
+void
+intake_hasten(DispatchStore *store)
+{
+	if (store->intake.failures > 0)
+		store->intake.due = 0;
 }
 
 /* set_window makes [from, at most now] the window; whole seconds, as platforms count. */
@@ -123,6 +139,7 @@ end_window(DispatchStore *store)
 	}
 	intake->fetched_through = intake->window_to;
 	intake->failures = 0;
+	queue_fetched(&store->lanes, intake->window_to);
 	if (intake->window_to + USECS_PER_SEC < intake->polled_at)
 	{
 		set_window(store, intake->window_to, now);

@@ -10,6 +10,8 @@
 
 /* When the store's next fetching call is due; DT_NOEND while one is under way or none is to be made. */
 extern TimestampTz intake_due(const DispatchStore *store);
+/* The platform is back: what failed is tried again at once. */
+extern void intake_hasten(DispatchStore *store);
 /* Build the next call and hand it over. */
 extern void intake_build(DispatchStore *store);
 /*

@@ -17,29 +17,70 @@
 #include "retry.h"
 #include "target.h"
 
+/* A batch that failed as a whole so often is taken apart. */
+#define TAKE_APART_AFTER	3
+
+typedef enum Verdict
+{
+	SEND,
+	NOT_NEEDED,
+	FETCH_FIRST					/* a raise, and the orders known are too old */
+} Verdict;
+
 void
-push_pick(DispatchStore *store, bool raise, PushPick *pick)
+push_pick(DispatchStore *store, bool decrease, TimestampTz now, PushPick *pick)
 {
 	pick->store = store;
-	pick->n = queue_take(&store->lanes, raise, pick->taken, Min(PUSH_MAX_ITEMS, store->platform->max_push_items));
+	pick->n = queue_take(&store->lanes, decrease, now, pick->taken,
+						 Min(PUSH_MAX_ITEMS, store->platform->max_push_items));
 }
 
-/* still_due tells whether the listing has to be written now, by what was read in this transaction. */
-static bool
-still_due(const DispatchStore *store, const Target *target)
+/* judge_target tells whether the listing has to be written now, by what was read in this transaction. */
+static Verdict
+judge_target(const DispatchStore *store, const Target *target, TimestampTz now)
 {
 	if (target == NULL || !target->due)
-		return false;
-	return store->writes == WRITES_ALL || target->wanted == 0 ||
-		(target->at_most >= 0 && target->wanted < target->at_most);
+		return NOT_NEEDED;
+	if (target_lowers(target->wanted, target->at_most))
+		return SEND;
+	if (store->writes != WRITES_ALL)
+		return NOT_NEEDED;
+	return store->lanes.fetched_through < target_fetch_horizon(now) ? FETCH_FIRST : SEND;
 }
 
-/* fill_call takes over the listings of the pick that have to be written, and lets go of the others. */
+/* sift_pick lets go of the listings that are not to be written now. */
 static void
-fill_call(DispatchCall *call, PushPick *pick, const Target *targets, int found)
+sift_pick(PushPick *pick, const Target *targets, int found, TimestampTz now)
+{
+	QueueItem  *item = pick->taken[0]->item;
+	int			n = 0;
+
+	for (int i = 0; i < pick->n; i++)
+	{
+		QueueListing *listing = pick->taken[i];
+
+		switch (judge_target(pick->store, target_find(targets, found, listing->listing_id), now))
+		{
+			case SEND:
+				pick->taken[n++] = listing;
+				break;
+			case NOT_NEEDED:
+				queue_withdraw(listing);
+				break;
+			case FETCH_FIRST:
+				queue_defer(listing);
+				break;
+		}
+	}
+	pick->n = n;
+	if (n == 0)
+		queue_release(item);
+}
+
+static void
+fill_call(DispatchCall *call, const PushPick *pick, const Target *targets, int found)
 {
 	PlatformItem *items = MemoryContextAllocZero(call->context, pick->n * sizeof(PlatformItem));
-	int			n = 0;
 
 	call->listings = MemoryContextAlloc(call->context, pick->n * sizeof(QueueListing *));
 	call->versions = MemoryContextAlloc(call->context, pick->n * sizeof(int64));
@@ -49,22 +90,16 @@ fill_call(DispatchCall *call, PushPick *pick, const Target *targets, int found)
 		QueueListing *listing = pick->taken[i];
 		const Target *target = target_find(targets, found, listing->listing_id);
 
-		if (!still_due(pick->store, target))
-		{
-			queue_withdraw(listing);
-			continue;
-		}
-		items[n].listing_id = listing->listing_id;
-		items[n].item_id = arena_strdup(call->arena, listing->item->item_id);
-		items[n].model_id = arena_strdup(call->arena, target->model_id);
-		items[n].quantity = target->wanted;
-		call->listings[n] = listing;
-		call->versions[n] = target->version;
-		call->at_most[n] = target->at_most;
-		n++;
+		items[i].listing_id = listing->listing_id;
+		items[i].item_id = arena_strdup(call->arena, listing->item->item_id);
+		items[i].model_id = arena_strdup(call->arena, target->model_id);
+		items[i].quantity = target->wanted;
+		call->listings[i] = listing;
+		call->versions[i] = target->version;
+		call->at_most[i] = target->at_most;
 	}
 	call->call.items = items;
-	call->call.n_items = n;
+	call->call.n_items = pick->n;
 }
 
 /* access_builds tells whether the store's access is good for any call at all, or why not. */
@@ -126,22 +161,11 @@ note_sending(const DispatchCall *call, SsSet *sending)
 }
 
 static void
-build_one(PushPick *pick, const Target *targets, int found, SsSet *sending)
+build_one(const PushPick *pick, const Target *targets, int found, SsSet *sending)
 {
-	bool		any = false;
-	DispatchCall *call;
+	DispatchCall *call = call_create(pick->store, CALL_PUSH_STOCK);
 	const char *error;
 
-	for (int i = 0; i < pick->n; i++)
-		any |= still_due(pick->store, target_find(targets, found, pick->taken[i]->listing_id));
-	if (!any)
-	{
-		queue_land(pick->taken, pick->n);
-		for (int i = 0; i < pick->n; i++)
-			queue_drop(pick->taken[i]->listing_id);
-		return;
-	}
-	call = call_create(pick->store, CALL_PUSH_STOCK);
 	fill_call(call, pick, targets, found);
 	if (!call_build(call, &error))
 	{
@@ -152,20 +176,21 @@ build_one(PushPick *pick, const Target *targets, int found, SsSet *sending)
 	dispatch_ready(call);
 }
 
-void
-push_build(PushPick *picks, int n)
+int
+push_build(PushPick *picks, int n, TimestampTz now)
 {
+	static const Oid pair[] = {INT8OID, INT8OID};
 	int			total = 0;
+	int			unused = 0;
 	int			found;
 	int64	   *ids;
 	Target	   *targets;
-	static const Oid pair[] = {INT8OID, INT8OID};
 	SsSet	   *sending;
 
 	for (int i = 0; i < n; i++)
 		total += picks[i].n;
 	if (total == 0)
-		return;
+		return 0;
 	ids = palloc(total * sizeof(int64));
 	total = 0;
 	for (int i = 0; i < n; i++)
@@ -174,9 +199,15 @@ push_build(PushPick *picks, int n)
 	targets = target_read(ids, total, &found);
 	sending = set_create_in(CurrentMemoryContext, lengthof(pair), pair);
 	for (int i = 0; i < n; i++)
+	{
+		sift_pick(&picks[i], targets, found, now);
 		if (picks[i].n > 0)
 			build_one(&picks[i], targets, found, sending);
+		else
+			picks[unused++].store = picks[i].store;
+	}
 	record_sending(sending);
+	return unused;
 }
 
 /* outcome_of gives the class and reason of one listing of an answered call. */
@@ -216,12 +247,35 @@ remember_attempt(const DispatchCall *call, QueueListing *listing, OutcomeClass c
 }
 
 /*
- * settle_listing: a try that failed waits longer each time, except that the
+ * after_failure: a try that failed waits longer each time, except that the
  * first one in doubt is sent again at once; what is refused for good, or has
- * failed too often, is given up at this version.
+ * failed too often, is given up at this version. A host that is away costs
+ * no attempt, nor does a refusal that only says that the batch has to be
+ * taken apart.
  */
 static void
-settle_listing(DispatchCall *call, int i, Record *record)
+after_failure(DispatchCall *call, int i, Record *record, OutcomeClass class, const char *reason, bool split)
+{
+	QueueListing *listing = call->listings[i];
+
+	if (call->host_away)
+	{
+		listing->due = call->answered_at + retry_delay_us(1);
+		return;
+	}
+	if (class == OUTCOME_PERMANENT && split)
+		return;
+	remember_attempt(call, listing, class, reason);
+	if (class == OUTCOME_PERMANENT || listing->attempts >= QUEUE_MAX_ATTEMPTS)
+		record_dead_listing(record, call, i, class, reason);
+	else if (class != OUTCOME_IN_DOUBT)
+		listing->due = call->answered_at + retry_delay_us(listing->attempts);
+	else if (listing->attempts > 1)
+		listing->due = call->answered_at + retry_delay_us(listing->attempts - 1);
+}
+
+static void
+settle_listing(DispatchCall *call, int i, Record *record, bool split)
 {
 	QueueListing *listing = call->listings[i];
 	const char *reason;
@@ -239,20 +293,45 @@ settle_listing(DispatchCall *call, int i, Record *record)
 		case OUTCOME_AUTH:
 			return;
 		default:
-			break;
+			after_failure(call, i, record, class, reason, split);
+			return;
 	}
-	remember_attempt(call, listing, class, reason);
-	if (class == OUTCOME_PERMANENT || listing->attempts >= QUEUE_MAX_ATTEMPTS)
-		record_dead_listing(record, call, i, class, reason);
-	else if (class != OUTCOME_IN_DOUBT)
-		listing->due = call->answered_at + retry_delay_us(listing->attempts);
-	else if (listing->attempts > 1)
-		listing->due = call->answered_at + retry_delay_us(listing->attempts - 1);
+}
+
+/*
+ * take_apart: a batch that is refused as a whole, or keeps failing as a
+ * whole, may fail for one of its listings. Halves of it tell which; the
+ * others must not be given up with it.
+ */
+static bool
+take_apart(const DispatchCall *call)
+{
+	int			n = call->call.n_items;
+	QueueItem  *item = call->listings[0]->item;
+
+	switch (call->answer.class)
+	{
+		case OUTCOME_OK:
+			queue_joined(item, n);
+			return false;
+		case OUTCOME_PERMANENT:
+			if (n == 1)
+				queue_refused(item);
+			return queue_split(call->listings, n);
+		case OUTCOME_LATER:
+		case OUTCOME_IN_DOUBT:
+			return !call->host_away && call->listings[0]->attempts >= TAKE_APART_AFTER &&
+				queue_split(call->listings, n);
+		default:
+			return false;
+	}
 }
 
 void
 push_settle(DispatchCall *call, Record *record, SsSet *again)
 {
+	bool		split = take_apart(call);
+
 	queue_land(call->listings, call->call.n_items);
 	record_call(record, call, NULL);
 	dispatch_count_answer(call);
@@ -261,7 +340,7 @@ push_settle(DispatchCall *call, Record *record, SsSet *again)
 	{
 		Datum		values[2];
 
-		settle_listing(call, i, record);
+		settle_listing(call, i, record, split);
 		values[0] = Int64GetDatum(call->listings[i]->listing_id);
 		values[1] = TimestampTzGetDatum(call->listings[i]->changed_at);
 		set_add(again, values, NULL);

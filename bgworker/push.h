@@ -19,10 +19,13 @@ typedef struct PushPick
 	QueueListing *taken[PUSH_MAX_ITEMS];
 } PushPick;
 
-/* The oldest decrease (raise, when `raise`) of the store and what goes with it; there is one. */
-extern void push_pick(DispatchStore *store, bool raise, PushPick *pick);
-/* Build the calls of all picks with quantities read now. SPI connected, as the owner. */
-extern void push_build(PushPick *picks, int n);
+extern void push_pick(DispatchStore *store, bool decrease, TimestampTz now, PushPick *pick);
+/*
+ * Build the calls of all picks with quantities read now. Returns how many
+ * needed no call after all: their stores, whose tokens are unused, are in the
+ * first picks. SPI connected, as the owner.
+ */
+extern int	push_build(PushPick *picks, int n, TimestampTz now);
 /* Record what became of the call; its listings have to be compared again and are added to `again`. */
 extern void push_settle(DispatchCall *call, Record *record, SsSet *again);
 /* The call could not be started: its listings wait as before. */

@@ -3,7 +3,8 @@
  *		Per-store queues of dirty listings; queue.h says what they promise.
  *
  * Two hash tables find listings and items, doubly linked lists order the
- * lanes, a pairing heap orders those that wait for a time. Everything is in
+ * lanes by age, pairing heaps order decreases by urgency and those that wait
+ * for a time. Everything is in
  * one memory context and touched by one process: no locks. Nothing here
  * knows tables, calls or limits.
  */
@@ -12,6 +13,11 @@
 #include "common/hashfn.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+
+/* Listings refused alone, none taken in between: the rest of a refused batch is given up with them. */
+#define REFUSED_ALONE_MAX	8
+/* Of a batch that grows again. */
+#define MAX_BATCH			1000
 
 static MemoryContext context = NULL;
 static HTAB *listings = NULL;
@@ -48,6 +54,17 @@ later_first(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 	return left < right ? 1 : left > right ? -1 : 0;
 }
 
+static int
+more_urgent(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const QueueListing *left = pairingheap_const_container(QueueListing, urgent, a);
+	const QueueListing *right = pairingheap_const_container(QueueListing, urgent, b);
+
+	if (left->urgency != right->urgency)
+		return left->urgency > right->urgency ? 1 : -1;
+	return left->changed_at < right->changed_at ? 1 : left->changed_at > right->changed_at ? -1 : 0;
+}
+
 void
 queue_init(void)
 {
@@ -73,15 +90,26 @@ queue_init(void)
 void
 queue_init_lanes(QueueLanes *lanes)
 {
+	MemoryContext old = MemoryContextSwitchTo(context);
+
 	dlist_init(&lanes->decreases);
 	dlist_init(&lanes->raises);
+	dlist_init(&lanes->fetching);
+	lanes->fetch_after = DT_NOEND;
+	lanes->by_urgency = pairingheap_allocate(more_urgent, NULL);
+	MemoryContextSwitchTo(old);
 }
 
 bool
-queue_lanes_empty(const QueueLanes *lanes)
+queue_has_decreases(const QueueLanes *lanes)
 {
-	return dlist_is_empty(unconstify(dlist_head *, &lanes->decreases)) &&
-		dlist_is_empty(unconstify(dlist_head *, &lanes->raises));
+	return !dlist_is_empty(unconstify(dlist_head *, &lanes->decreases));
+}
+
+bool
+queue_has_raises(const QueueLanes *lanes)
+{
+	return !dlist_is_empty(unconstify(dlist_head *, &lanes->raises));
 }
 
 static QueueItem *
@@ -96,6 +124,8 @@ find_item(int store_id, const char *item_id)
 	{
 		item->item_id = MemoryContextStrdup(context, item_id);
 		item->flying = false;
+		item->max_batch = 0;
+		item->refused_alone = 0;
 		dlist_init(&item->listings);
 	}
 	return item;
@@ -115,11 +145,21 @@ leave_item(QueueListing *listing)
 	pfree(item_id);
 }
 
-/* unlink_state takes a listing out of the lane or the heap that its state stands for. */
+static void
+leave_lane(QueueListing *listing)
+{
+	dlist_delete(&listing->lane);
+	if (listing->decrease)
+		pairingheap_remove(listing->lanes->by_urgency, &listing->urgent);
+}
+
+/* unlink_state takes a listing out of the lane, list or heap that its state stands for. */
 static void
 unlink_state(QueueListing *listing)
 {
 	if (listing->state == QUEUE_READY)
+		leave_lane(listing);
+	else if (listing->state == QUEUE_FETCHING)
 		dlist_delete(&listing->lane);
 	else if (listing->state == QUEUE_WAITING)
 	{
@@ -136,6 +176,8 @@ enter_lane(QueueListing *listing)
 	dlist_node *before = lane->head.prev;
 
 	listing->state = QUEUE_READY;
+	if (listing->decrease)
+		pairingheap_add(listing->lanes->by_urgency, &listing->urgent);
 	if (dlist_is_empty(lane) ||
 		listing->changed_at < dlist_head_element(QueueListing, lane, lane)->changed_at)
 	{
@@ -151,71 +193,76 @@ enter_lane(QueueListing *listing)
 static void
 place(QueueListing *listing, TimestampTz due)
 {
+	listing->due = due;
 	if (listing->item->flying)
 		listing->state = QUEUE_BLOCKED;
 	else if (due != 0)
 	{
 		listing->state = QUEUE_WAITING;
-		listing->due = due;
 		pairingheap_add(waiting, &listing->heap);
 		n_waiting++;
-		return;
+	}
+	else if (listing->fetch_after > listing->lanes->fetched_through)
+	{
+		listing->state = QUEUE_FETCHING;
+		dlist_push_tail(&listing->lanes->fetching, &listing->lane);
+		listing->lanes->fetch_after = Min(listing->lanes->fetch_after, listing->fetch_after);
 	}
 	else
 		enter_lane(listing);
-	listing->due = due;
 }
 
 static QueueListing *
-enter_listing(QueueLanes *lanes, int store_id, const char *item_id, int64 listing_id, TimestampTz changed_at)
+enter_listing(const QueueWant *want)
 {
-	QueueListing *listing = hash_search(listings, &listing_id, HASH_ENTER, NULL);
+	QueueListing *listing = hash_search(listings, &want->listing_id, HASH_ENTER, NULL);
 
 	memset((char *) listing + sizeof(int64), 0, sizeof(QueueListing) - sizeof(int64));
-	listing->lanes = lanes;
-	listing->item = find_item(store_id, item_id);
+	listing->lanes = want->lanes;
+	listing->item = find_item(want->store_id, want->item_id);
 	dlist_push_tail(&listing->item->listings, &listing->sibling);
 	listing->state = QUEUE_LANDED;
-	listing->changed_at = changed_at;
+	listing->changed_at = want->changed_at;
 	return listing;
 }
 
 /* move_listing follows a listing whose item or store was changed under it. */
 static void
-move_listing(QueueListing *listing, QueueLanes *lanes, int store_id, const char *item_id)
+move_listing(QueueListing *listing, const QueueWant *want)
 {
-	if (listing->item->store_id == store_id && strcmp(listing->item->item_id, item_id) == 0)
+	if (listing->item->store_id == want->store_id && strcmp(listing->item->item_id, want->item_id) == 0)
 		return;
 	leave_item(listing);
-	listing->lanes = lanes;
-	listing->item = find_item(store_id, item_id);
+	listing->lanes = want->lanes;
+	listing->item = find_item(want->store_id, want->item_id);
 	dlist_push_tail(&listing->item->listings, &listing->sibling);
 }
 
 bool
-queue_put(QueueLanes *lanes, int store_id, const char *item_id, int64 listing_id,
-		  bool decrease, TimestampTz changed_at, TimestampTz due)
+queue_put(const QueueWant *want)
 {
-	QueueListing *listing = queue_find(listing_id);
+	QueueListing *listing = queue_find(want->listing_id);
 
 	if (listing == NULL)
 	{
 		if (hash_get_num_entries(listings) >= QUEUE_MAX)
 			return false;
-		listing = enter_listing(lanes, store_id, item_id, listing_id, changed_at);
+		listing = enter_listing(want);
 	}
 	listing->seen = sweep;
 	if (listing->state == QUEUE_FLYING)
 	{
-		if (listing->changed_again_at == 0 || changed_at < listing->changed_again_at)
-			listing->changed_again_at = changed_at;
+		if (listing->changed_again_at == 0 || want->changed_at < listing->changed_again_at)
+			listing->changed_again_at = want->changed_at;
 		return true;
 	}
 	unlink_state(listing);
-	move_listing(listing, lanes, store_id, item_id);
-	listing->decrease = decrease;
-	listing->changed_at = Min(listing->changed_at, changed_at);
-	place(listing, Max(due, listing->due));
+	move_listing(listing, want);
+	listing->decrease = want->decrease;
+	listing->fetch_after = want->fetch_after == 0 ? 0 : Max(listing->fetch_after, want->fetch_after);
+	listing->urgency = want->urgency;
+	listing->changed_at = Min(listing->changed_at, want->changed_at);
+	place(listing, Max(want->due, listing->due));
 	return true;
 }
 
@@ -244,15 +291,32 @@ queue_drop(int64 listing_id)
 		forget(listing);
 }
 
-int
-queue_take(QueueLanes *lanes, bool raise, QueueListing **taken, int max)
+/* choose_first: the listing whose item the next call is for; NULL for none. */
+static QueueListing *
+choose_first(QueueLanes *lanes, bool decrease, TimestampTz now)
 {
-	dlist_head *lane = raise ? &lanes->raises : &lanes->decreases;
-	QueueListing *first;
+	dlist_head *lane = decrease ? &lanes->decreases : &lanes->raises;
+	QueueListing *oldest;
+
+	if (dlist_is_empty(lane))
+		return NULL;
+	oldest = dlist_head_element(QueueListing, lane, lane);
+	if (!decrease || (++lanes->lowered % 4 == 0 && oldest->changed_at < now - QUEUE_PATIENCE_US))
+		return oldest;
+	return pairingheap_container(QueueListing, urgent, pairingheap_first(lanes->by_urgency));
+}
+
+int
+queue_take(QueueLanes *lanes, bool decrease, TimestampTz now, QueueListing **taken, int max)
+{
+	QueueListing *first = choose_first(lanes, decrease, now);
 	dlist_iter	iter;
 	int			n = 0;
 
-	first = dlist_head_element(QueueListing, lane, lane);
+	if (first == NULL)
+		return 0;
+	if (first->item->max_batch > 0)
+		max = Min(max, first->item->max_batch);
 	first->item->flying = true;
 	taken[n++] = first;
 	dlist_foreach(iter, &first->item->listings)
@@ -265,13 +329,13 @@ queue_take(QueueLanes *lanes, bool raise, QueueListing **taken, int max)
 			taken[n++] = other;
 		else
 		{
-			dlist_delete(&other->lane);
+			leave_lane(other);
 			other->state = QUEUE_BLOCKED;
 		}
 	}
 	for (int i = 0; i < n; i++)
 	{
-		dlist_delete(&taken[i]->lane);
+		leave_lane(taken[i]);
 		taken[i]->state = QUEUE_FLYING;
 		n_flying++;
 		taken[i]->changed_again_at = 0;
@@ -280,19 +344,12 @@ queue_take(QueueLanes *lanes, bool raise, QueueListing **taken, int max)
 }
 
 void
-queue_land(QueueListing **taken, int n)
+queue_release(QueueItem *item)
 {
-	QueueItem  *item = taken[0]->item;
+	char	   *item_id = item->item_id;
 	dlist_iter	iter;
 
 	item->flying = false;
-	for (int i = 0; i < n; i++)
-	{
-		Assert(taken[i]->state == QUEUE_FLYING && taken[i]->item == item);
-		taken[i]->state = QUEUE_LANDED;
-		taken[i]->due = 0;
-		n_flying--;
-	}
 	dlist_foreach(iter, &item->listings)
 	{
 		QueueListing *other = dlist_container(QueueListing, sibling, iter.cur);
@@ -300,6 +357,26 @@ queue_land(QueueListing **taken, int n)
 		if (other->state == QUEUE_BLOCKED)
 			place(other, other->due);
 	}
+	if (dlist_is_empty(&item->listings))
+	{
+		hash_search(items, item, HASH_REMOVE, NULL);
+		pfree(item_id);
+	}
+}
+
+void
+queue_land(QueueListing **taken, int n)
+{
+	QueueItem  *item = taken[0]->item;
+
+	for (int i = 0; i < n; i++)
+	{
+		Assert(taken[i]->state == QUEUE_FLYING && taken[i]->item == item);
+		taken[i]->state = QUEUE_LANDED;
+		taken[i]->due = 0;
+		n_flying--;
+	}
+	queue_release(item);
 }
 
 void
@@ -312,10 +389,66 @@ queue_withdraw(QueueListing *listing)
 }
 
 void
+queue_defer(QueueListing *listing)
+{
+	Assert(listing->state == QUEUE_FLYING && listing->item->flying);
+	n_flying--;
+	listing->fetch_after = listing->lanes->fetched_through + 1;
+	listing->state = QUEUE_BLOCKED;
+}
+
+void
+queue_fetched(QueueLanes *lanes, TimestampTz through)
+{
+	dlist_mutable_iter iter;
+
+	lanes->fetched_through = Max(lanes->fetched_through, through);
+	lanes->fetch_after = DT_NOEND;
+	dlist_foreach_modify(iter, &lanes->fetching)
+	{
+		QueueListing *listing = dlist_container(QueueListing, lane, iter.cur);
+
+		if (listing->fetch_after <= lanes->fetched_through)
+		{
+			unlink_state(listing);
+			place(listing, 0);
+		}
+		else
+			lanes->fetch_after = Min(lanes->fetch_after, listing->fetch_after);
+	}
+}
+
+void
 queue_return(QueueListing *listing)
 {
 	Assert(listing->state == QUEUE_LANDED);
 	place(listing, 0);
+}
+
+bool
+queue_split(QueueListing **refused, int n)
+{
+	QueueItem  *item = refused[0]->item;
+
+	if (n <= 1 || item->refused_alone >= REFUSED_ALONE_MAX)
+		return false;
+	item->max_batch = (uint16) ((n + 1) / 2);
+	return true;
+}
+
+void
+queue_joined(QueueItem *item, int n)
+{
+	item->refused_alone = 0;
+	if (item->max_batch > 0)
+		item->max_batch = (uint16) Max(item->max_batch, Min(2 * n, MAX_BATCH));
+}
+
+void
+queue_refused(QueueItem *item)
+{
+	if (item->max_batch > 0 && ++item->refused_alone >= REFUSED_ALONE_MAX)
+		item->max_batch = 0;
 }
 
 void

@@ -1,16 +1,17 @@
 /*
  * queue.h
  *		Listings that wait for a call, in the memory of one dispatcher: per
- *		store two lanes (decreases, raises), each oldest change first.
+ *		store two lanes, decreases by how much may be oversold, and raises,
+ *		oldest change first.
  *
  * The queue is a cache of "which listings are dirty": whatever it forgets is
  * found again by comparing tables. So it has a bound and may refuse; the
  * dispatcher then compares again once there is room.
  *
- * A listing is in exactly one state. Legal ways: ready, waiting and blocked
- * to one another as target.c says; ready to flying by queue_take; flying to
- * landed by queue_land; landed to any other, or forgotten, by the comparison
- * that follows each outcome.
+ * A listing is in exactly one state. Legal ways: ready, waiting, fetching and
+ * blocked to one another as target.c says; ready to flying by queue_take;
+ * flying to landed by queue_land; landed to any other, or forgotten, by the
+ * comparison that follows each outcome.
  */
 #ifndef STORESYNC_QUEUE_H
 #define STORESYNC_QUEUE_H
@@ -24,6 +25,8 @@
 
 /* Listings that one dispatcher remembers. */
 #define QUEUE_MAX			200000
+/* A decrease that has waited for so long gets one call in four, whatever is more urgent. */
+#define QUEUE_PATIENCE_US	(10 * USECS_PER_SEC)
 /* A listing that has failed this often goes to the table compensation. */
 #define QUEUE_MAX_ATTEMPTS	10
 
@@ -31,6 +34,7 @@ typedef enum QueueState
 {
 	QUEUE_READY,				/* in a lane */
 	QUEUE_WAITING,				/* in the heap, until `due` */
+	QUEUE_FETCHING,				/* until its store's orders are fetched */
 	QUEUE_BLOCKED,				/* its item has a call under way */
 	QUEUE_FLYING,				/* in that call */
 	QUEUE_LANDED				/* call answered, not yet compared again */
@@ -52,15 +56,36 @@ typedef struct QueueItem
 	int			store_id;		/* these two are the hash key */
 	char	   *item_id;
 	bool		flying;
+	uint16		max_batch;		/* listings in its next call while a refused batch is taken apart, 0: no bound */
+	uint16		refused_alone;	/* single listings refused in a row meanwhile */
 	dlist_head	listings;		/* QueueListing.sibling */
 } QueueItem;
 
 /* Of one store; lives in its DispatchStore. */
 typedef struct QueueLanes
 {
-	dlist_head	decreases;		/* QueueListing.lane */
-	dlist_head	raises;
+	dlist_head	decreases;		/* QueueListing.lane, oldest change first */
+	pairingheap *by_urgency;	/* of the decreases, QueueListing.urgent */
+	dlist_head	raises;			/* QueueListing.lane, oldest change first */
+	dlist_head	fetching;		/* QueueListing.lane */
+	uint32		lowered;		/* how often a decrease was taken */
+	TimestampTz fetched_through;	/* all orders up to here are committed */
+	TimestampTz fetch_after;	/* the oldest of those in `fetching`, DT_NOEND for none */
 } QueueLanes;
+
+/* A dirty listing, as the comparison of tables has it. */
+typedef struct QueueWant
+{
+	QueueLanes *lanes;			/* of its store */
+	int			store_id;
+	const char *item_id;
+	int64		listing_id;
+	bool		decrease;
+	TimestampTz fetch_after;	/* not before its store's orders are fetched through this; 0: at once */
+	double		urgency;		/* of a decrease: the larger the sooner */
+	TimestampTz changed_at;
+	TimestampTz due;			/* 0: at once */
+} QueueWant;
 
 typedef struct QueueListing
 {
@@ -69,6 +94,8 @@ typedef struct QueueListing
 	QueueItem  *item;
 	QueueState	state;
 	bool		decrease;
+	TimestampTz fetch_after;	/* the latest of its puts, while it is no decrease */
+	double		urgency;
 	TimestampTz changed_at;		/* of the oldest change it carries */
 	TimestampTz changed_again_at;	/* of the oldest change since its call was built, 0 for none */
 	TimestampTz due;			/* while waiting */
@@ -77,35 +104,55 @@ typedef struct QueueListing
 	QueueAttempt *story;		/* NULL, or QUEUE_MAX_ATTEMPTS of which `attempts` are filled */
 	dlist_node	lane;
 	dlist_node	sibling;
-	pairingheap_node heap;
+	pairingheap_node heap;		/* while waiting */
+	pairingheap_node urgent;	/* while ready, of a decrease */
 } QueueListing;
 
 extern void queue_init(void);
 extern void queue_init_lanes(QueueLanes *lanes);
-extern bool queue_lanes_empty(const QueueLanes *lanes);
+extern bool queue_has_decreases(const QueueLanes *lanes);
+extern bool queue_has_raises(const QueueLanes *lanes);
 
 /*
- * The listing is dirty: remember it, or what is new of it. `due` 0 is at
- * once. False when the queue is full and the listing was not in it.
+ * The listing is dirty: remember it, or what is new of it. False when the
+ * queue is full and the listing was not in it.
  */
-extern bool queue_put(QueueLanes *lanes, int store_id, const char *item_id, int64 listing_id,
-					  bool decrease, TimestampTz changed_at, TimestampTz due);
+extern bool queue_put(const QueueWant *want);
 extern QueueListing *queue_find(int64 listing_id);
 /* The listing is not dirty: forget it, unless it is in a call. */
 extern void queue_drop(int64 listing_id);
 
 /*
- * The oldest decrease (raise, when `raise`), and with it all ready listings of
- * the same item, at most max, as flying. Returns how many; the lane must not
- * be empty.
+ * The most urgent decrease, in every fourth call the oldest one when it has
+ * waited for QUEUE_PATIENCE_US; or the oldest raise. With it all ready
+ * listings of the same item, at most max, as flying. Returns how many.
  */
-extern int	queue_take(QueueLanes *lanes, bool raise, QueueListing **taken, int max);
+extern int	queue_take(QueueLanes *lanes, bool decrease, TimestampTz now, QueueListing **taken, int max);
 /* The call that carries them has ended or was never made: they are landed, their item is free again. */
 extern void queue_land(QueueListing **taken, int n);
+/* No call carries listings of the item now; done by queue_land, too. */
+extern void queue_release(QueueItem *item);
 /* Of a taken listing: it need not be sent after all. The others' call goes on without it. */
 extern void queue_withdraw(QueueListing *listing);
 /* Of a landed listing, ready again: nothing was sent. */
 extern void queue_return(QueueListing *listing);
+/* Of a taken listing: its store's orders have to be fetched again first. The others' call goes on without it. */
+extern void queue_defer(QueueListing *listing);
+/* The orders of the store are committed up to there: who waited for that waits no longer. */
+extern void queue_fetched(QueueLanes *lanes, TimestampTz through);
+
+/*
+ * The call with these listings of one item was refused as a whole: their next
+ * call carries half of them. False when there is nothing to take apart: it
+ * was one listing, or so many were refused alone in a row that it is not some
+ * of them but the item.
+ */
+extern bool queue_split(QueueListing **refused, int n);
+/* A call for the item went well: the next may carry twice as many. */
+extern void queue_joined(QueueItem *item, int n);
+/* A listing of the item was refused alone. */
+extern void queue_refused(QueueItem *item);
+
 /* After a failed try; the story remembers it. */
 extern void queue_failed(QueueListing *listing, const QueueAttempt *attempt);
 /* After a good one; what changed since the call was built keeps its age. */

@@ -26,6 +26,9 @@
 /* While a prepared transaction may have written here, the outbox is read this often. */
 #define PREPARED_US		USECS_PER_SEC
 
+/* How often in a round a token is tried on other listings when those picked need no call. */
+#define PICK_PASSES		8
+
 static MemoryContext round_context = NULL;
 
 /* What the next round has to do besides. */
@@ -53,25 +56,24 @@ round_ask(bool committed, bool everything)
 static bool
 has_room(const DispatchStore *store)
 {
-	return store->in_flight < STORE_MAX_IN_FLIGHT && dispatch.in_flight < Min(dispatch.room, ss_max_in_flight);
-}
+	int			room = Min(dispatch.room, ss_max_in_flight);
+	int			bound = dispatch.in_flight < room / 2 ? STORE_MAX_IN_FLIGHT : STORE_FEW_IN_FLIGHT;
 
-static bool
-wants_push(const DispatchStore *store)
-{
-	return store->writes != WRITES_NONE && !queue_lanes_empty(&store->lanes);
+	return store->in_flight < bound && dispatch.in_flight < room;
 }
 
 /* store_due says when the store's next call can be made as far as is known now. */
 static TimestampTz
 store_due(const DispatchStore *store)
 {
+	bool		pushes = store->writes != WRITES_NONE &&
+		(queue_has_decreases(&store->lanes) || queue_has_raises(&store->lanes));
 	TimestampTz due;
 
 	if (!has_room(store))
 		return DT_NOEND;
-	due = wants_push(store) ? 0 : intake_due(store);
-	return Max(due, Max(store->waits_until, store->token_due));
+	due = pushes ? 0 : intake_due(store);
+	return Max(Max(due, host_due(store->host)), Max(store->waits_until, store->token_due));
 }
 
 static TimestampTz
@@ -198,9 +200,11 @@ lane_wants(DispatchStore *store, TimestampTz now, bool wants[LANE_NONE])
 	bool		writes = store->writes != WRITES_NONE;
 
 	memset(wants, 0, LANE_NONE * sizeof(bool));
+	if (host_due(store->host) > now)
+		return;
 	wants[LANE_FETCH] = intake_due(store) <= now;
-	wants[LANE_LOWER] = writes && !dlist_is_empty(&store->lanes.decreases);
-	wants[LANE_RAISE] = writes && !dlist_is_empty(&store->lanes.raises);
+	wants[LANE_LOWER] = writes && queue_has_decreases(&store->lanes);
+	wants[LANE_RAISE] = writes && queue_has_raises(&store->lanes);
 }
 
 /* take_token asks the limiter for a call. False when it is refused: then the store waits for what refused it. */
@@ -223,7 +227,10 @@ take_token(DispatchStore *store, const bool wants[LANE_NONE])
 	return false;
 }
 
-/* build_for takes a token for the store and builds or picks its next call. False when it got none. */
+/*
+ * build_for takes a token for the store and builds or picks its next call,
+ * for the kind of work whose turn it is. False when it got none.
+ */
 static bool
 build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 {
@@ -244,15 +251,46 @@ build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 	if (!take_token(store, wants))
 		return false;
 	lane_charge(&store->turns, wants, lane);
+	store->probing = host_probe(store->host);
 	if (lane == LANE_FETCH)
 		intake_build(store);
 	else
 	{
-		push_pick(store, lane == LANE_RAISE, &picks[(*n_picks)++]);
+		push_pick(store, lane == LANE_LOWER, now, &picks[(*n_picks)++]);
 		store->in_flight++;
 		dispatch.in_flight++;
 	}
 	return true;
+}
+
+/*
+ * build_pushes builds the calls of all picks. Where the listings picked need
+ * none after all the token goes to the store's next ones, so that it is not
+ * wasted while others wait.
+ */
+static void
+build_pushes(TimestampTz now, PushPick *picks, int n)
+{
+	for (int pass = 0; n > 0 && pass < PICK_PASSES; pass++)
+	{
+		int			again = 0;
+
+		n = push_build(picks, n, now);
+		for (int i = 0; i < n; i++)
+		{
+			DispatchStore *store = picks[i].store;
+
+			if (queue_has_decreases(&store->lanes) || queue_has_raises(&store->lanes))
+				push_pick(store, queue_has_decreases(&store->lanes), now, &picks[again++]);
+		}
+		n = again;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		queue_land(picks[i].taken, picks[i].n);
+		for (int j = 0; j < picks[i].n; j++)
+			queue_return(picks[i].taken[j]);
+	}
 }
 
 /*
@@ -278,7 +316,13 @@ build_calls(TimestampTz now)
 	for (int i = 0; i < n_picks; i++)
 		picks[i].store->in_flight--;
 	dispatch.in_flight -= n_picks;
-	push_build(picks, n_picks);
+	build_pushes(now, picks, n_picks);
+	for (int i = 0; i < n; i++)
+		if (stores_nth(i)->probing)
+		{
+			stores_nth(i)->probing = false;
+			host_unprobed(stores_nth(i)->host);
+		}
 }
 
 /* A round is one transaction. The snapshot that feed_read takes must see nothing of it but what it wrote before. */

@@ -133,6 +133,7 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->platform = platform_find(platform);
 	store->access.shop_id = text_column(store, row, desc, COL_SHOP);
 	store->access.base_url = text_column(store, row, desc, COL_BASE_URL);
+	store->host = host_find(store->access.base_url);
 	store->access.partner_id = text_column(store, row, desc, COL_PARTNER_ID);
 	store->access.partner_key = text_column(store, row, desc, COL_PARTNER_KEY);
 	store->access.access_token = text_column(store, row, desc, COL_ACCESS_TOKEN);
@@ -145,6 +146,7 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 		store->intake.fetched_through =
 			DatumGetTimestampTz(column(row, desc, COL_FETCHED_THROUGH, TimestampTzGetDatum(0)));
 		store->intake.due = Min(store->intake.due, GetCurrentTimestamp() + store->poll_us);
+		queue_fetched(&store->lanes, store->intake.fetched_through);
 	}
 	read_switches(store, row, desc);
 }

@@ -8,13 +8,19 @@
 
 #include "storesync.h"
 
+#include "host.h"
 #include "lane.h"
 #include "errand.h"
 #include "platform.h"
 #include "queue.h"
 
-/* Calls under way to one store at once. */
-#define STORE_MAX_IN_FLIGHT 4
+/*
+ * Calls under way to one store at once: so many as long as others leave half
+ * of the room free, so that a slow platform still gets its calls, else a few,
+ * so that a slow store does not keep the others from theirs.
+ */
+#define STORE_MAX_IN_FLIGHT 16
+#define STORE_FEW_IN_FLIGHT 4
 /* Orders remembered as ones to be fetched alone. */
 #define STORE_GIVEN_UP		32
 /* A store without room for its budget asks again after this time. */
@@ -107,6 +113,8 @@ struct DispatchStore
 	int			in_flight;
 	bool		claims;			/* its last request for a token was refused */
 	LaneState	turns;			/* whose work gets the next token */
+	DispatchHost *host;			/* of its base URL */
+	bool		probing;		/* the call that is being built is its host's probe */
 	QueueLanes	lanes;
 	StoreIntake intake;
 	TaskShelf	tasks[TASK_SORTS];

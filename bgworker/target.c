@@ -18,6 +18,9 @@
 /* Rows held in memory at once while everything is compared. */
 #define FETCH_ROWS 2000
 
+/* A fetch reaches whole seconds, and takes a while: a smaller storesync.max_fetch_age counts as this. */
+#define LEAST_FETCH_AGE_MS	2000
+
 /* Columns that both comparisons return. */
 #define COMPARED \
 	"t.listing_id, t.store_id, t.item_id, t.wanted, t.at_most, t.not_before, t.dirty AND NOT t.dead"
@@ -44,9 +47,32 @@ column(HeapTuple row, TupleDesc desc, int number, Datum missing)
 	return isnull ? missing : value;
 }
 
+bool
+target_lowers(int64 wanted, int64 at_most)
+{
+	return at_most >= 0 ? wanted < at_most : wanted == 0;
+}
+
+TimestampTz
+target_fetch_horizon(TimestampTz now)
+{
+	return now - Max(ss_max_fetch_age, LEAST_FETCH_AGE_MS) * INT64CONST(1000);
+}
+
 /*
- * settle_row brings the queue in line with one compared listing. A raise, or
- * a write to a listing that may show less already, is no decrease.
+ * urgency_of tells how soon a decrease should go: the more units are shown
+ * that are not there, and the fewer are left, the more may be oversold.
+ */
+static double
+urgency_of(int64 wanted, int64 at_most)
+{
+	return (double) (Max(at_most, wanted + 1) - wanted) / (double) (wanted + 1);
+}
+
+/*
+ * settle_row brings the queue in line with one compared listing. A write that
+ * may raise what is shown waits until its store's orders are fetched through
+ * the change: else it would give away again what was sold there meanwhile.
  */
 static void
 settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
@@ -56,7 +82,15 @@ settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
 	int64		at_most = DatumGetInt64(column(row, desc, COL_AT_MOST, Int64GetDatum(-1)));
 	TimestampTz not_before = DatumGetTimestampTz(column(row, desc, COL_NOT_BEFORE, TimestampTzGetDatum(0)));
 	DispatchStore *store = stores_find(DatumGetInt32(column(row, desc, COL_STORE, 0)));
-	bool		decrease = at_most >= 0 ? wanted < at_most : wanted == 0;
+	bool		decrease = target_lowers(wanted, at_most);
+	QueueWant	want = {
+		.listing_id = listing_id,
+		.decrease = decrease,
+		.fetch_after = decrease ? 0 : changed_at,
+		.urgency = urgency_of(wanted, at_most),
+		.changed_at = changed_at,
+		.due = not_before
+	};
 
 	if (!DatumGetBool(column(row, desc, COL_DUE, BoolGetDatum(false))) || store == NULL ||
 		store->writes == WRITES_NONE || (store->writes == WRITES_LOWER && !decrease))
@@ -64,9 +98,10 @@ settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
 		queue_drop(listing_id);
 		return;
 	}
-	if (!queue_put(&store->lanes, store->store_id,
-				   TextDatumGetCString(column(row, desc, COL_ITEM, 0)), listing_id, decrease,
-				   changed_at, not_before))
+	want.lanes = &store->lanes;
+	want.store_id = store->store_id;
+	want.item_id = TextDatumGetCString(column(row, desc, COL_ITEM, 0));
+	if (!queue_put(&want))
 		target_overflow = true;
 }
 

@@ -19,6 +19,11 @@ typedef struct Target
 	const char *model_id;
 } Target;
 
+/* Whether writing `wanted` lowers what the platform may show, -1 for unknown: then only 0 surely does. */
+extern bool target_lowers(int64 wanted, int64 at_most);
+/* A raise goes out only when its store's orders are fetched through this moment. */
+extern TimestampTz target_fetch_horizon(TimestampTz now);
+
 /* The queue refused listings: compare everything once it has room again. */
 extern bool target_overflow;
 
