@@ -10,6 +10,9 @@
 
 #include "utils/memutils.h"
 
+/* So much of a body is looked at for an excerpt: a secret must not be cut in two before it is known as one. */
+#define EXCERPT_SEEN_BYTES	(16 * CALL_EXCERPT_BYTES)
+
 const char *
 call_name(CallKind kind)
 {
@@ -46,6 +49,7 @@ call_create(DispatchStore *store, CallKind kind)
 	call->store = store;
 	call->call.kind = kind;
 	call->call.cursor = "";
+	call->excerpt = "";
 	call->access.base_url = keep(call->arena, store->access.base_url);
 	call->access.shop_id = keep(call->arena, store->access.shop_id);
 	call->access.partner_id = keep(call->arena, store->access.partner_id);
@@ -85,6 +89,22 @@ call_start(DispatchCall *call, HttpEngine *engine)
 	return http_start(engine, &request);
 }
 
+/*
+ * keep_excerpt remembers the beginning of a failed call's body. Of a token's
+ * refresh nothing is kept: it may hold new tokens, which nobody knows yet.
+ */
+static void
+keep_excerpt(DispatchCall *call, const HttpResult *result)
+{
+	const char *start;
+
+	if (call->answer.class == OUTCOME_OK || call->call.kind == CALL_REFRESH_TOKEN || result->body == NULL)
+		return;
+	start = arena_strndup(call->arena, result->body, Min(result->body_length, EXCERPT_SEEN_BYTES));
+	if (start != NULL)
+		call->excerpt = platform_redact_text(&call->access, call->arena, start, CALL_EXCERPT_BYTES);
+}
+
 DispatchCall *
 call_finished(HttpEngine *engine)
 {
@@ -100,7 +120,7 @@ call_finished(HttpEngine *engine)
 	call->complete = result.complete;
 	call->http_status = result.http_status;
 	call->curl_code = result.curl_code;
-	call->total_us = result.total_us;
+	call->times = result.times;
 
 	reply.sent = result.sent;
 	reply.complete = result.complete;
@@ -110,8 +130,25 @@ call_finished(HttpEngine *engine)
 	reply.body_length = result.body_length;
 	call->store->platform->judge(&call->call, &reply, call->arena, &call->answer);
 	platform_redact(&call->access, call->arena, &call->answer);
+	keep_excerpt(call, &result);
 	http_result_free(&result);
 	return call;
+}
+
+QueueAttempt
+call_attempt(const DispatchCall *call, OutcomeClass class, const char *reason)
+{
+	QueueAttempt attempt = {
+		.at = call->answered_at,
+		.class = class,
+		.http_status = call->http_status,
+		.curl_code = call->curl_code,
+		.times = call->times,
+		.reason = reason != NULL ? reason : "",
+		.excerpt = call->excerpt
+	};
+
+	return attempt;
 }
 
 void

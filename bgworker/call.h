@@ -19,6 +19,8 @@
 #define CALL_ARENA_BYTES	(64 * 1024 * 1024)
 /* Longest body read. */
 #define CALL_MAX_ANSWER		(4 * 1024 * 1024)
+/* Bytes of a failed call's body that are kept. */
+#define CALL_EXCERPT_BYTES	200
 
 typedef struct DispatchCall
 {
@@ -43,7 +45,8 @@ typedef struct DispatchCall
 	bool		complete;		/* a whole answer came */
 	int			http_status;
 	int			curl_code;
-	int64		total_us;
+	HttpTimes	times;
+	const char *excerpt;		/* of the body when the call failed, redacted; "" for none */
 	PlatformAnswer answer;
 } DispatchCall;
 
@@ -54,6 +57,8 @@ extern bool call_build(DispatchCall *call, const char **error);
 extern bool call_start(DispatchCall *call, HttpEngine *engine);
 /* The next call that the engine has finished, judged and redacted; NULL for none. */
 extern DispatchCall *call_finished(HttpEngine *engine);
+/* The call as a try of a story; the texts are the call's. */
+extern QueueAttempt call_attempt(const DispatchCall *call, OutcomeClass class, const char *reason);
 extern void call_free(DispatchCall *call);
 /* What logs and the call log name it by. */
 extern const char *call_name(CallKind kind);

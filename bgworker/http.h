@@ -31,6 +31,16 @@ typedef struct HttpRequest
 	void	   *tag;			/* comes back with the result */
 } HttpRequest;
 
+/* Microseconds from the start of a call until each phase was over; 0: it was not reached, or there was none. */
+typedef struct HttpTimes
+{
+	int64_t		lookup_us;		/* of the name */
+	int64_t		connect_us;		/* TCP */
+	int64_t		tls_us;
+	int64_t		first_byte_us;
+	int64_t		total_us;
+} HttpTimes;
+
 typedef struct HttpResult
 {
 	void	   *tag;
@@ -42,9 +52,7 @@ typedef struct HttpResult
 	int64_t		retry_after;	/* seconds, -1 without the header */
 	char	   *body;			/* NUL-terminated beyond body_length; owned by the result */
 	size_t		body_length;
-	int64_t		connect_us;		/* until connected, TLS included */
-	int64_t		first_byte_us;
-	int64_t		total_us;
+	HttpTimes	times;
 } HttpResult;
 
 /* Called when the engine takes or gives back a file descriptor; acquire returns false to refuse. */

@@ -273,7 +273,6 @@ call_finish(HttpCall *call, CURLcode code)
 	HttpResult *result = &call->result;
 	long		request_bytes = 0;
 	long		status = 0;
-	int64_t		tls_us = elapsed_us(call->easy, CURLINFO_APPCONNECT_TIME_T);
 
 	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -282,9 +281,11 @@ call_finish(HttpCall *call, CURLcode code)
 	result->sent = request_bytes > 0 || status != 0;
 	result->http_status = (int) status;
 	result->complete = code == CURLE_OK && status != 0;
-	result->connect_us = tls_us > 0 ? tls_us : elapsed_us(call->easy, CURLINFO_CONNECT_TIME_T);
-	result->first_byte_us = elapsed_us(call->easy, CURLINFO_STARTTRANSFER_TIME_T);
-	result->total_us = elapsed_us(call->easy, CURLINFO_TOTAL_TIME_T);
+	result->times.lookup_us = elapsed_us(call->easy, CURLINFO_NAMELOOKUP_TIME_T);
+	result->times.connect_us = elapsed_us(call->easy, CURLINFO_CONNECT_TIME_T);
+	result->times.tls_us = elapsed_us(call->easy, CURLINFO_APPCONNECT_TIME_T);
+	result->times.first_byte_us = elapsed_us(call->easy, CURLINFO_STARTTRANSFER_TIME_T);
+	result->times.total_us = elapsed_us(call->easy, CURLINFO_TOTAL_TIME_T);
 	result->body = call->body;
 	result->body_length = call->body_length;
 	call->body = NULL;

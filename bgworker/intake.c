@@ -342,8 +342,7 @@ give_up_batch(DispatchCall *call, Record *record)
 		intake->given_up[intake->n_given_up++ % STORE_GIVEN_UP] = hash_order(call->call.order_sns[0]);
 	if (intake->on_errand)
 		intake->errand.given_up++;
-	record_dead_order(record, call->store->store_id, call->call.order_sns[0],
-					  call->answer.class, call->answer.message);
+	record_dead_order(record, call, call->call.order_sns[0]);
 	if (intake_batch_ends_window(intake, n))
 		record_cursor(record, call->store->store_id, intake->window_to);
 	end_batch(call->store, n);

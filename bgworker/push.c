@@ -232,20 +232,6 @@ outcome_of(const DispatchCall *call, int i, const char **reason)
 	return answer->items[i].class;
 }
 
-static void
-remember_attempt(const DispatchCall *call, QueueListing *listing, OutcomeClass class, const char *reason)
-{
-	QueueAttempt attempt = {
-		.at = call->answered_at,
-		.class = class,
-		.http_status = call->http_status,
-		.curl_code = call->curl_code
-	};
-
-	strlcpy(attempt.reason, reason != NULL ? reason : "", sizeof(attempt.reason));
-	queue_failed(listing, &attempt);
-}
-
 /*
  * after_failure: a try that failed waits longer each time, except that the
  * first one in doubt is sent again at once; what is refused for good, or has
@@ -257,6 +243,7 @@ static void
 after_failure(DispatchCall *call, int i, Record *record, OutcomeClass class, const char *reason, bool split)
 {
 	QueueListing *listing = call->listings[i];
+	QueueAttempt attempt;
 
 	if (call->host_away)
 	{
@@ -265,7 +252,8 @@ after_failure(DispatchCall *call, int i, Record *record, OutcomeClass class, con
 	}
 	if (class == OUTCOME_PERMANENT && split)
 		return;
-	remember_attempt(call, listing, class, reason);
+	attempt = call_attempt(call, class, reason);
+	queue_failed(listing, &attempt);
 	if (class == OUTCOME_PERMANENT || listing->attempts >= QUEUE_MAX_ATTEMPTS)
 		record_dead_listing(record, call, i, class, reason);
 	else if (class != OUTCOME_IN_DOUBT)

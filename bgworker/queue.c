@@ -273,12 +273,25 @@ queue_find(int64 listing_id)
 }
 
 static void
+forget_story(QueueListing *listing)
+{
+	QueueAttempt *next;
+
+	for (QueueAttempt *attempt = listing->story; attempt != NULL; attempt = next)
+	{
+		next = attempt->next;
+		pfree(attempt);
+	}
+	listing->story = NULL;
+	listing->attempts = 0;
+}
+
+static void
 forget(QueueListing *listing)
 {
 	unlink_state(listing);
 	leave_item(listing);
-	if (listing->story != NULL)
-		pfree(listing->story);
+	forget_story(listing);
 	hash_search(listings, &listing->listing_id, HASH_REMOVE, NULL);
 }
 
@@ -454,16 +467,30 @@ queue_refused(QueueItem *item)
 void
 queue_failed(QueueListing *listing, const QueueAttempt *attempt)
 {
-	if (listing->story == NULL)
-		listing->story = MemoryContextAllocZero(context, QUEUE_MAX_ATTEMPTS * sizeof(QueueAttempt));
-	if (listing->attempts < QUEUE_MAX_ATTEMPTS)
-		listing->story[listing->attempts++] = *attempt;
+	size_t		reason = strlen(attempt->reason) + 1;
+	size_t		excerpt = strlen(attempt->excerpt) + 1;
+	QueueAttempt **last = &listing->story;
+	QueueAttempt *copy;
+	char	   *texts;
+
+	if (listing->attempts >= QUEUE_MAX_ATTEMPTS)
+		return;
+	while (*last != NULL)
+		last = &(*last)->next;
+	copy = MemoryContextAlloc(context, sizeof(QueueAttempt) + reason + excerpt);
+	texts = (char *) (copy + 1);
+	*copy = *attempt;
+	copy->next = NULL;
+	copy->reason = memcpy(texts, attempt->reason, reason);
+	copy->excerpt = memcpy(texts + reason, attempt->excerpt, excerpt);
+	*last = copy;
+	listing->attempts++;
 }
 
 void
 queue_succeeded(QueueListing *listing, TimestampTz now)
 {
-	listing->attempts = 0;
+	forget_story(listing);
 	listing->changed_at = listing->changed_again_at != 0 ? listing->changed_again_at : now;
 }
 

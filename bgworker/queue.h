@@ -21,6 +21,7 @@
 #include "lib/ilist.h"
 #include "lib/pairingheap.h"
 
+#include "http.h"
 #include "platform.h"
 
 /* Listings that one dispatcher remembers. */
@@ -43,11 +44,14 @@ typedef enum QueueState
 /* What one try came to, kept for the story of a listing that goes to compensation. */
 typedef struct QueueAttempt
 {
+	struct QueueAttempt *next;
 	TimestampTz at;
 	OutcomeClass class;
 	int			http_status;
 	int			curl_code;
-	char		reason[120];
+	HttpTimes	times;
+	const char *reason;
+	const char *excerpt;
 } QueueAttempt;
 
 /* One item of one store: what a stock call writes, so at most one call at a time. */
@@ -101,7 +105,7 @@ typedef struct QueueListing
 	TimestampTz due;			/* while waiting */
 	uint32		seen;			/* of the last sweep that found it dirty */
 	int			attempts;
-	QueueAttempt *story;		/* NULL, or QUEUE_MAX_ATTEMPTS of which `attempts` are filled */
+	QueueAttempt *story;		/* oldest first, `attempts` of them */
 	dlist_node	lane;
 	dlist_node	sibling;
 	pairingheap_node heap;		/* while waiting */
@@ -153,7 +157,7 @@ extern void queue_joined(QueueItem *item, int n);
 /* A listing of the item was refused alone. */
 extern void queue_refused(QueueItem *item);
 
-/* After a failed try; the story remembers it. */
+/* After a failed try; the story keeps a copy. */
 extern void queue_failed(QueueListing *listing, const QueueAttempt *attempt);
 /* After a good one; what changed since the call was built keeps its age. */
 extern void queue_succeeded(QueueListing *listing, TimestampTz now);

@@ -116,7 +116,7 @@ record_call(Record *record, const DispatchCall *call, const char *message)
 	values[4] = Int32GetDatum(Max(call->call.n_items, Max(call->call.n_order_sns, call->answer.n_order_sns)));
 	values[5] = Int32GetDatum(call->http_status);
 	values[6] = Int32GetDatum(call->curl_code);
-	values[7] = Int64GetDatum(call->total_us);
+	values[7] = Int64GetDatum(call->times.total_us);
 	values[8] = text_or_null(call->answer.code, &nulls[8]);
 	values[9] = text_or_null(message != NULL ? message : call->answer.message, &nulls[9]);
 	nulls[5] = call->http_status == 0;
@@ -135,6 +135,31 @@ record_sending(SsSet *sending)
 				SPI_OK_UPDATE, sending);
 }
 
+/* add_attempt writes a try as a JSON object; order_sn NULL for a listing's. */
+static void
+add_attempt(StringInfo story, const QueueAttempt *attempt, const char *order_sn)
+{
+	appendStringInfoChar(story, '{');
+	if (order_sn != NULL)
+	{
+		appendStringInfoString(story, "\"order_sn\":");
+		escape_json(story, local(order_sn));
+		appendStringInfoChar(story, ',');
+	}
+	appendStringInfoString(story, "\"at\":");
+	escape_json(story, timestamptz_to_str(attempt->at));
+	appendStringInfo(story, ",\"class\":\"%s\",\"http_status\":%d,\"curl_code\":%d,\"us\":{\"lookup\":" INT64_FORMAT
+					 ",\"connect\":" INT64_FORMAT ",\"tls\":" INT64_FORMAT ",\"first_byte\":" INT64_FORMAT
+					 ",\"total\":" INT64_FORMAT "},\"reason\":",
+					 outcome_name(attempt->class), attempt->http_status, attempt->curl_code,
+					 attempt->times.lookup_us, attempt->times.connect_us, attempt->times.tls_us,
+					 attempt->times.first_byte_us, attempt->times.total_us);
+	escape_json(story, local(attempt->reason));
+	appendStringInfoString(story, ",\"excerpt\":");
+	escape_json(story, local(attempt->excerpt));
+	appendStringInfoChar(story, '}');
+}
+
 /* story_of writes the tries of a listing as a JSON array. */
 static char *
 story_of(const QueueListing *listing)
@@ -143,16 +168,11 @@ story_of(const QueueListing *listing)
 
 	initStringInfo(&story);
 	appendStringInfoChar(&story, '[');
-	for (int i = 0; i < listing->attempts; i++)
+	for (const QueueAttempt *attempt = listing->story; attempt != NULL; attempt = attempt->next)
 	{
-		const QueueAttempt *attempt = &listing->story[i];
-
-		appendStringInfo(&story, "%s{\"at\":", i > 0 ? "," : "");
-		escape_json(&story, timestamptz_to_str(attempt->at));
-		appendStringInfo(&story, ",\"class\":\"%s\",\"http_status\":%d,\"curl_code\":%d,\"reason\":",
-						 outcome_name(attempt->class), attempt->http_status, attempt->curl_code);
-		escape_json(&story, local(attempt->reason));
-		appendStringInfoChar(&story, '}');
+		if (attempt != listing->story)
+			appendStringInfoChar(&story, ',');
+		add_attempt(&story, attempt, NULL);
 	}
 	appendStringInfoChar(&story, ']');
 	return story.data;
@@ -175,22 +195,23 @@ record_dead_listing(Record *record, const DispatchCall *call, int i, OutcomeClas
 }
 
 void
-record_dead_order(Record *record, int store_id, const char *order_sn, OutcomeClass class, const char *reason)
+record_dead_order(Record *record, const DispatchCall *call, const char *order_sn)
 {
+	QueueAttempt attempt = call_attempt(call, call->answer.class, call->answer.message);
 	Datum		values[7];
 	bool		nulls[7] = {false, true, false, false, true, false, false};
 	StringInfoData story;
 
 	initStringInfo(&story);
-	appendStringInfoString(&story, "[{\"order_sn\":");
-	escape_json(&story, local(order_sn));
-	appendStringInfoString(&story, "}]");
-	values[0] = Int32GetDatum(store_id);
+	appendStringInfoChar(&story, '[');
+	add_attempt(&story, &attempt, order_sn);
+	appendStringInfoChar(&story, ']');
+	values[0] = Int32GetDatum(call->store->store_id);
 	values[1] = (Datum) 0;
 	values[2] = CStringGetTextDatum("fetch_orders");
-	values[3] = CStringGetTextDatum(outcome_name(class));
+	values[3] = CStringGetTextDatum(outcome_name(attempt.class));
 	values[4] = (Datum) 0;
-	values[5] = text_or_null(reason, &nulls[5]);
+	values[5] = text_or_null(attempt.reason, &nulls[5]);
 	values[6] = CStringGetTextDatum(story.data);
 	set_add(record->dead, values, nulls);
 }
@@ -270,7 +291,7 @@ write_dead(const Record *record)
 				"AS x (store_id, listing_id, call, class, version, reason, story) "
 				"WHERE x.listing_id IS NOT NULL OR NOT EXISTS (SELECT FROM storesync.compensation c "
 				"WHERE c.listing_id IS NULL AND c.store_id = x.store_id AND c.call = x.call "
-				"AND c.settled_at IS NULL AND c.story = x.story::jsonb)",
+				"AND c.settled_at IS NULL AND c.story->0->>'order_sn' = x.story::jsonb->0->>'order_sn')",
 				SPI_OK_INSERT, record->dead);
 	return (int) SPI_processed;
 }

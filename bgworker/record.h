@@ -36,8 +36,7 @@ extern void record_call(Record *record, const DispatchCall *call, const char *me
 extern void record_dead_listing(Record *record, const DispatchCall *call, int i,
 								OutcomeClass class, const char *reason);
 /* Given up: one order that cannot be fetched or booked. Not repeated while it is unsettled. */
-extern void record_dead_order(Record *record, int store_id, const char *order_sn,
-							  OutcomeClass class, const char *reason);
+extern void record_dead_order(Record *record, const DispatchCall *call, const char *order_sn);
 /* All orders of the store up to `through` are committed. */
 extern void record_cursor(Record *record, int store_id, TimestampTz through);
 

@@ -77,3 +77,9 @@ platform_redact(const PlatformAccess *access, Arena *arena, PlatformAnswer *answ
 	for (i = 0; i < answer->n_items; i++)
 		answer->items[i].reason = redact_all(arena, answer->items[i].reason, access);
 }
+
+const char *
+platform_redact_text(const PlatformAccess *access, Arena *arena, const char *text, size_t max_bytes)
+{
+	return plain_clean(arena, redact_all(arena, plain_redact_tokens(arena, text), access), max_bytes);
+}

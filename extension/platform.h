@@ -155,6 +155,9 @@ extern const Platform *const *platform_all(void);
  */
 extern void platform_redact(const PlatformAccess *access, Arena *arena, PlatformAnswer *answer);
 
+/* The same for one text, which is first made fit for a log: at most max_bytes. Never NULL. */
+extern const char *platform_redact_text(const PlatformAccess *access, Arena *arena, const char *text, size_t max_bytes);
+
 extern const Platform platform_shopee;
 
 #endif

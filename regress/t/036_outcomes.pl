@@ -42,6 +42,11 @@ Storesync->query_until($node, q(SELECT string_agg(k.code || ' ' || c.class, ' ')
 	'one poisoned listing of a batch is given up');
 is(scalar(grep { $_->{stock} == 47 } @{ $sim->shown(1) }), 39, 'and the other 39 are written');
 cmp_ok($proxy->spoilt, '<=', 10, 'found by halving: ' . $proxy->spoilt . ' refusals');
+is( sql(q(SELECT story->0->>'class', story->0->>'http_status', story->0->>'reason', story->0->>'excerpt',
+		(story->0->'us'->>'first_byte')::int BETWEEN 1 AND (story->0->'us'->>'total')::int FROM storesync.compensation)),
+	'permanent|200|one of the models is not to be written|'
+	  . '{"error":"error_param","message":"one of the models is not to be written"}|t',
+	'its story is told');
 $proxy->spoil;
 sql("SELECT storesync.requeue(compensation_id) FROM storesync.compensation");
 Storesync->converged($node, $sim, 'requeued when the platform takes it again');

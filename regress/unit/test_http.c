@@ -415,8 +415,8 @@ test_ok(void **state)
 	assert_int_equal(result.retry_after, -1);
 	assert_int_equal(result.body_length, 5);
 	assert_string_equal(result.body, "hello");
-	assert_true(result.connect_us > 0 && result.connect_us <= result.first_byte_us);
-	assert_true(result.first_byte_us <= result.total_us);
+	assert_true(result.times.connect_us > 0 && result.times.connect_us <= result.times.first_byte_us);
+	assert_true(result.times.first_byte_us <= result.times.total_us);
 	http_result_free(&result);
 	assert_int_equal(http_in_flight(engine), 0);
 	http_destroy(engine);
