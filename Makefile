@@ -7,7 +7,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 
 # extension/: the library that every backend maps
 MODULE_big = storesync
-EXTENSION_FILES = storesync settings session shmem stat utility incarnation partition outbox task task_payload rotation \
+EXTENSION_FILES = storesync settings session shmem stat store_stat utility incarnation partition outbox task task_payload rotation \
 	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing listing_wanted credential \
 	set rows rows_target rows_insert rows_memo rows_find rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
@@ -17,7 +17,7 @@ OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
 WORKER_FILES = launcher worker dispatcher http http_call \
-	stores host queue round feed target push intake intake_book record call retry \
+	stores host share queue round feed target push intake intake_book record call retry \
 	due lane rotation task task_event errand
 WORKER = storesync_worker$(DLSUFFIX)
 WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)

@@ -31,6 +31,7 @@
 #include "retry.h"
 #include "rotation.h"
 #include "round.h"
+#include "share.h"
 #include "task.h"
 #include "worker.h"
 
@@ -61,9 +62,36 @@ dispatch_count(SsCounter counter, int64 n)
 		pg_atomic_fetch_add_u64(&dispatch.slot->counters[counter], n);
 }
 
+/* count_times adds the durations of a call's phases to its store's; those that were not gone through are 0. */
+static void
+count_times(const DispatchCall *call)
+{
+	StoreStat  *stat = call->store->stat;
+	const HttpTimes *times = &call->times;
+	int64		ready_us = Max(times->tls_us, times->connect_us);
+
+	if (times->connect_us > 0)
+	{
+		store_stat_time(stat, PHASE_LOOKUP, times->lookup_us);
+		store_stat_time(stat, PHASE_CONNECT, times->connect_us - times->lookup_us);
+	}
+	if (times->tls_us > 0)
+		store_stat_time(stat, PHASE_TLS, times->tls_us - times->connect_us);
+	if (times->first_byte_us > 0)
+		store_stat_time(stat, PHASE_ANSWER, times->first_byte_us - ready_us);
+	if (times->total_us > 0)
+		store_stat_time(stat, PHASE_CALL, times->total_us);
+}
+
 void
 dispatch_count_answer(const DispatchCall *call)
 {
+	bool		ok = call->answer.class == OUTCOME_OK || call->answer.class == OUTCOME_PARTIAL;
+
+	count_times(call);
+	store_stat_count(call->store->stat, ok ? STORE_CALLS_OK :
+					 call->answer.class == OUTCOME_THROTTLED ? STORE_CALLS_THROTTLED : STORE_CALLS_FAILED, 1);
+	share_count(call->store->platform->name, call->answered_at, ok);
 	switch (call->answer.class)
 	{
 		case OUTCOME_OK:
@@ -213,6 +241,8 @@ show_state(TimestampTz now)
 	pg_atomic_write_u64(&dispatch.slot->gauges[SS_BACKING_OFF], waiting);
 	pg_atomic_write_u64(&dispatch.slot->gauges[SS_IN_FLIGHT], dispatch.in_flight);
 	pg_atomic_write_u64(&dispatch.slot->gauges[SS_STORES], stores_count());
+	for (int i = 0; i < stores_count(); i++)
+		store_show(stores_nth(i));
 }
 
 /* wait_ms is the time until the nearest due thing, curl's own timers among them. */
@@ -259,6 +289,7 @@ set_up(const char *database)
 	dispatch.slot = shmem_attach_dispatcher(database);
 	pg_atomic_write_u32(&dispatch.slot->prepared, 1);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("application_name", "storesync dispatcher", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("jit", "off", PGC_USERSET, PGC_S_SESSION);
 	round_init();
 	queue_init();

@@ -92,6 +92,10 @@ host_told(DispatchHost *host, bool reached, bool probe, TimestampTz now, const c
 	if (!host->open && host->failures >= HOST_PATIENCE)
 		open_host(host, now, reason);
 	else if (host->open && probe)
-		host->probe_due = now + Min(retry_delay_us(++host->probes), USECS_PER_MINUTE);
+	{
+		int64		pause = retry_delay_us(++host->probes);
+
+		host->probe_due = now + Min(pause, USECS_PER_MINUTE);
+	}
 	return false;
 }

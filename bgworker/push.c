@@ -273,8 +273,10 @@ settle_listing(DispatchCall *call, int i, Record *record, bool split)
 	switch (class)
 	{
 		case OUTCOME_OK:
+			store_stat_time(call->store->stat, PHASE_CONVERGED, call->answered_at - listing->changed_at);
 			queue_succeeded(listing, call->answered_at);
 			dispatch_count(SS_LISTINGS_ACKED, 1);
+			store_stat_count(call->store->stat, STORE_ACKED, 1);
 			return;
 		case OUTCOME_THROTTLED:
 		case OUTCOME_QUOTA:

@@ -150,7 +150,12 @@ leave_lane(QueueListing *listing)
 {
 	dlist_delete(&listing->lane);
 	if (listing->decrease)
+	{
 		pairingheap_remove(listing->lanes->by_urgency, &listing->urgent);
+		listing->lanes->n_decreases--;
+	}
+	else
+		listing->lanes->n_raises--;
 }
 
 /* unlink_state takes a listing out of the lane, list or heap that its state stands for. */
@@ -160,7 +165,10 @@ unlink_state(QueueListing *listing)
 	if (listing->state == QUEUE_READY)
 		leave_lane(listing);
 	else if (listing->state == QUEUE_FETCHING)
+	{
 		dlist_delete(&listing->lane);
+		listing->lanes->n_fetching--;
+	}
 	else if (listing->state == QUEUE_WAITING)
 	{
 		pairingheap_remove(waiting, &listing->heap);
@@ -177,7 +185,12 @@ enter_lane(QueueListing *listing)
 
 	listing->state = QUEUE_READY;
 	if (listing->decrease)
+	{
 		pairingheap_add(listing->lanes->by_urgency, &listing->urgent);
+		listing->lanes->n_decreases++;
+	}
+	else
+		listing->lanes->n_raises++;
 	if (dlist_is_empty(lane) ||
 		listing->changed_at < dlist_head_element(QueueListing, lane, lane)->changed_at)
 	{
@@ -206,6 +219,7 @@ place(QueueListing *listing, TimestampTz due)
 	{
 		listing->state = QUEUE_FETCHING;
 		dlist_push_tail(&listing->lanes->fetching, &listing->lane);
+		listing->lanes->n_fetching++;
 		listing->lanes->fetch_after = Min(listing->lanes->fetch_after, listing->fetch_after);
 	}
 	else

@@ -72,6 +72,9 @@ typedef struct QueueLanes
 	pairingheap *by_urgency;	/* of the decreases, QueueListing.urgent */
 	dlist_head	raises;			/* QueueListing.lane, oldest change first */
 	dlist_head	fetching;		/* QueueListing.lane */
+	int			n_decreases;	/* in these lists */
+	int			n_raises;
+	int			n_fetching;
 	uint32		lowered;		/* how often a decrease was taken */
 	TimestampTz fetched_through;	/* all orders up to here are committed */
 	TimestampTz fetch_after;	/* the oldest of those in `fetching`, DT_NOEND for none */

@@ -17,6 +17,7 @@
 #include "intake.h"
 #include "push.h"
 #include "rate.h"
+#include "share.h"
 #include "target.h"
 #include "task.h"
 #include "worker.h"
@@ -89,7 +90,8 @@ stores_due(void)
 TimestampTz
 round_due(void)
 {
-	TimestampTz due = Min(stores_due(), Min(Min(queue_next_due(), task_due()), feed_store_due()));
+	TimestampTz due = Min(Min(stores_due(), share_due()),
+						  Min(Min(queue_next_due(), task_due()), feed_store_due()));
 
 	if (starting || look || reload || !dlist_is_empty(&dispatch.ended) ||
 		(target_overflow && queue_count() < QUEUE_MAX / 2))
@@ -345,6 +347,8 @@ round_run(TimestampTz now)
 	build_calls(now);
 	if (feed_store_due() <= now)
 		feed_store();
+	if (share_due() <= now)
+		share_store();
 	ss_leave(&session);
 	worker_commit();
 	dispatch_count(SS_CYCLES, 1);

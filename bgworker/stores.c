@@ -75,6 +75,7 @@ add_store_entry(int store_id)
 	stores[place] = store;
 	n_stores++;
 	store->store_id = store_id;
+	store->stat = store_stat_attach(store_id);
 	store->context = AllocSetContextCreate(TopMemoryContext, "storesync store", ALLOCSET_SMALL_SIZES);
 	store->intake.context = AllocSetContextCreate(TopMemoryContext, "storesync intake", ALLOCSET_SMALL_SIZES);
 	queue_init_lanes(&store->lanes);
@@ -187,27 +188,6 @@ stores_load(void)
 	}
 }
 
-static const char *
-trouble_text(StoreTrouble trouble)
-{
-	switch (trouble)
-	{
-		case TROUBLE_NONE:
-			return "works again";
-		case TROUBLE_AUTH:
-			return "waits: the platform refuses its credential";
-		case TROUBLE_ACCESS:
-			return "waits: its requests cannot be built";
-		case TROUBLE_QUOTA:
-			return "waits: the day's calls are used up";
-		case TROUBLE_GUARD:
-			return "waits: this instance is not confirmed for its platform";
-		case TROUBLE_ROOM:
-			return "waits: shared memory has no room for its call budget (storesync.max_stores)";
-	}
-	return "";
-}
-
 void
 store_trouble(DispatchStore *store, StoreTrouble trouble, TimestampTz until, const char *detail)
 {
@@ -215,6 +195,7 @@ store_trouble(DispatchStore *store, StoreTrouble trouble, TimestampTz until, con
 	if (store->trouble == trouble)
 		return;
 	store->trouble = trouble;
+	store->trouble_since = GetCurrentTimestamp();
 	ereport(LOG,
 			(errmsg("storesync store %d %s", store->store_id, trouble_text(trouble)),
 			 detail != NULL && *detail != '\0' ? errdetail_internal("%s", detail) : 0));
@@ -225,4 +206,19 @@ store_well(DispatchStore *store)
 {
 	if (store->trouble != TROUBLE_NONE)
 		store_trouble(store, TROUBLE_NONE, 0, NULL);
+}
+
+void
+store_show(const DispatchStore *store)
+{
+	StoreStat  *stat = store->stat;
+
+	pg_atomic_write_u64(&stat->gauges[STORE_LOWER], (uint64) store->lanes.n_decreases);
+	pg_atomic_write_u64(&stat->gauges[STORE_RAISE], (uint64) store->lanes.n_raises);
+	pg_atomic_write_u64(&stat->gauges[STORE_FETCHING], (uint64) store->lanes.n_fetching);
+	pg_atomic_write_u64(&stat->gauges[STORE_IN_FLIGHT], (uint64) store->in_flight);
+	if (store->trouble == TROUBLE_NONE && store->host->open)
+		store_stat_trouble(stat, TROUBLE_HOST, store->host->since, store->host->probe_due);
+	else
+		store_stat_trouble(stat, store->trouble, store->trouble_since, store->waits_until);
 }

@@ -13,6 +13,7 @@
 #include "errand.h"
 #include "platform.h"
 #include "queue.h"
+#include "store_stat.h"
 
 /*
  * Calls under way to one store at once: so many as long as others leave half
@@ -34,17 +35,6 @@ typedef enum StoreWrites
 	WRITES_LOWER,				/* decreases alone */
 	WRITES_ALL
 } StoreWrites;
-
-/* Why a store makes no calls; each change is one line in the log. */
-typedef enum StoreTrouble
-{
-	TROUBLE_NONE,
-	TROUBLE_AUTH,				/* the platform refused the credential */
-	TROUBLE_ACCESS,				/* no request can be built: a credential is missing */
-	TROUBLE_QUOTA,				/* the day's calls are used up */
-	TROUBLE_GUARD,				/* this instance may not send (storesync.instance_name) */
-	TROUBLE_ROOM				/* shared memory has no room for its call budget */
-} StoreTrouble;
 
 /* Where the fetching of a store's orders stands (intake.c). */
 typedef struct StoreIntake
@@ -107,7 +97,9 @@ struct DispatchStore
 	int64		poll_us;
 	int64		overlap_us;
 	TimestampTz stock_from;
-	StoreTrouble trouble;
+	StoreTrouble trouble;		/* each change is a line in the log */
+	TimestampTz trouble_since;
+	StoreStat  *stat;			/* in shared memory */
 	TimestampTz waits_until;	/* no call before; with trouble */
 	TimestampTz token_due;		/* the limiter grants nothing before */
 	int			in_flight;
@@ -132,5 +124,7 @@ extern DispatchStore *stores_find(int store_id);
 extern void store_trouble(DispatchStore *store, StoreTrouble trouble, TimestampTz until, const char *detail);
 /* A call went well. */
 extern void store_well(DispatchStore *store);
+/* Tell shared memory how the store stands. */
+extern void store_show(const DispatchStore *store);
 
 #endif

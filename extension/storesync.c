@@ -11,6 +11,7 @@
 #include "postmaster/bgworker.h"
 
 #include "rate.h"
+#include "store_stat.h"
 #include "shmem.h"
 #include "utility.h"
 
@@ -45,6 +46,7 @@ _PG_init(void)
 		return;
 	shmem_init();
 	rate_init();
+	store_stat_init();
 	utility_init();
 	register_launcher();
 }

@@ -419,6 +419,16 @@ CREATE TABLE storesync.call_log (
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE storesync.call_log IS 'One row per call to a platform: kind, outcome class, items carried, HTTP status, curl code, microseconds, the platform''s error code and a redacted message.';
 
+CREATE TABLE storesync.call_day (
+	platform text NOT NULL,
+	day date NOT NULL,
+	calls bigint NOT NULL,
+	ok bigint NOT NULL,
+	PRIMARY KEY (platform, day)
+) WITH (fillfactor = 60);
+COMMENT ON TABLE storesync.call_day IS
+'Calls of a platform''s application by day at UTC+8, and those of them that went well (ok or partial): what platforms judge an application by. Up to ten seconds behind.';
+
 CREATE SEQUENCE storesync.compensation_id_seq;
 CREATE TABLE storesync.compensation (
 	compensation_id bigint PRIMARY KEY DEFAULT nextval('storesync.compensation_id_seq'),

@@ -89,6 +89,7 @@ AS $$
 			WHEN 'shadow' THEN 'mode is shadow: nothing is sent'
 			WHEN 'lower_only' THEN 'mode is lower_only: no quantity is raised' END,
 		'no credential ' || nullif(array_to_string(x.missing, ', '), ''),
+		t.waits || ' since ' || date_trunc('second', t.since),
 		CASE WHEN s.mode <> 'off' AND c.fetched_at < clock_timestamp() - greatest(10 * s.poll_interval, '5 minutes')
 			THEN format('orders not fetched since %s', date_trunc('second', c.fetched_at)) END,
 		'the day''s calls are used up until ' || date_trunc('second', r.quota_until),
@@ -98,8 +99,9 @@ AS $$
 	FROM storesync.store s
 	LEFT JOIN storesync.order_cursor c ON c.store_id = s.store_id
 	LEFT JOIN storesync.health_rates() r ON r.store_id = s.store_id
+	LEFT JOIN storesync.store_stats() t ON t.store_id = s.store_id AND t.cause IN ('credential', 'request', 'host')
 	CROSS JOIN LATERAL storesync.missing_credentials(s.store_id) x(missing)
-	WHERE s.paused OR s.mode <> 'live' OR x.missing <> '{}'
+	WHERE t.waits IS NOT NULL OR s.paused OR s.mode <> 'live' OR x.missing <> '{}'
 		OR c.fetched_at < clock_timestamp() - greatest(10 * s.poll_interval, '5 minutes')
 		OR r.store_id IS NOT NULL
 $$;
