@@ -17,6 +17,8 @@
 #include "retry.h"
 #include "target.h"
 
+/* Orders fetched so lately need not be fetched again: a fetch reaches whole seconds, and takes a while. */
+#define FETCH_GRACE_US		(2 * USECS_PER_SEC)
 /* A batch that failed as a whole so often is taken apart. */
 #define TAKE_APART_AFTER	3
 
@@ -24,7 +26,7 @@ typedef enum Verdict
 {
 	SEND,
 	NOT_NEEDED,
-	FETCH_FIRST					/* a raise, and the orders known are too old */
+	FETCH_FIRST					/* it may raise what is shown, and the orders known are too old */
 } Verdict;
 
 void
@@ -41,11 +43,9 @@ judge_target(const DispatchStore *store, const Target *target, TimestampTz now)
 {
 	if (target == NULL || !target->due)
 		return NOT_NEEDED;
-	if (target_lowers(target->wanted, target->at_most))
-		return SEND;
-	if (store->writes != WRITES_ALL)
+	if (store->writes != WRITES_ALL && !target_lowers(target->to_send, target->at_most))
 		return NOT_NEEDED;
-	return store->lanes.fetched_through < target_fetch_horizon(now) ? FETCH_FIRST : SEND;
+	return Min(target->fetch_after, now - FETCH_GRACE_US) > store->lanes.fetched_through ? FETCH_FIRST : SEND;
 }
 
 /* sift_pick lets go of the listings that are not to be written now. */
@@ -93,7 +93,7 @@ fill_call(DispatchCall *call, const PushPick *pick, const Target *targets, int f
 		items[i].listing_id = listing->listing_id;
 		items[i].item_id = arena_strdup(call->arena, listing->item->item_id);
 		items[i].model_id = arena_strdup(call->arena, target->model_id);
-		items[i].quantity = target->wanted;
+		items[i].quantity = target->to_send;
 		call->listings[i] = listing;
 		call->versions[i] = target->version;
 		call->at_most[i] = target->at_most;

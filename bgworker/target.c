@@ -18,15 +18,17 @@
 /* Rows held in memory at once while everything is compared. */
 #define FETCH_ROWS 2000
 
-/* A fetch reaches whole seconds, and takes a while: a smaller storesync.max_fetch_age counts as this. */
-#define LEAST_FETCH_AGE_MS	2000
+/* A unit shown too many counts as so many sold a second. */
+#define UNSOLD_WEIGHT	1e-6
 
 /* Columns that both comparisons return. */
 #define COMPARED \
-	"t.listing_id, t.store_id, t.item_id, t.wanted, t.at_most, t.not_before, t.dirty AND NOT t.dead"
+	"t.listing_id, t.store_id, t.item_id, t.to_send, t.at_most, t.not_before, t.dirty AND NOT t.dead, " \
+	"t.needs_fetch_after, t.per_second::double precision"
 enum
 {
-	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_WANTED, COL_AT_MOST, COL_NOT_BEFORE, COL_DUE
+	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_TO_SEND, COL_AT_MOST, COL_NOT_BEFORE, COL_DUE,
+	COL_FETCH_AFTER, COL_PER_SECOND
 };
 
 /* A listing to be compared, and since when. */
@@ -48,25 +50,22 @@ column(HeapTuple row, TupleDesc desc, int number, Datum missing)
 }
 
 bool
-target_lowers(int64 wanted, int64 at_most)
+target_lowers(int64 to_send, int64 at_most)
 {
-	return at_most >= 0 ? wanted < at_most : wanted == 0;
-}
-
-TimestampTz
-target_fetch_horizon(TimestampTz now)
-{
-	return now - Max(ss_max_fetch_age, LEAST_FETCH_AGE_MS) * INT64CONST(1000);
+	return at_most >= 0 ? to_send < at_most : to_send == 0;
 }
 
 /*
- * urgency_of tells how soon a decrease should go: the more units are shown
- * that are not there, and the fewer are left, the more may be oversold.
+ * urgency_of tells how soon a decrease should go: by what its shop sells a
+ * second for each unit that it may have, since what is sold beyond is
+ * oversold. Where nothing was sold of late the units shown too many decide.
  */
 static double
-urgency_of(int64 wanted, int64 at_most)
+urgency_of(int64 to_send, int64 at_most, double per_second)
 {
-	return (double) (Max(at_most, wanted + 1) - wanted) / (double) (wanted + 1);
+	double		too_many = (double) Max(at_most - to_send, 1);
+
+	return (per_second + too_many * UNSOLD_WEIGHT) / (double) (to_send + 1);
 }
 
 /*
@@ -78,16 +77,18 @@ static void
 settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
 {
 	int64		listing_id = DatumGetInt64(column(row, desc, COL_LISTING, 0));
-	int64		wanted = DatumGetInt64(column(row, desc, COL_WANTED, 0));
+	int64		to_send = DatumGetInt64(column(row, desc, COL_TO_SEND, 0));
 	int64		at_most = DatumGetInt64(column(row, desc, COL_AT_MOST, Int64GetDatum(-1)));
 	TimestampTz not_before = DatumGetTimestampTz(column(row, desc, COL_NOT_BEFORE, TimestampTzGetDatum(0)));
 	DispatchStore *store = stores_find(DatumGetInt32(column(row, desc, COL_STORE, 0)));
-	bool		decrease = target_lowers(wanted, at_most);
+	TimestampTz fetch_after = DatumGetTimestampTz(column(row, desc, COL_FETCH_AFTER, TimestampTzGetDatum(0)));
+	double		per_second = DatumGetFloat8(column(row, desc, COL_PER_SECOND, Float8GetDatum(0)));
+	bool		decrease = target_lowers(to_send, at_most);
 	QueueWant	want = {
 		.listing_id = listing_id,
 		.decrease = decrease,
-		.fetch_after = decrease ? 0 : changed_at,
-		.urgency = urgency_of(wanted, at_most),
+		.fetch_after = fetch_after == 0 ? 0 : Max(fetch_after, changed_at),
+		.urgency = urgency_of(to_send, at_most, per_second),
 		.changed_at = changed_at,
 		.due = not_before
 	};
@@ -274,7 +275,8 @@ target_read(const int64 *listing_ids, int n, int *found)
 		elements[i] = Int64GetDatum(listing_ids[i]);
 	values[0] = PointerGetDatum(construct_array(elements, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	ss_execute(&plan,
-			   "SELECT t.listing_id, t.wanted, t.version, t.at_most, t.dirty AND NOT t.dead, t.model_id "
+			   "SELECT t.listing_id, t.to_send, t.version, t.at_most, t.dirty AND NOT t.dead, t.model_id, "
+			   "t.needs_fetch_after "
 			   "FROM storesync.listing_target t WHERE t.listing_id = ANY ($1)",
 			   SPI_OK_SELECT, 1, types, values, NULL, 0);
 	*found = (int) SPI_processed;
@@ -285,11 +287,12 @@ target_read(const int64 *listing_ids, int n, int *found)
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 
 		targets[i].listing_id = DatumGetInt64(column(row, desc, 1, 0));
-		targets[i].wanted = DatumGetInt64(column(row, desc, 2, 0));
+		targets[i].to_send = DatumGetInt64(column(row, desc, 2, 0));
 		targets[i].version = DatumGetInt64(column(row, desc, 3, 0));
 		targets[i].at_most = DatumGetInt64(column(row, desc, 4, Int64GetDatum(-1)));
 		targets[i].due = DatumGetBool(column(row, desc, 5, BoolGetDatum(false)));
 		targets[i].model_id = TextDatumGetCString(column(row, desc, 6, 0));
+		targets[i].fetch_after = DatumGetTimestampTz(column(row, desc, 7, TimestampTzGetDatum(0)));
 	}
 	qsort(targets, *found, sizeof(Target), by_listing);
 	return targets;

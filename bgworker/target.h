@@ -12,17 +12,16 @@
 typedef struct Target
 {
 	int64		listing_id;
-	int64		wanted;
+	int64		to_send;
 	int64		version;
 	int64		at_most;		/* the most the platform may show, -1 unknown */
 	bool		due;			/* dirty, and not given up at this version */
+	TimestampTz fetch_after;	/* not before its store's orders are fetched through this; 0: at once */
 	const char *model_id;
 } Target;
 
-/* Whether writing `wanted` lowers what the platform may show, -1 for unknown: then only 0 surely does. */
-extern bool target_lowers(int64 wanted, int64 at_most);
-/* A raise goes out only when its store's orders are fetched through this moment. */
-extern TimestampTz target_fetch_horizon(TimestampTz now);
+/* Whether writing `to_send` lowers what the platform may show, -1 for unknown: then only 0 surely does. */
+extern bool target_lowers(int64 to_send, int64 at_most);
 
 /* The queue refused listings: compare everything once it has room again. */
 extern bool target_overflow;
