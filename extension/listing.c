@@ -160,28 +160,46 @@ append_selected(OutboxKind kind)
 	outbox_append(kind, (int) n, subjects, versions);
 }
 
-/*
- * tell_changes runs, over the transition tables `before` and `after` of an
- * UPDATE statement, first `revise` (may be NULL) and then `subjects`, which
- * names the subjects and versions that the outbox has to hear of.
- */
+/* What an UPDATE statement has to tell, in statements over its transition tables `before` and `after`. */
+typedef struct Telling
+{
+	OutboxKind	kind;
+	const char *revise;			/* raises revisions; NULL: the rows' own triggers did */
+	const char *subjects;		/* selects the subjects and versions that the outbox has to hear of */
+	const char *siblings;		/* has listings compared that the change reaches only by last units; NULL: none */
+	SPIPlanPtr	revise_plan;
+	SPIPlanPtr	subjects_plan;
+	SPIPlanPtr	siblings_plan;
+} Telling;
+
+/* tell_changes does so, in the transaction of the change; nothing follows for listings where nothing was to be told. */
 static Datum
-tell_changes(FunctionCallInfo fcinfo, OutboxKind kind, SPIPlanPtr *revise_plan, const char *revise,
-			 SPIPlanPtr *subjects_plan, const char *subjects)
+tell_changes(FunctionCallInfo fcinfo, Telling *telling)
 {
 	TriggerData *trigger = trigger_data(fcinfo);
 	SsSession	session;
+	bool		told;
 
 	ss_enter(&session, "UPDATE", true);
 	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "could not register the transition tables");
-	if (revise != NULL)
-		ss_execute(revise_plan, revise, SPI_OK_UPDATE, 0, NULL, NULL, NULL, 0);
-	ss_execute(subjects_plan, subjects, SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
-	append_selected(kind);
+	if (telling->revise != NULL)
+		ss_execute(&telling->revise_plan, telling->revise, SPI_OK_UPDATE, 0, NULL, NULL, NULL, 0);
+	ss_execute(&telling->subjects_plan, telling->subjects, SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+	told = SPI_processed > 0;
+	append_selected(telling->kind);
+	if (told && telling->siblings != NULL)
+		ss_execute(&telling->siblings_plan, telling->siblings, SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
 	ss_leave(&session);
 	return PointerGetDatum(NULL);
 }
+
+/* Each listing whose row changed in anything but its revision. */
+#define CHANGED_LISTINGS \
+	"SELECT x.listing_id, max(x.revision) AS revision, min(x.sku_id) AS low, max(x.sku_id) AS high FROM (" \
+	"SELECT a.listing_id, a.sku_id, a.revision, to_jsonb(a) - 'revision' AS data FROM after a UNION ALL " \
+	"SELECT b.listing_id, b.sku_id, b.revision, to_jsonb(b) - 'revision' FROM before b) x " \
+	"GROUP BY x.listing_id HAVING count(DISTINCT x.data) > 1"
 
 /*
  * A revision raised alone comes from one of the triggers below, which tells
@@ -191,14 +209,17 @@ tell_changes(FunctionCallInfo fcinfo, OutboxKind kind, SPIPlanPtr *revise_plan, 
 Datum
 listing_changed(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr subjects = NULL;
+	static Telling telling = {
+		.kind = OUTBOX_LISTING,
+		.subjects = "SELECT c.listing_id, c.revision FROM (" CHANGED_LISTINGS ") c ORDER BY c.listing_id",
+		.siblings = "WITH changed AS MATERIALIZED (" CHANGED_LISTINGS ") "
+		"SELECT storesync.tell_siblings(ARRAY(SELECT c.listing_id FROM changed c)), "
+		"(SELECT storesync.outbox_add('stock', array_agg(m.sku_id ORDER BY m.sku_id)) FROM ("
+		"SELECT c.low AS sku_id FROM changed c WHERE c.low <> c.high UNION "
+		"SELECT c.high FROM changed c WHERE c.low <> c.high) m HAVING count(*) > 0)"
+	};
 
-	return tell_changes(fcinfo, OUTBOX_LISTING, NULL, NULL, &subjects,
-						"SELECT x.listing_id, max(x.revision) FROM ("
-						"SELECT a.listing_id, a.revision, to_jsonb(a) - 'revision' AS data FROM after a UNION ALL "
-						"SELECT b.listing_id, b.revision, to_jsonb(b) - 'revision' FROM before b) x "
-						"GROUP BY x.listing_id HAVING count(DISTINCT x.data) > 1 "
-						"ORDER BY x.listing_id");
+	return tell_changes(fcinfo, &telling);
 }
 
 /*
@@ -227,62 +248,69 @@ listing_renamed(PG_FUNCTION_ARGS)
 Datum
 sku_changed(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr revise = NULL;
-	static SPIPlanPtr subjects = NULL;
+	static Telling telling = {
+		.kind = OUTBOX_STOCK,
+		.revise = "UPDATE storesync.listing l SET revision = l.revision + 1 WHERE l.sku_id IN ("
+		"SELECT unnest(a.sku_id || ARRAY(SELECT c.bundle_id FROM storesync.component c "
+		"                                WHERE c.sku_id = a.sku_id AND c.qty > 0)) "
+		"FROM after a JOIN before b USING (sku_id) "
+		"WHERE (a.safety_stock, a.allow_backorder, a.solo_below) "
+		"IS DISTINCT FROM (b.safety_stock, b.allow_backorder, b.solo_below))",
+		.subjects = "SELECT a.sku_id, 0::bigint FROM after a JOIN before b USING (sku_id) "
+		"WHERE (a.safety_stock, a.allow_backorder, a.solo_below) "
+		"IS DISTINCT FROM (b.safety_stock, b.allow_backorder, b.solo_below) "
+		"ORDER BY a.sku_id"
+	};
 
-	return tell_changes(fcinfo, OUTBOX_STOCK, &revise,
-						"UPDATE storesync.listing l SET revision = l.revision + 1 WHERE l.sku_id IN ("
-						"SELECT unnest(a.sku_id || ARRAY(SELECT c.bundle_id FROM storesync.component c "
-						"                                WHERE c.sku_id = a.sku_id AND c.qty > 0)) "
-						"FROM after a JOIN before b USING (sku_id) "
-						"WHERE (a.safety_stock, a.allow_backorder) IS DISTINCT FROM (b.safety_stock, b.allow_backorder))",
-						&subjects,
-						"SELECT a.sku_id, 0::bigint FROM after a JOIN before b USING (sku_id) "
-						"WHERE (a.safety_stock, a.allow_backorder) IS DISTINCT FROM (b.safety_stock, b.allow_backorder) "
-						"ORDER BY a.sku_id");
+	return tell_changes(fcinfo, &telling);
 }
 
 Datum
 location_changed(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr revise = NULL;
-	static SPIPlanPtr subjects = NULL;
+	static Telling telling = {
+		.kind = OUTBOX_PLATFORM,
+		.revise = "UPDATE storesync.listing l SET revision = l.revision + 1 "
+		"WHERE l.sku_id IN (SELECT unnest(k.sku_id || ARRAY(SELECT c.bundle_id "
+		"  FROM storesync.component c WHERE c.sku_id = k.sku_id AND c.qty > 0)) "
+		"FROM storesync.stock_lock k "
+		"JOIN after a USING (location_id) JOIN before b USING (location_id) "
+		"WHERE a.sellable <> b.sellable)",
+		.subjects = "SELECT 0::bigint, 0::bigint FROM after a JOIN before b USING (location_id) "
+		"WHERE a.sellable <> b.sellable LIMIT 1"
+	};
 
-	return tell_changes(fcinfo, OUTBOX_PLATFORM, &revise,
-						"UPDATE storesync.listing l SET revision = l.revision + 1 "
-						"WHERE l.sku_id IN (SELECT unnest(k.sku_id || ARRAY(SELECT c.bundle_id "
-						"  FROM storesync.component c WHERE c.sku_id = k.sku_id AND c.qty > 0)) "
-						"FROM storesync.stock_lock k "
-						"JOIN after a USING (location_id) JOIN before b USING (location_id) "
-						"WHERE a.sellable <> b.sellable)",
-						&subjects,
-						"SELECT 0::bigint, 0::bigint FROM after a JOIN before b USING (location_id) "
-						"WHERE a.sellable <> b.sellable LIMIT 1");
+	return tell_changes(fcinfo, &telling);
 }
 
 Datum
 store_changed(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr subjects = NULL;
+	static Telling telling = {
+		.kind = OUTBOX_STORE,
+		.subjects = "SELECT a.store_id::bigint, 0::bigint FROM after a JOIN before b USING (store_id) "
+		"WHERE a::text <> b::text ORDER BY a.store_id",
+		.siblings = "SELECT storesync.tell_siblings(ARRAY(SELECT l.listing_id FROM storesync.listing l "
+		"JOIN after a ON a.store_id = l.store_id JOIN before b ON b.store_id = l.store_id "
+		"WHERE (a.mode, a.paused, a.priority) IS DISTINCT FROM (b.mode, b.paused, b.priority)))"
+	};
 
-	return tell_changes(fcinfo, OUTBOX_STORE, NULL, NULL, &subjects,
-						"SELECT a.store_id::bigint, 0::bigint FROM after a JOIN before b USING (store_id) "
-						"WHERE a::text <> b::text ORDER BY a.store_id");
+	return tell_changes(fcinfo, &telling);
 }
 
 Datum
 platform_changed(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr revise = NULL;
-	static SPIPlanPtr subjects = NULL;
+	static Telling telling = {
+		.kind = OUTBOX_PLATFORM,
+		.revise = "UPDATE storesync.listing l SET revision = l.revision + 1 "
+		"FROM storesync.store s JOIN after a USING (platform) JOIN before b USING (platform) "
+		"WHERE l.store_id = s.store_id AND a.max_quantity <> b.max_quantity",
+		.subjects = "SELECT 0::bigint, 0::bigint FROM after a JOIN before b USING (platform) "
+		"WHERE a::text <> b::text LIMIT 1"
+	};
 
-	return tell_changes(fcinfo, OUTBOX_PLATFORM, &revise,
-						"UPDATE storesync.listing l SET revision = l.revision + 1 "
-						"FROM storesync.store s JOIN after a USING (platform) JOIN before b USING (platform) "
-						"WHERE l.store_id = s.store_id AND a.max_quantity <> b.max_quantity",
-						&subjects,
-						"SELECT 0::bigint, 0::bigint FROM after a JOIN before b USING (platform) "
-						"WHERE a::text <> b::text LIMIT 1");
+	return tell_changes(fcinfo, &telling);
 }
 
 /*

@@ -89,7 +89,7 @@ CREATE TABLE storesync.store (
 	UNIQUE (platform, shop_id)
 );
 COMMENT ON TABLE storesync.store IS
-'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day. unpaid_hold: NULL where the platform cancels unpaid orders by itself.';
+'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day. unpaid_hold: NULL where the platform cancels unpaid orders by itself.';
 
 CREATE SEQUENCE storesync.location_id_seq AS int;
 CREATE TABLE storesync.location (
@@ -118,11 +118,12 @@ CREATE TABLE storesync.sku (
 	safety_stock bigint NOT NULL DEFAULT 0 CHECK (safety_stock >= 0),
 	allow_backorder boolean NOT NULL DEFAULT false,
 	bundle boolean NOT NULL DEFAULT false,
+	solo_below bigint NOT NULL DEFAULT 3 CHECK (solo_below >= 0),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	CHECK (NOT (bundle AND allow_backorder))
 );
 COMMENT ON TABLE storesync.sku IS
-'What is kept and sold. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero. bundle: made of others, set by set_bundle(); its stock is theirs.';
+'What is kept and sold. safety_stock: units never shown on any listing. allow_backorder: may be reserved below zero. bundle: made of others, set by set_bundle(); its stock is theirs. solo_below: with fewer units left than this (available less safety stock) one listing alone shows them; 0: never.';
 
 CREATE TABLE storesync.component (
 	bundle_id bigint NOT NULL,
@@ -158,6 +159,19 @@ CREATE TABLE storesync.listing (
 CREATE INDEX ON storesync.listing (sku_id);
 COMMENT ON TABLE storesync.listing IS
 'One SKU shown in one shop. model_id is '''' for an item without models (NULL and ''0'' are stored so). pack: units of the SKU that one sold unit takes. share, buffer, cap: docs/listing.md. held: why nothing but 0 is sent, NULL for not held. revision rises with every change.';
+
+CREATE SEQUENCE storesync.selling_stop_id_seq;
+CREATE TABLE storesync.selling_stop (
+	stop_id bigint PRIMARY KEY DEFAULT nextval('storesync.selling_stop_id_seq'),
+	store_id int,
+	sku_id bigint,
+	reason text NOT NULL,
+	since timestamptz NOT NULL DEFAULT clock_timestamp(),
+	login name NOT NULL DEFAULT session_user
+);
+CREATE UNIQUE INDEX ON storesync.selling_stop (coalesce(store_id, 0), coalesce(sku_id, 0));
+COMMENT ON TABLE storesync.selling_stop IS
+'What is not to be sold: a SKU, a store, a SKU in a store, or with both NULL everything. Listings that a row covers want 0, those added later as well. Written by stop_selling() and start_selling().';
 
 CREATE TABLE storesync.credential (
 	store_id int NOT NULL REFERENCES storesync.store ON DELETE CASCADE,

@@ -34,6 +34,31 @@ CREATE FUNCTION storesync.known_listing(listing bigint) RETURNS bigint
 COMMENT ON FUNCTION storesync.known_listing(bigint) IS
 'Its argument, or error SS004 when there is no such listing. Example: SELECT storesync.known_listing(1);';
 
+CREATE FUNCTION storesync.store_available(sku bigint, store int) RETURNS bigint
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN NOT k.bundle THEN (
+			SELECT coalesce(sum(x.on_hand - x.reserved), 0)::bigint
+			FROM storesync.stock x JOIN storesync.location y ON y.location_id = x.location_id
+			WHERE x.sku_id = k.sku_id AND y.sellable
+				AND (z.all_places OR y.location_id IN (SELECT e.location_id FROM storesync.store_location e WHERE e.store_id = $2)))
+		ELSE (
+			SELECT greatest(coalesce(min(h.units) FILTER (WHERE NOT m.allow_backorder), min(h.units)), 0)::bigint
+			FROM storesync.component c
+			JOIN storesync.sku m ON m.sku_id = c.sku_id
+			CROSS JOIN LATERAL (
+				SELECT floor((coalesce(sum(x.on_hand - x.reserved), 0) - m.safety_stock) / c.qty) AS units
+				FROM storesync.stock x JOIN storesync.location y ON y.location_id = x.location_id
+				WHERE x.sku_id = c.sku_id AND y.sellable
+					AND (z.all_places OR y.location_id IN (SELECT e.location_id FROM storesync.store_location e WHERE e.store_id = $2))) h
+			WHERE c.bundle_id = k.sku_id AND c.qty > 0) END
+	FROM storesync.sku k
+	CROSS JOIN (SELECT NOT EXISTS (SELECT FROM storesync.store_location e WHERE e.store_id = $2) AS all_places) z
+	WHERE k.sku_id = $1
+$$;
+COMMENT ON FUNCTION storesync.store_available(bigint, int) IS
+'Units of a SKU, or whole ones of a bundle, that may still be reserved where a store sells from; NULL for an unknown SKU. Example: SELECT storesync.store_available(1, 1);';
+
 -- A store without places of its own is no key of g, so that its rows serve all such stores; a bundle
 -- is looked into for bundles alone. OFFSET 0 keeps a term from being computed for each use.
 --
@@ -43,11 +68,12 @@ COMMENT ON FUNCTION storesync.known_listing(bigint) IS
 -- two nobody knows, and the listing counts as unknown until it is written again, unless nothing
 -- was booked since (acked_version = version).
 --
+-- Who shows the last units (e) is looked for only where few are left, or none would be shown.
 -- What may have been sold and is not fetched yet is looked for only where a write is due. No shop sells
 -- more than it shows, but what it showed before a write that orders have not reached is forgotten.
 CREATE VIEW storesync.listing_target AS
 SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
-	a.available, t.wanted, t.version,
+	a.available, v.left_units, t.wanted, e.sole_id, h.reason AS stopped, t.version,
 	w.acked_qty, w.acked_version, w.written_at, w.doubt_qty, w.sending_qty,
 	coalesce(o.after_units, 0) AS ordered_after, coalesce(c.after_units, 0) AS cancelled_after,
 	b.believed, b.at_most,
@@ -92,9 +118,41 @@ CROSS JOIN LATERAL (
 			SELECT coalesce(sum(x.version), 0)::bigint FROM storesync.component c JOIN storesync.stock x ON x.sku_id = c.sku_id
 			WHERE c.bundle_id = l.sku_id) END AS versions
 	OFFSET 0) a
+LEFT JOIN LATERAL (
+	SELECT z.reason FROM storesync.selling_stop z
+	WHERE (z.store_id IS NULL OR z.store_id = l.store_id)
+		AND (z.sku_id IS NULL OR z.sku_id = l.sku_id OR z.sku_id IN (
+			SELECT c.sku_id FROM storesync.component c WHERE k.bundle AND c.bundle_id = l.sku_id AND c.qty > 0))
+	ORDER BY z.stop_id LIMIT 1) h ON true
 CROSS JOIN LATERAL (
-	SELECT CASE WHEN l.held IS NOT NULL THEN 0
-			ELSE storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer, l.cap, p.max_quantity)
+	SELECT a.available - k.safety_stock AS left_units,
+		storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer, l.cap, p.max_quantity) AS quantity
+	OFFSET 0) v
+LEFT JOIN LATERAL (
+	SELECT CASE WHEN v.left_units < k.solo_below OR max(m.quantity) = 0
+		THEN (array_agg(m.listing_id ORDER BY m.priority DESC, m.listing_id))[1] END AS sole_id
+	FROM (
+		SELECT x.listing_id, y.priority,
+			storesync.wanted_quantity(i.units, 0, x.share, x.pack, x.buffer, x.cap, f.max_quantity) AS quantity
+		FROM storesync.listing x
+		JOIN storesync.store y ON y.store_id = x.store_id
+		JOIN storesync.platform f ON f.platform = y.platform
+		CROSS JOIN LATERAL (
+			SELECT CASE WHEN z.store_id IS NULL
+					AND NOT EXISTS (SELECT FROM storesync.store_location e WHERE e.store_id = x.store_id) THEN v.left_units
+				ELSE storesync.store_available(x.sku_id, x.store_id) - k.safety_stock END AS units
+			OFFSET 0) i
+		WHERE x.sku_id = l.sku_id AND x.enabled AND x.held IS NULL AND y.mode = 'live' AND NOT y.paused
+			AND i.units >= x.pack AND x.cap IS DISTINCT FROM 0
+			AND NOT EXISTS (SELECT FROM storesync.selling_stop j
+				WHERE (j.store_id IS NULL OR j.store_id = x.store_id)
+					AND (j.sku_id IS NULL OR j.sku_id = x.sku_id))) m
+	WHERE k.solo_below > 0 AND v.left_units > 0 AND (v.left_units < k.solo_below OR v.quantity = 0)) e ON true
+CROSS JOIN LATERAL (
+	SELECT CASE WHEN l.held IS NOT NULL OR h.reason IS NOT NULL THEN 0
+			WHEN e.sole_id IS NULL THEN v.quantity
+			WHEN e.sole_id <> l.listing_id THEN 0
+			ELSE storesync.wanted_quantity(a.available, k.safety_stock, 1, l.pack, 0, l.cap, p.max_quantity)
 			END AS wanted,
 		l.revision + a.versions AS version
 	OFFSET 0) t
@@ -132,24 +190,26 @@ CROSS JOIN LATERAL (
 	OFFSET 0) u
 CROSS JOIN LATERAL (
 	SELECT CASE WHEN t.wanted = 0 OR u.unseen = 0 THEN t.wanted
-		ELSE storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer + u.unseen, l.cap, p.max_quantity)
+		WHEN e.sole_id IS NULL
+			THEN storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer + u.unseen, l.cap, p.max_quantity)
+		ELSE storesync.wanted_quantity(a.available, k.safety_stock, 1, l.pack, u.unseen, l.cap, p.max_quantity)
 		END AS to_send) n;
 COMMENT ON VIEW storesync.listing_target IS
-'Per listing, in sold units: wanted; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
+'Per listing, in sold units: wanted; left_units, available less safety stock in units of the SKU; sole_id, the one listing of the SKU that shows its last units (NULL: each shows its own part); stopped, the reason of a stop_selling() that holds it at 0; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
 
 CREATE VIEW storesync.listing_status AS
 SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.item_id, t.model_id,
 	CASE WHEN NOT t.enabled THEN 'disabled' WHEN t.dead AND t.dirty THEN 'dead' WHEN t.doubt_qty IS NOT NULL THEN 'in doubt'
 		WHEN t.sending_qty IS NOT NULL THEN 'sending'
-		WHEN l.held IS NOT NULL AND NOT t.dirty THEN 'held' WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
+		WHEN t.stopped IS NOT NULL AND NOT t.dirty THEN 'stopped' WHEN l.held IS NOT NULL AND NOT t.dirty THEN 'held' WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
 	t.available, t.wanted, t.believed, t.at_most, t.dirty, t.version,
-	t.acked_qty, t.acked_version, t.written_at, l.held
+	t.acked_qty, t.acked_version, t.written_at, l.held, t.stopped
 FROM storesync.listing_target t
 JOIN storesync.listing l ON l.listing_id = t.listing_id
 JOIN storesync.store s ON s.store_id = t.store_id
 JOIN storesync.sku k ON k.sku_id = t.sku_id;
 COMMENT ON VIEW storesync.listing_status IS
-'For people: each listing with its state (disabled, dead, in doubt, sending, held, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
+'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
 
 CREATE FUNCTION storesync.explain(listing bigint) RETURNS TABLE(term text, value text)
 LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -166,34 +226,38 @@ $$
 		(2, 'store', pg_catalog.format('%s %s (%s)', s.platform, s.shop_id, CASE WHEN s.paused THEN 'paused' ELSE s.mode END)),
 		(3, 'available', t.available::text),
 		(4, 'safety stock', k.safety_stock::text),
-		(5, 'share', l.share::text),
-		(6, 'pack', l.pack::text),
-		(7, 'buffer', l.buffer::text),
-		(8, 'cap', l.cap::text),
-		(9, 'largest quantity of the platform', p.max_quantity::text),
-		(10, 'held', l.held),
-		(11, 'enabled', l.enabled::text),
-		(12, 'wanted', t.wanted::text),
-		(13, 'revision', l.revision::text),
-		(14, 'version', t.version::text),
-		(15, 'acknowledged', w.acked_qty::text),
-		(16, 'acknowledged version', w.acked_version::text),
-		(17, 'sent at', w.sent_at::text),
-		(18, 'acknowledged at', w.written_at::text),
-		(19, 'ordered after', t.ordered_after::text),
-		(20, 'cancelled after', t.cancelled_after::text),
-		(21, 'in doubt up to', w.doubt_qty::text),
-		(22, 'being sent', w.sending_qty::text),
-		(23, 'believed', t.believed::text),
-		(24, 'read back', w.read_qty::text),
-		(25, 'read back at', w.read_at::text),
-		(26, 'dirty', t.dirty::text),
-		(27, 'orders fetched through', t.fetched_through::text),
-		(28, 'units a second', round(t.per_second, 3)::text),
-		(29, 'unseen', t.unseen::text),
-		(30, 'to send', t.to_send::text),
-		(31, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
-		(32, 'dead', t.dead::text)) AS x(place, term, value)
+		(5, 'left', t.left_units::text),
+		(6, 'share', l.share::text),
+		(7, 'pack', l.pack::text),
+		(8, 'buffer', l.buffer::text),
+		(9, 'cap', l.cap::text),
+		(10, 'largest quantity of the platform', p.max_quantity::text),
+		(11, 'last units below', nullif(k.solo_below, 0)::text),
+		(12, 'shown alone by', CASE WHEN t.sole_id = t.listing_id THEN 'this listing' ELSE 'listing ' || t.sole_id END),
+		(13, 'held', l.held),
+		(14, 'stopped', t.stopped),
+		(15, 'enabled', l.enabled::text),
+		(16, 'wanted', t.wanted::text),
+		(17, 'revision', l.revision::text),
+		(18, 'version', t.version::text),
+		(19, 'acknowledged', w.acked_qty::text),
+		(20, 'acknowledged version', w.acked_version::text),
+		(21, 'sent at', w.sent_at::text),
+		(22, 'acknowledged at', w.written_at::text),
+		(23, 'ordered after', t.ordered_after::text),
+		(24, 'cancelled after', t.cancelled_after::text),
+		(25, 'in doubt up to', w.doubt_qty::text),
+		(26, 'being sent', w.sending_qty::text),
+		(27, 'believed', t.believed::text),
+		(28, 'read back', w.read_qty::text),
+		(29, 'read back at', w.read_at::text),
+		(30, 'dirty', t.dirty::text),
+		(31, 'orders fetched through', t.fetched_through::text),
+		(32, 'units a second', round(t.per_second, 3)::text),
+		(33, 'unseen', t.unseen::text),
+		(34, 'to send', t.to_send::text),
+		(35, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
+		(36, 'dead', t.dead::text)) AS x(place, term, value)
 	WHERE t.listing_id = storesync.known_listing($1)
 	ORDER BY x.place
 $$;
@@ -205,18 +269,39 @@ CREATE FUNCTION storesync.release_hold(listing bigint) RETURNS boolean
 COMMENT ON FUNCTION storesync.release_hold(bigint) IS
 'Let a held listing show its quantity again. True when it was held. Error SS004 for an unknown listing. Example: SELECT storesync.release_hold(1);';
 
+-- Whoever shows the last units decides what the others show. Told of are SKUs that have, or could come
+-- to have, one such listing, with all their listings: more than needed, never fewer.
+CREATE FUNCTION storesync.tell_siblings(listings bigint[]) RETURNS void
+	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH few AS MATERIALIZED (
+		SELECT DISTINCT t.sku_id
+		FROM storesync.listing_target t
+		JOIN storesync.sku k ON k.sku_id = t.sku_id
+		WHERE t.listing_id = ANY ($1) AND k.solo_below > 0 AND t.left_units > 0
+			AND EXISTS (SELECT FROM storesync.listing m
+				WHERE m.sku_id = t.sku_id AND m.listing_id <> t.listing_id
+					AND (t.left_units < k.solo_below OR floor(t.left_units * m.share / m.pack) - m.buffer <= 0))),
+	revised AS (
+		UPDATE storesync.listing l SET revision = l.revision + 1
+		FROM few f WHERE l.sku_id = f.sku_id AND l.listing_id <> ALL ($1))
+	SELECT storesync.outbox_add('stock', array_agg(f.sku_id ORDER BY f.sku_id)) FROM few f HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION storesync.tell_siblings(bigint[]) IS
+'Has the other listings of the SKUs of these listings compared, where a change of one may move who shows the last units. For storesync''s own triggers and functions.';
+
 CREATE FUNCTION storesync.listing_revise() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_revise' LANGUAGE C;
 COMMENT ON FUNCTION storesync.listing_revise() IS 'Raises listing.revision with every change and never lets it fall.';
 CREATE FUNCTION storesync.listing_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_changed' LANGUAGE C;
-COMMENT ON FUNCTION storesync.listing_changed() IS 'One outbox row of kind listing for each listing an UPDATE changed.';
+COMMENT ON FUNCTION storesync.listing_changed() IS 'One outbox row of kind listing for each listing an UPDATE changed, and one of kind stock for each SKU whose last units may be shown by another listing now.';
 CREATE FUNCTION storesync.listing_renamed() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_renamed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.listing_renamed() IS 'Forgets what a listing showed when it comes to stand for another item.';
 CREATE FUNCTION storesync.sku_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'sku_changed' LANGUAGE C;
-COMMENT ON FUNCTION storesync.sku_changed() IS 'One outbox row of kind stock for each SKU whose safety_stock or allow_backorder changed; its bundles follow it.';
+COMMENT ON FUNCTION storesync.sku_changed() IS 'One outbox row of kind stock for each SKU whose safety_stock, allow_backorder or solo_below changed; its bundles follow it.';
 CREATE FUNCTION storesync.location_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'location_changed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.location_changed() IS 'An outbox row of kind platform when sellable changed: every listing is computed again.';
 CREATE FUNCTION storesync.store_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'store_changed' LANGUAGE C;
-COMMENT ON FUNCTION storesync.store_changed() IS 'One outbox row of kind store for each store that changed.';
+COMMENT ON FUNCTION storesync.store_changed() IS 'One outbox row of kind store for each store that changed, and one of kind stock for each SKU whose last units may be shown by another listing now.';
 CREATE FUNCTION storesync.platform_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'platform_changed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.platform_changed() IS 'An outbox row of kind platform when a platform changed.';
 

@@ -96,12 +96,14 @@ BEGIN
 		WHEN 'store' THEN
 			is_used := EXISTS (SELECT FROM storesync.listing l WHERE l.store_id = OLD.store_id)
 				OR EXISTS (SELECT FROM storesync.sales_order o WHERE o.store_id = OLD.store_id)
-				OR EXISTS (SELECT FROM storesync.store_location z WHERE z.store_id = OLD.store_id);
+				OR EXISTS (SELECT FROM storesync.store_location z WHERE z.store_id = OLD.store_id)
+				OR EXISTS (SELECT FROM storesync.selling_stop z WHERE z.store_id = OLD.store_id);
 		WHEN 'sku' THEN
 			is_used := EXISTS (SELECT FROM storesync.listing l WHERE l.sku_id = OLD.sku_id)
 				OR EXISTS (SELECT FROM storesync.stock_lock k WHERE k.sku_id = OLD.sku_id)
 				OR EXISTS (SELECT FROM storesync.component c WHERE c.bundle_id = OLD.sku_id)
-				OR EXISTS (SELECT FROM storesync.component c WHERE c.sku_id = OLD.sku_id);
+				OR EXISTS (SELECT FROM storesync.component c WHERE c.sku_id = OLD.sku_id)
+				OR EXISTS (SELECT FROM storesync.selling_stop z WHERE z.sku_id = OLD.sku_id);
 		WHEN 'location' THEN
 			is_used := EXISTS (SELECT FROM storesync.stock_lock k WHERE k.location_id = OLD.location_id)
 				OR EXISTS (SELECT FROM storesync.store_location z WHERE z.location_id = OLD.location_id);
@@ -358,6 +360,7 @@ BEGIN
 	INSERT INTO storesync.audit (action, subject, after)
 	SELECT 'add', concat('listing ', made), to_jsonb(l) FROM storesync.listing l WHERE l.listing_id = made;
 	PERFORM storesync.outbox_add('listing', ARRAY[made]);
+	PERFORM storesync.tell_siblings(ARRAY[made]);
 	PERFORM storesync.take_up_listings(ARRAY[made]);
 	RETURN made;
 END
@@ -405,6 +408,7 @@ BEGIN
 	VALUES ('set locations', concat('store ', $1), to_jsonb(old_codes), to_jsonb(new_codes));
 	UPDATE storesync.listing l SET revision = l.revision + 1 WHERE l.store_id = $1;
 	PERFORM storesync.outbox_add('store', ARRAY[$1::bigint]);
+	PERFORM storesync.tell_siblings(ARRAY(SELECT l.listing_id FROM storesync.listing l WHERE l.store_id = $1));
 END
 $$;
 COMMENT ON FUNCTION storesync.set_store_locations(int, text[]) IS
@@ -436,6 +440,108 @@ CREATE FUNCTION storesync.resume(store int) RETURNS void
 AS $$ SELECT storesync.set_paused($1, false) $$;
 COMMENT ON FUNCTION storesync.resume(int) IS
 'Lets writes to a paused store go out again. Error SS002 for an unknown store. Example: SELECT storesync.resume(1);';
+
+-- What a stop with this store and this SKU (NULL: any) covers.
+CREATE FUNCTION storesync.revise_stopped(store int, sku bigint) RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	covered bigint[];
+BEGIN
+	WITH revised AS (
+		UPDATE storesync.listing l SET revision = l.revision + 1
+		WHERE ($1 IS NULL OR l.store_id = $1)
+			AND ($2 IS NULL OR l.sku_id = $2 OR l.sku_id IN (
+				SELECT c.bundle_id FROM storesync.component c WHERE c.sku_id = $2 AND c.qty > 0))
+		RETURNING l.listing_id)
+	SELECT coalesce(array_agg(r.listing_id ORDER BY r.listing_id), '{}') INTO covered FROM revised r;
+	IF $1 IS NULL AND $2 IS NULL THEN
+		PERFORM storesync.outbox_add('platform', ARRAY[0]);
+	ELSE
+		IF $2 IS NULL THEN
+			PERFORM storesync.outbox_add('store', ARRAY[$1::bigint]);
+		ELSE
+			PERFORM storesync.outbox_add('listing', covered);
+		END IF;
+		PERFORM storesync.tell_siblings(covered);
+	END IF;
+	RETURN cardinality(covered);
+END
+$$;
+COMMENT ON FUNCTION storesync.revise_stopped(int, bigint) IS
+'What stop_selling() and start_selling() do to the listings of a store and a SKU (NULL: any; bundles of the SKU with it): a new version and an outbox row. Returns how many there are.';
+
+CREATE FUNCTION storesync.resolve_stop(store int, sku text) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_sku bigint;
+BEGIN
+	IF $1 IS NOT NULL THEN
+		PERFORM FROM storesync.store s WHERE s.store_id = $1 FOR KEY SHARE;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'store % does not exist', $1 USING ERRCODE = 'SS002';
+		END IF;
+	END IF;
+	IF $2 IS NOT NULL THEN
+		SELECT k.sku_id INTO found_sku FROM storesync.sku k WHERE k.code = $2 FOR KEY SHARE;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'SKU "%" does not exist', $2 USING ERRCODE = 'SS001';
+		END IF;
+	END IF;
+	RETURN found_sku;
+END
+$$;
+COMMENT ON FUNCTION storesync.resolve_stop(int, text) IS
+'The sku_id of a code, NULL for NULL; errors SS002 and SS001 when there is no such store or SKU.';
+
+CREATE FUNCTION storesync.stop_selling(store int DEFAULT NULL, sku text DEFAULT NULL, reason text DEFAULT NULL) RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	stopped_sku bigint := storesync.resolve_stop($1, $2);
+	why text := coalesce($3, 'stopped');
+BEGIN
+	PERFORM storesync.check_text('reason', why);
+	INSERT INTO storesync.selling_stop (store_id, sku_id, reason) VALUES ($1, stopped_sku, why) ON CONFLICT DO NOTHING;
+	IF NOT FOUND THEN
+		RETURN 0;
+	END IF;
+	INSERT INTO storesync.audit (action, subject, after)
+	VALUES ('stop selling', CASE WHEN $1 IS NOT NULL THEN concat('store ', $1) WHEN $2 IS NOT NULL THEN concat('sku ', stopped_sku)
+			ELSE 'everything' END,
+		jsonb_strip_nulls(jsonb_build_object('store', $1, 'sku', $2, 'reason', why)));
+	RETURN storesync.revise_stopped($1, stopped_sku);
+END
+$$;
+COMMENT ON FUNCTION storesync.stop_selling(int, text, text) IS
+'Sends 0 for all listings of a store, of a SKU (and of bundles with it), of a SKU in a store, or with neither of everything, before any other write, and holds them there until start_selling(); listings added meanwhile too. Nothing else is touched: orders are booked as before. Where a store is paused or not live, 0 goes out when it is again (lower_only sends it). Returns how many listings it concerns; a stop that is in force already changes nothing and returns 0. Errors: SS002 unknown store, SS001 unknown SKU, 22023 empty or overlong reason. Example: SELECT storesync.stop_selling(sku => ''TEA-100'', reason => ''recalled'');';
+
+CREATE FUNCTION storesync.start_selling(store int DEFAULT NULL, sku text DEFAULT NULL) RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	stopped_sku bigint := storesync.resolve_stop($1, $2);
+	ended jsonb;
+BEGIN
+	WITH gone AS (
+		DELETE FROM storesync.selling_stop z
+		WHERE ($1 IS NULL OR z.store_id = $1) AND (stopped_sku IS NULL OR z.sku_id = stopped_sku)
+		RETURNING z.store_id, z.sku_id, z.reason, z.since, z.login)
+	SELECT jsonb_agg(jsonb_strip_nulls(to_jsonb(g)) ORDER BY g.since) INTO ended FROM gone g;
+	IF ended IS NULL THEN
+		RETURN 0;
+	END IF;
+	INSERT INTO storesync.audit (action, subject, before)
+	VALUES ('start selling', CASE WHEN $1 IS NOT NULL THEN concat('store ', $1) WHEN $2 IS NOT NULL THEN concat('sku ', stopped_sku)
+			ELSE 'everything' END, ended);
+	RETURN storesync.revise_stopped($1, stopped_sku);
+END
+$$;
+COMMENT ON FUNCTION storesync.start_selling(int, text) IS
+'Ends the stops of stop_selling() that lie within the store and the SKU given (NULL: any): start_selling() ends all, start_selling(1) those of store 1 and of SKUs in it, not one of everything. What is held for another reason (listing.held) stays held. Returns how many listings are compared again, 0 when no stop ended. Errors: SS002 unknown store, SS001 unknown SKU. Example: SELECT storesync.start_selling(sku => ''TEA-100'');';
 
 -- ---------------------------------------------------------------- credentials
 
