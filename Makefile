@@ -35,7 +35,7 @@ UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform t
 	test_shopee_judge test_shopee_order test_gcra test_lane
 FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list \
 	fuzz_shopee_orders fuzz_shopee_token
-REGRESS_TESTS = conventions install partition outbox task rotation catalog credential rights key rate_limit rate ledger \
+REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
 	order order_input order_found order_rules place bundle direct memo listing unseen solo stop dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
