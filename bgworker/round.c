@@ -20,6 +20,7 @@
 #include "share.h"
 #include "target.h"
 #include "task.h"
+#include "task_event.h"
 #include "worker.h"
 
 /* Stores whose tokens come this close together ask together, so that it is their turn that counts. */
@@ -339,6 +340,7 @@ round_run(TimestampTz now)
 	again = set_create_in(round_context, lengthof(pair), pair);
 	worker_begin("storesync: dispatching");
 	ss_enter(&session, "storesync dispatcher", true);
+	task_event_init(round_context);
 	watch_prepared(now);
 	settle_ended(again);
 	read_changes(now, again);

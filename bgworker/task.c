@@ -1,7 +1,7 @@
 /*
  * task.c
- *		Open tasks in memory, ordered by when they are due, and how each kind
- *		is done.
+ *		Open tasks in memory, ordered by when they are due, and what a round
+ *		does with them.
  *
  * The tables hold the truth: a task is open until an event closes it, and its
  * last event says when it goes on. So whatever is in memory may be forgotten;
@@ -18,48 +18,23 @@
 #include "task.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "dispatcher.h"
-#include "errand.h"
 #include "partition.h"
 #include "retry.h"
 #include "stores.h"
 #include "task_event.h"
+#include "task_internal.h"
 
-/* Longest name of a kind, with its end. */
-#define KIND_BYTES		24
+#define NO_STORE		"the store does not exist any more"
 /* Tasks kept of a store, of each sort. */
 #define TASK_ROOM		1000
 /* Listings of tasks under way are looked at this often even when nothing was heard of them. */
 #define LOOK_US			(10 * USECS_PER_SEC)
 /* A store that has more tasks than fit is not read again earlier than this. */
 #define RELOAD_US		USECS_PER_SEC
-
-typedef enum TaskPhase
-{
-	TASK_WAITING,				/* in the heap, until `due` */
-	TASK_READY,					/* due; its store may not do it now */
-	TASK_RUNNING				/* taken up */
-} TaskPhase;
-
-typedef struct Task
-{
-	int64		id;				/* hash key */
-	DispatchStore *store;
-	TaskSort	sort;
-	char		kind[KIND_BYTES];
-	int64		listing_id;		/* 0: of no listing */
-	TaskPhase	phase;
-	TimestampTz due;
-	int			attempts;
-	bool		told;			/* an event says that it has been taken up */
-	bool		look;			/* at its listing, in this round */
-	dlist_node	node;			/* of ready or running */
-	pairingheap_node heap;
-} Task;
 
 static HTAB *tasks = NULL;
 static pairingheap *waiting = NULL;
@@ -146,8 +121,14 @@ remember(HeapTuple row, TupleDesc desc)
 	TaskShelf  *shelf;
 	Task	   *task;
 
-	if (store == NULL || hash_search(tasks, &id, HASH_FIND, NULL) != NULL)
+	if (hash_search(tasks, &id, HASH_FIND, NULL) != NULL)
 		return;
+	if (store == NULL)
+	{
+		task_event_dead(id, DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull)), kind, OUTCOME_PERMANENT,
+						DatumGetInt32(SPI_getbinval(row, desc, 5, &isnull)), NO_STORE);
+		return;
+	}
 	shelf = &store->tasks[sort];
 	if (shelf->n >= TASK_ROOM)
 	{
@@ -279,30 +260,29 @@ task_due(void)
 
 /* ---------------------------------------------------------------- ends */
 
-static void
-close_done(Task *task, const char *detail)
+void
+task_close_done(Task *task, const char *detail)
 {
 	task_event_add(task->id, "done", NULL, Max(task->attempts, 1), 0, detail);
 	forget(task);
 }
 
-static void
-close_dead(Task *task, OutcomeClass class, const char *reason)
+void
+task_close_dead(Task *task, OutcomeClass class, const char *reason)
 {
 	task_event_dead(task->id, task->store->store_id, task->kind, class, task->attempts, reason);
 	dispatch_count(SS_TASKS_DEAD, 1);
 	forget(task);
 }
 
-/* fail puts a task off after a try that failed, longer each time, or gives it up. */
-static void
-fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason)
+void
+task_fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason)
 {
 	TimestampTz due = now + retry_delay_us(task->attempts);
 
 	if (class == OUTCOME_PERMANENT || task->attempts >= QUEUE_MAX_ATTEMPTS)
 	{
-		close_dead(task, class, reason);
+		task_close_dead(task, class, reason);
 		return;
 	}
 	task_event_add(task->id, "waiting", outcome_name(class), task->attempts, due, reason);
@@ -311,187 +291,13 @@ fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason)
 	put_waiting(task, due);
 }
 
-/* tell writes that a task has been taken up, once for each time that it is: before its first call leaves. */
-static void
-tell(Task *task)
+void
+task_tell(Task *task)
 {
 	if (task->told)
 		return;
 	task->told = true;
 	task_event_add(task->id, "sent", NULL, ++task->attempts, 0, NULL);
-}
-
-/* ---------------------------------------------------------------- push_stock */
-
-/* settle_listing: a listing that shows what is wanted is what was asked for. */
-static void
-settle_listing(Task *task, HeapTuple row, TupleDesc desc)
-{
-	bool		isnull;
-	bool		enabled = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
-	bool		dirty = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
-	bool		dead = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
-
-	if (!enabled)
-		close_dead(task, OUTCOME_PERMANENT, "the listing is not enabled");
-	else if (!dirty)
-		close_done(task, NULL);
-	else if (dead)
-		close_dead(task, OUTCOME_PERMANENT, "the listing was given up or discarded at this version");
-	else
-		tell(task);
-}
-
-static int
-by_id(const void *a, const void *b)
-{
-	int64		left = *(const int64 *) a;
-	int64		right = *(const int64 *) b;
-
-	return left < right ? -1 : left > right ? 1 : 0;
-}
-
-/* mark_pushes marks the tasks whose listings are to be looked at; returns these, *n of them. */
-static int64 *
-mark_pushes(const SsSet *again, bool all, int *n)
-{
-	int64	   *heard = palloc((again->rows + 1) * sizeof(int64));
-	int64	   *ids;
-	dlist_iter	iter;
-	int			room = 0;
-
-	*n = 0;
-	for (int i = 0; i < again->rows; i++)
-		heard[i] = DatumGetInt64(again->values[0][i]);
-	qsort(heard, again->rows, sizeof(int64), by_id);
-	dlist_foreach(iter, &running)
-		room++;
-	ids = palloc((room + 1) * sizeof(int64));
-	dlist_foreach(iter, &running)
-	{
-		Task	   *task = dlist_container(Task, node, iter.cur);
-
-		if (task->sort != TASK_WRITE ||
-			(!all && bsearch(&task->listing_id, heard, again->rows, sizeof(int64), by_id) == NULL))
-			continue;
-		task->look = true;
-		ids[(*n)++] = task->listing_id;
-	}
-	return ids;
-}
-
-static HeapTuple
-find_target(int64 listing_id)
-{
-	bool		isnull;
-
-	for (uint64 i = 0; i < SPI_processed; i++)
-		if (DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)) == listing_id)
-			return SPI_tuptable->vals[i];
-	return NULL;
-}
-
-static void
-settle_pushes(const SsSet *again, bool all)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8ARRAYOID};
-	Datum		values[1];
-	dlist_mutable_iter iter;
-	int			n;
-	int64	   *ids = mark_pushes(again, all, &n);
-
-	if (n == 0)
-		return;
-	values[0] = ss_int8_array(n, ids);
-	ss_execute(&plan,
-			   "SELECT t.listing_id, t.enabled, t.dirty, t.dead FROM storesync.listing_target t "
-			   "WHERE t.listing_id = ANY ($1)",
-			   SPI_OK_SELECT, 1, types, values, NULL, 0);
-	dlist_foreach_modify(iter, &running)
-	{
-		Task	   *task = dlist_container(Task, node, iter.cur);
-		HeapTuple	row;
-
-		if (!task->look)
-			continue;
-		task->look = false;
-		row = find_target(task->listing_id);
-		if (row == NULL)
-			close_dead(task, OUTCOME_PERMANENT, "the listing does not exist any more");
-		else
-			settle_listing(task, row, SPI_tuptable->tupdesc);
-	}
-	SPI_freetuptable(SPI_tuptable);
-}
-
-/* ---------------------------------------------------------------- fetch_orders */
-
-/* read_texts returns the elements of a text[] that a query returned. */
-static char **
-read_texts(Datum array, int *n)
-{
-	Datum	   *elements;
-	char	  **texts;
-
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
-	texts = palloc((*n + 1) * sizeof(char *));
-	for (int i = 0; i < *n; i++)
-		texts[i] = TextDatumGetCString(elements[i]);
-	return texts;
-}
-
-/* ask_fetch hands what the payload says to the store's fetching. False: the task is not open any more. */
-static bool
-ask_fetch(Task *task)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(task->id)};
-	HeapTuple	row;
-	TupleDesc	desc;
-	Datum		column[3];
-	bool		nulls[3];
-	int			n = 0;
-	char	  **order_sns = NULL;
-
-	ss_execute(&plan,
-			   "SELECT storesync.task_time(t.payload -> 'from'), storesync.task_time(t.payload -> 'to'), "
-			   "CASE WHEN t.payload ? 'order_sn' THEN ARRAY(SELECT jsonb_array_elements_text(t.payload -> 'order_sn')) END "
-			   "FROM storesync.task_open t WHERE t.task_id = $1 LIMIT 1",
-			   SPI_OK_SELECT, 1, types, values, NULL, 1);
-	if (SPI_processed == 0)
-		return false;
-	row = SPI_tuptable->vals[0];
-	desc = SPI_tuptable->tupdesc;
-	for (int i = 0; i < 3; i++)
-		column[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
-	if (!nulls[2])
-		order_sns = read_texts(column[2], &n);
-	errand_ask(task->store, !nulls[2] ? ERRAND_ORDERS : !nulls[0] ? ERRAND_WINDOW : ERRAND_POLL, task->id,
-			   nulls[0] ? 0 : DatumGetTimestampTz(column[0]), nulls[1] ? 0 : DatumGetTimestampTz(column[1]),
-			   n, order_sns);
-	return true;
-}
-
-static void
-settle_fetch(Task *task, TimestampTz now)
-{
-	Errand	   *errand = &task->store->intake.errand;
-
-	if (errand->task_id != task->id)
-		return;
-	if (errand->state == ERRAND_DONE)
-	{
-		close_done(task, errand->kind == ERRAND_POLL ? NULL :
-				   psprintf("%d orders met, %d given up", errand->orders, errand->given_up));
-		errand_clear(task->store);
-	}
-	else if (errand->state == ERRAND_FAILED)
-	{
-		fail(task, now, errand->class, errand->reason);
-		errand_clear(task->store);
-	}
 }
 
 /* ---------------------------------------------------------------- rounds */
@@ -507,12 +313,12 @@ take_up(Task *task, TimestampTz now, SsSet *again)
 	{
 		if (!store->fetches || store->intake.errand.state != ERRAND_NONE)
 			return;
-		if (!ask_fetch(task))
+		if (!task_ask_fetch(task))
 		{
 			forget(task);
 			return;
 		}
-		tell(task);
+		task_tell(task);
 	}
 	else if (strcmp(task->kind, "push_stock") == 0)
 	{
@@ -525,7 +331,7 @@ take_up(Task *task, TimestampTz now, SsSet *again)
 	}
 	else
 	{
-		close_dead(task, OUTCOME_PERMANENT, "this kind of task is not supported on this platform yet");
+		task_close_dead(task, OUTCOME_PERMANENT, "this kind of task is not supported on this platform yet");
 		return;
 	}
 	unlink_phase(task);
@@ -537,7 +343,6 @@ task_begin(TimestampTz now, SsSet *again)
 {
 	dlist_mutable_iter iter;
 
-	task_event_init(CurrentMemoryContext);
 	reload_shelves(now);
 	while (!pairingheap_is_empty(waiting))
 	{
@@ -553,7 +358,7 @@ task_begin(TimestampTz now, SsSet *again)
 		Task	   *task = dlist_container(Task, node, iter.cur);
 
 		if (!task->store->present)
-			close_dead(task, OUTCOME_PERMANENT, "the store does not exist any more");
+			task_close_dead(task, OUTCOME_PERMANENT, NO_STORE);
 		else
 			take_up(task, now, again);
 	}
@@ -567,13 +372,13 @@ task_settle(TimestampTz now, const SsSet *again)
 
 	if (!dlist_is_empty(&running))
 	{
-		settle_pushes(again, all);
+		task_settle_pushes(&running, again, all);
 		dlist_foreach_modify(iter, &running)
 		{
 			Task	   *task = dlist_container(Task, node, iter.cur);
 
 			if (task->sort == TASK_FETCH)
-				settle_fetch(task, now);
+				task_settle_fetch(task, now);
 		}
 	}
 	if (all)

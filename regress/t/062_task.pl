@@ -103,6 +103,13 @@ sql("UPDATE storesync.listing SET enabled = false WHERE item_id = '2'");
 until_state(sql("SELECT storesync.enqueue(store_id, 'push_stock', jsonb_build_object('listing', listing_id))"
 	  . " FROM storesync.listing WHERE item_id = '2' AND store_id = $one"), 'dead', 'a listing that is never written');
 
+# A thousand tasks of a store that waits do not crowd its fetches out.
+sql("SELECT storesync.pause($one)");
+sql("SELECT count(storesync.enqueue($one, 'push_stock', '{\"listing\": $listing}')) FROM generate_series(1, 2500)");
+until_state(ask($one, 'fetch_orders', '{}'), 'done', 'a fetch behind 2,500 writes that wait');
+sql("SELECT storesync.resume($one)");
+Storesync->query_until($node, "SELECT count(*) FROM storesync.task_open WHERE kind = 'push_stock' AND task_id <> $later", '0', 'all of them done');
+
 # The platform is away: the try fails, waits, is done later; killed in between it is not forgotten.
 $sim->faults(error_5xx => 1);
 my $retried = ask($two, 'fetch_orders', qq({"order_sn": ["$sn"]}));

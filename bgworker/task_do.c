@@ -1,0 +1,196 @@
+/*
+ * task_do.c
+ *		How the kinds of tasks are done: listings that are looked at until they
+ *		show what is wanted, fetches that are handed to the store's own.
+ */
+#include "task_internal.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "errand.h"
+
+/* ---------------------------------------------------------------- push_stock */
+
+/* settle_listing: a listing that shows what is wanted is what was asked for. */
+static void
+settle_listing(Task *task, HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	bool		enabled = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+	bool		dirty = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
+	bool		dead = DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
+
+	if (!enabled)
+		task_close_dead(task, OUTCOME_PERMANENT, "the listing is not enabled");
+	else if (!dirty)
+		task_close_done(task, NULL);
+	else if (dead)
+		task_close_dead(task, OUTCOME_PERMANENT, "the listing was given up or discarded at this version");
+	else
+		task_tell(task);
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/* mark_pushes marks the tasks whose listings are to be looked at; returns these, *n of them. */
+static int64 *
+mark_pushes(dlist_head *running, const SsSet *again, bool all, int *n)
+{
+	int64	   *heard = palloc((again->rows + 1) * sizeof(int64));
+	int64	   *ids;
+	dlist_iter	iter;
+	int			room = 0;
+
+	*n = 0;
+	for (int i = 0; i < again->rows; i++)
+		heard[i] = DatumGetInt64(again->values[0][i]);
+	qsort(heard, again->rows, sizeof(int64), by_id);
+	dlist_foreach(iter, running)
+		room++;
+	ids = palloc((room + 1) * sizeof(int64));
+	dlist_foreach(iter, running)
+	{
+		Task	   *task = dlist_container(Task, node, iter.cur);
+
+		if (task->sort != TASK_WRITE ||
+			(!all && bsearch(&task->listing_id, heard, again->rows, sizeof(int64), by_id) == NULL))
+			continue;
+		task->look = true;
+		ids[(*n)++] = task->listing_id;
+	}
+	return ids;
+}
+
+/* find_target finds the row of a listing, by whose ids the rows are ordered; NULL for none. */
+static HeapTuple
+find_target(int64 listing_id)
+{
+	uint64		low = 0;
+	uint64		high = SPI_processed;
+	bool		isnull;
+
+	while (low < high)
+	{
+		uint64		middle = (low + high) / 2;
+		int64		id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[middle], SPI_tuptable->tupdesc, 1, &isnull));
+
+		if (id == listing_id)
+			return SPI_tuptable->vals[middle];
+		if (id < listing_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+void
+task_settle_pushes(dlist_head *running, const SsSet *again, bool all)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8ARRAYOID};
+	Datum		values[1];
+	dlist_mutable_iter iter;
+	int			n;
+	int64	   *ids = mark_pushes(running, again, all, &n);
+
+	if (n == 0)
+		return;
+	values[0] = ss_int8_array(n, ids);
+	ss_execute(&plan,
+			   "SELECT t.listing_id, t.enabled, t.dirty, t.dead FROM storesync.listing_target t "
+			   "WHERE t.listing_id = ANY ($1) ORDER BY t.listing_id",
+			   SPI_OK_SELECT, 1, types, values, NULL, 0);
+	dlist_foreach_modify(iter, running)
+	{
+		Task	   *task = dlist_container(Task, node, iter.cur);
+		HeapTuple	row;
+
+		if (!task->look)
+			continue;
+		task->look = false;
+		row = find_target(task->listing_id);
+		if (row == NULL)
+			task_close_dead(task, OUTCOME_PERMANENT, "the listing does not exist any more");
+		else
+			settle_listing(task, row, SPI_tuptable->tupdesc);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* ---------------------------------------------------------------- fetch_orders */
+
+/* read_texts returns the elements of a text[] that a query returned. */
+static char **
+read_texts(Datum array, int *n)
+{
+	Datum	   *elements;
+	char	  **texts;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
+	texts = palloc((*n + 1) * sizeof(char *));
+	for (int i = 0; i < *n; i++)
+		texts[i] = TextDatumGetCString(elements[i]);
+	return texts;
+}
+
+bool
+task_ask_fetch(Task *task)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(task->id)};
+	HeapTuple	row;
+	TupleDesc	desc;
+	Datum		column[3];
+	bool		nulls[3];
+	int			n = 0;
+	char	  **order_sns = NULL;
+
+	ss_execute(&plan,
+			   "SELECT storesync.task_time(t.payload -> 'from'), storesync.task_time(t.payload -> 'to'), "
+			   "CASE WHEN t.payload ? 'order_sn' THEN ARRAY(SELECT jsonb_array_elements_text(t.payload -> 'order_sn')) END "
+			   "FROM storesync.task_open t WHERE t.task_id = $1 LIMIT 1",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	if (SPI_processed == 0)
+		return false;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	for (int i = 0; i < 3; i++)
+		column[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
+	if (!nulls[2])
+		order_sns = read_texts(column[2], &n);
+	errand_ask(task->store, !nulls[2] ? ERRAND_ORDERS : !nulls[0] ? ERRAND_WINDOW : ERRAND_POLL, task->id,
+			   nulls[0] ? 0 : DatumGetTimestampTz(column[0]), nulls[1] ? 0 : DatumGetTimestampTz(column[1]),
+			   n, order_sns);
+	return true;
+}
+
+void
+task_settle_fetch(Task *task, TimestampTz now)
+{
+	Errand	   *errand = &task->store->intake.errand;
+
+	if (errand->task_id != task->id)
+		return;
+	if (errand->state == ERRAND_DONE)
+	{
+		task_close_done(task, errand->kind == ERRAND_POLL ? NULL :
+				   psprintf("%d orders met, %d given up", errand->orders, errand->given_up));
+		errand_clear(task->store);
+	}
+	else if (errand->state == ERRAND_FAILED)
+	{
+		task_fail(task, now, errand->class, errand->reason);
+		errand_clear(task->store);
+	}
+}
