@@ -212,6 +212,13 @@ bench-dispatch: installed $(DISPATCH_BENCH)
 	$(stage)
 	@$(CLUSTER) run check/$@/bench/dispatch $(BENCH)
 
+.PHONY: bench-limits
+bench-limits: STAGED = bench
+bench-limits: installed
+	@$(CLUSTER) stop
+	$(stage)
+	@$(CLUSTER) run check/$@/bench/limits $(BENCH)
+
 .build/bench/%: bench/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Iextension -o $@ $< \
@@ -237,6 +244,7 @@ help:
 #:  make test          all of these, counted; installs first
 #:  make bench         storesync beside its peers and the floors, BENCH="--mode hot --rounds 3" to shorten
 #:  make bench-dispatch  calls to shops, beside a libcurl loop and a worker  BENCH="--case fast,hot"
+#:  make bench-limits  rate_take beside a row bucket, a script in Redis and an empty function
 #:  make bench-codec   what a call costs in the codec, beside the libraries below it
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left

@@ -115,10 +115,10 @@ read_switches(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	else if (on && !paused && strcmp(mode, "lower_only") == 0)
 		store->writes = WRITES_LOWER;
 
-	/* whatever it waited for may just have been mended, except the day's quota */
+	/* whatever it waited for may just have been mended; the day's quota is the limiter's to know */
 	if (!allowed)
 		store_trouble(store, TROUBLE_GUARD, DT_NOEND, NULL);
-	else if (store->trouble != TROUBLE_QUOTA)
+	else
 		store->waits_until = 0;
 	store->token_due = 0;
 }

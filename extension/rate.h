@@ -79,6 +79,9 @@ extern void rate_succeeded(int store_id, int calls);
  */
 extern TimestampTz rate_quota_used_up(int store_id);
 
+/* Nanoseconds of a clock that only ever goes forward, the same in all processes. */
+extern int64 rate_now(void);
+
 /* ---------------------------------------------------------------- limits */
 
 /* Assign hook of storesync.total_rate_limit, which rate_limit_check_setting() has checked. */

@@ -85,9 +85,6 @@ extern void rate_check_shared(void);
 extern bool rate_shared_ready(void);
 extern LWLock *rate_lock(void);
 
-/* Nanoseconds of a clock that only ever goes forward, the same in all processes. */
-extern int64 rate_now(void);
-
 /* Slot of this database, NULL when there is none. Takes the lock. */
 extern RateSlot *rate_find(RateScope scope, uint64 id);
 

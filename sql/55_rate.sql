@@ -39,10 +39,21 @@ CREATE FUNCTION storesync.rate_quota(store int) RETURNS timestamptz
 COMMENT ON FUNCTION storesync.rate_quota(int) IS
 'A platform says that the day''s calls are used up: grant none until its next platform.quota_reset, to the store or, as platform.quota_scope says, to all stores of the application. Returns the end. For applications that call by themselves; the dispatcher does the same for its own calls. Not remembered over a restart. Errors: as rate_take. Example: SELECT storesync.rate_quota(1);';
 
-CREATE FUNCTION storesync.rate_forget(store int DEFAULT NULL) RETURNS void
+CREATE FUNCTION storesync.rate_forget_answers(store int) RETURNS void
 	AS 'MODULE_PATHNAME', 'rate_forget' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION storesync.rate_forget_answers(int) IS 'The part of rate_forget() in shared memory.';
+
+CREATE FUNCTION storesync.rate_forget(store int DEFAULT NULL) RETURNS void
+	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT storesync.rate_forget_answers($1);
+	SELECT storesync.outbox_add('store', array_agg(s.store_id::bigint))
+	FROM storesync.store s
+	WHERE $1 IS NULL OR s.platform = (SELECT t.platform FROM storesync.store t WHERE t.store_id = $1)
+	HAVING count(*) > 0
+$$;
 COMMENT ON FUNCTION storesync.rate_forget(int) IS
-'Forget what platforms answered: a store (NULL: every store of the database) uses its whole limit again, and its quota, or its application''s, does not count as used up. Limits and holds stay. For an operator to whom the platform has granted more. Errors: as rate_take. Example: SELECT storesync.rate_forget(1);';
+'Forget what platforms answered: a store (NULL: every store of the database) uses its whole limit again, and its quota, or its application''s, does not count as used up; the dispatcher goes on at once. Limits and holds stay. For an operator to whom the platform has granted more. Errors: as rate_take. Example: SELECT storesync.rate_forget(1);';
 
 CREATE FUNCTION storesync.rate_room() RETURNS int
 	AS 'MODULE_PATHNAME', 'rate_room' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
@@ -85,4 +96,4 @@ COMMENT ON VIEW storesync.rate_status IS
 
 -- An earlier installation in this database may have left limits and answers in memory.
 SELECT storesync.rate_reload();
-SELECT storesync.rate_forget();
+SELECT storesync.rate_forget_answers(NULL);

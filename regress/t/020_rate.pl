@@ -113,6 +113,67 @@ cmp_ok(take($daily), '>', 86000, 'a daily limit starts empty');
 $node->restart;
 cmp_ok(take($daily), '>', 86000, 'and does again');
 
+# ---------------------------------------------------------------- the guarantee, with everything at once
+
+# Sessions that ask at random, one or several calls at once, and write down what they were granted
+# and between which two moments; now and then one has been throttled, or its calls went well.
+$node->safe_psql('shop', <<'END');
+CREATE TABLE grants (since timestamptz, until timestamptz);
+CREATE PROCEDURE ask(store int, seconds float8) LANGUAGE plpgsql AS $$
+DECLARE
+	stop timestamptz := clock_timestamp() + make_interval(secs => seconds);
+	since timestamptz;
+	wait interval;
+	cost int;
+BEGIN
+	WHILE clock_timestamp() < stop LOOP
+		cost := CASE WHEN random() < 0.8 THEN 1 ELSE 1 + floor(random() * 4) END;
+		since := clock_timestamp();
+		wait := storesync.rate_take(store, cost);
+		IF wait = '0' THEN
+			INSERT INTO grants SELECT since, clock_timestamp() FROM generate_series(1, cost);
+			COMMIT;
+		ELSIF random() < 0.3 THEN
+			PERFORM pg_sleep(least(extract(epoch FROM wait), 0.3) * 2 * random());
+		END IF;
+		IF wait = '0' AND random() < 0.01 THEN
+			PERFORM storesync.rate_hold(store, '20 ms');
+		ELSIF wait = '0' THEN
+			PERFORM storesync.rate_succeeded(store, 3);
+		END IF;
+	END LOOP;
+END $$;
+END
+
+# broken CALLS, BURST, PERIOD: how often more than CALLS + BURST - 1 grants surely lie in one window
+sub broken
+{
+	my ($calls, $burst, $period) = @_;
+	my $more = $calls + $burst - 1;
+	return $node->safe_psql('shop', "SELECT count(*) FROM (SELECT since, max(until) OVER w AS until, count(*) OVER w AS n"
+		. " FROM grants WINDOW w AS (ORDER BY since ROWS BETWEEN CURRENT ROW AND $more FOLLOWING)) x"
+		. " WHERE n > $more AND until - since < '$period'");
+}
+
+my $random = add_store('60/s burst 8, 1/ms burst 4, 3000/min burst 60');
+foreach my $mode (qw(immediate fast immediate none))
+{
+	my @running = map {
+		IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('shop'), '-c', "CALL ask($random, 2.5)" ],
+			'<', \undef, '>', \my $out, '2>&1')
+	} 1 .. 3;
+
+	my $granted = $node->safe_psql('shop', 'SELECT count(*) FROM grants');
+	Storesync->wait_until(sub { $node->safe_psql('shop', 'SELECT count(*) FROM grants') >= $granted + 20 }, 'twenty grants');
+	$node->restart($mode) if $mode ne 'none';
+	$_->finish foreach @running;
+}
+cmp_ok($node->safe_psql('shop', 'SELECT count(*) FROM grants'), '>=', 100, 'random sessions were granted calls over three restarts');
+is(broken(60, 8, '1 s'), 0, 'no window of a second sees more than its limit');
+is(broken(1, 4, '1 ms'), 0, 'nor one of a millisecond');
+is(broken(3000, 60, '1 min'), 0, 'nor one of a minute');
+cmp_ok(broken(20, 1, '1 s'), '>', 0, 'a limit that was not kept would have been noticed');
+
 # ---------------------------------------------------------------- the limit of the database
 
 my $session = $node->background_psql('shop');
@@ -138,7 +199,7 @@ $session->quit;
 
 # ---------------------------------------------------------------- room
 
-add_store('5/s') for 1 .. 3;
+add_store('5/s') for 1 .. 2;
 my $last = add_store('5/s');
 take($_) foreach 1 .. 6;
 like(take($last), qr/^SS402/, 'more stores than storesync.max_stores are refused');
