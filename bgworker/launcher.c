@@ -280,7 +280,10 @@ look(Dispatcher *dispatcher, TimestampTz now)
 
 		dispatcher->launch.due = Min(dispatcher->launch.due, earlier);
 	}
-	if (dispatcher->launch.due <= now)
+	/* further ahead than any pause is only what a clock that was set back has put there */
+	if (dispatcher->launch.due <= now ||
+		(dispatcher->launch.due != DT_NOEND &&
+		 dispatcher->launch.due > TimestampTzPlusMilliseconds(now, BACKOFF_LAST_MS)))
 		start(dispatcher, now);
 }
 

@@ -63,6 +63,7 @@ my ($first, $second) = @$store{qw(1001 1002)};
 sub sql { return $node->safe_psql('shop', $_[0]); }
 
 sql("UPDATE storesync.store SET poll_interval = '2 s'");
+Storesync->wait_until(sub { sql('SELECT count(*) FROM storesync.order_cursor') == 2 }, 'the first fetches');
 foreach my $ahead (-7200, 0, 7200, 3600)
 {
 	set_clock($ahead);
