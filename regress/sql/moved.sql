@@ -14,7 +14,7 @@ CREATE TABLE change (relation text, attribute text, value text, kind text);
 INSERT INTO change VALUES
 	('listing', 'store_id', NULL, NULL), ('listing', 'listing_id', NULL, NULL), ('listing', 'created_at', NULL, NULL),
 	('listing', 'revision', NULL, NULL),
-	('listing', 'sku_id', '2', 'listing'), ('listing', 'item_id', '''101''', 'listing'), ('listing', 'model_id', '''7''', 'listing'),
+	('listing', 'sku_id', '2', 'listing,stock'), ('listing', 'item_id', '''101''', 'listing'), ('listing', 'model_id', '''7''', 'listing'),
 	('listing', 'pack', '2', 'listing'), ('listing', 'share', '0.5', 'listing'), ('listing', 'buffer', '1', 'listing'),
 	('listing', 'cap', '3', 'listing'), ('listing', 'enabled', 'false', 'listing'), ('listing', 'price', '10', 'listing'),
 	('listing', 'price_floor', '5', 'listing'), ('listing', 'listed', 'false', 'listing'), ('listing', 'at_zero', '''unlist''', 'listing'),
@@ -22,7 +22,7 @@ INSERT INTO change VALUES
 	('sku', 'sku_id', NULL, NULL), ('sku', 'code', NULL, NULL), ('sku', 'name', NULL, NULL), ('sku', 'created_at', NULL, NULL),
 	-- set_bundle() changes it
 	('sku', 'bundle', NULL, NULL),
-	('sku', 'safety_stock', '3', 'stock'), ('sku', 'allow_backorder', 'true', 'stock'),
+	('sku', 'safety_stock', '3', 'stock'), ('sku', 'solo_below', '7', 'stock'), ('sku', 'allow_backorder', 'true', 'stock'),
 	('location', 'location_id', NULL, NULL), ('location', 'code', NULL, NULL), ('location', 'name', NULL, NULL),
 	('location', 'priority', NULL, NULL), ('location', 'sellable', 'false', 'platform'),
 	('store', 'store_id', NULL, NULL), ('store', 'platform', NULL, NULL), ('store', 'shop_id', NULL, NULL), ('store', 'created_at', NULL, NULL),
