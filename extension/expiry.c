@@ -1,7 +1,7 @@
 /*
  * expiry.c
- *		Reservations whose time is over, and unpaid orders held for longer
- *		than their store allows: release_expired().
+ *		Reservations and allotments whose time is over, and unpaid orders held
+ *		for longer than their store allows: release_expired().
  *
  * Whether something is over is decided again when its locks are held, so a
  * call twice, or two at once, releases once. Ledger rows carry keys derived
@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "allotment.h"
 #include "holder.h"
 #include "key.h"
 #include "order.h"
@@ -220,7 +221,7 @@ release_all(int max)
 	return released;
 }
 
-/* release_expired(max): reservations that have expired, unpaid orders whose hold is over. */
+/* release_expired(max): allotments and reservations whose time is over, unpaid orders whose hold is. */
 Datum
 release_expired(PG_FUNCTION_ARGS)
 {
@@ -236,7 +237,9 @@ release_expired(PG_FUNCTION_ARGS)
 	ss_plan_by_index();
 	stock_prepare();
 	partition_ensure("order_history", GetCurrentTimestamp());
-	released = release_all(max);
+	released = allotment_end(GetCurrentTimestamp(), max);
+	if (released < max)
+		released += release_all(max - (int) released);
 	ss_leave(&session);
 	PG_RETURN_INT32((int32) released);
 }
@@ -254,7 +257,8 @@ next_expiry(PG_FUNCTION_ARGS)
 	ss_plan_by_index();
 	ss_execute(&plan,
 			   "SELECT least((SELECT min(t.due_at) FROM storesync.order_timer t), "
-			   "             (SELECT min(r.expires_at) FROM storesync.reservation r WHERE r.expires_at IS NOT NULL))",
+			   "             (SELECT min(r.expires_at) FROM storesync.reservation r WHERE r.expires_at IS NOT NULL), "
+			   "             (SELECT min(a.until) FROM storesync.allotment a WHERE a.until IS NOT NULL))",
 			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 1);
 	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	ss_leave(&session);

@@ -173,6 +173,18 @@ CREATE UNIQUE INDEX ON storesync.selling_stop (coalesce(store_id, 0), coalesce(s
 COMMENT ON TABLE storesync.selling_stop IS
 'What is not to be sold: a SKU, a store, a SKU in a store, or with both NULL everything. Listings that a row covers want 0, those added later as well. Written by stop_selling() and start_selling().';
 
+CREATE TABLE storesync.allotment (
+	listing_id bigint PRIMARY KEY,
+	sku_id bigint NOT NULL,
+	units bigint NOT NULL CHECK (units > 0),
+	since timestamptz NOT NULL,
+	until timestamptz
+);
+CREATE INDEX ON storesync.allotment (sku_id);
+CREATE INDEX ON storesync.allotment (until) WHERE until IS NOT NULL;
+COMMENT ON TABLE storesync.allotment IS
+'Units of a SKU set aside for one listing from since until until (NULL: for good), written by allot(). What remains of them: the view allotment_left.';
+
 CREATE TABLE storesync.credential (
 	store_id int NOT NULL REFERENCES storesync.store ON DELETE CASCADE,
 	name text NOT NULL,

@@ -47,7 +47,8 @@ AS $$
 			FROM storesync.component c
 			JOIN storesync.sku m ON m.sku_id = c.sku_id
 			CROSS JOIN LATERAL (
-				SELECT floor((coalesce(sum(x.on_hand - x.reserved), 0) - m.safety_stock) / c.qty) AS units
+				SELECT floor((coalesce(sum(x.on_hand - x.reserved), 0) - m.safety_stock - (
+						SELECT coalesce(sum(f.remaining), 0) FROM storesync.allotment_left f WHERE f.sku_id = c.sku_id)) / c.qty) AS units
 				FROM storesync.stock x JOIN storesync.location y ON y.location_id = x.location_id
 				WHERE x.sku_id = c.sku_id AND y.sellable
 					AND (z.all_places OR y.location_id IN (SELECT e.location_id FROM storesync.store_location e WHERE e.store_id = $2))) h
@@ -73,7 +74,7 @@ COMMENT ON FUNCTION storesync.store_available(bigint, int) IS
 -- more than it shows, but what it showed before a write that orders have not reached is forgotten.
 CREATE VIEW storesync.listing_target AS
 SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
-	a.available, v.left_units, t.wanted, e.sole_id, h.reason AS stopped, t.version,
+	a.available, i.own AS allotted, i.others AS allotted_to_others, v.left_units, t.wanted, e.sole_id, h.reason AS stopped, t.version,
 	w.acked_qty, w.acked_version, w.written_at, w.doubt_qty, w.sending_qty,
 	coalesce(o.after_units, 0) AS ordered_after, coalesce(c.after_units, 0) AS cancelled_after,
 	b.believed, b.at_most,
@@ -109,7 +110,8 @@ CROSS JOIN LATERAL (
 		FROM storesync.component c
 		JOIN storesync.sku m ON m.sku_id = c.sku_id
 		CROSS JOIN LATERAL (
-			SELECT floor((coalesce(sum(x.on_hand - x.reserved), 0) - m.safety_stock) / c.qty) AS units
+			SELECT floor((coalesce(sum(x.on_hand - x.reserved), 0) - m.safety_stock - (
+					SELECT coalesce(sum(f.remaining), 0) FROM storesync.allotment_left f WHERE f.sku_id = c.sku_id)) / c.qty) AS units
 			FROM storesync.stock x JOIN storesync.location y ON y.location_id = x.location_id
 			WHERE x.sku_id = c.sku_id AND y.sellable AND (z.store_id IS NULL OR EXISTS (
 				SELECT FROM storesync.store_location e WHERE e.store_id = z.store_id AND e.location_id = y.location_id))) h
@@ -124,26 +126,38 @@ LEFT JOIN LATERAL (
 		AND (z.sku_id IS NULL OR z.sku_id = l.sku_id OR z.sku_id IN (
 			SELECT c.sku_id FROM storesync.component c WHERE k.bundle AND c.bundle_id = l.sku_id AND c.qty > 0))
 	ORDER BY z.stop_id LIMIT 1) h ON true
+LEFT JOIN LATERAL (
+	SELECT sum(y.units) FILTER (WHERE y.listing_id <> l.listing_id)::bigint AS others,
+		sum(y.units) FILTER (WHERE y.listing_id = l.listing_id)::bigint AS own
+	FROM (
+		SELECT f.listing_id, least(f.remaining, greatest(a.available - coalesce(sum(f.remaining) OVER (
+			ORDER BY f.since, f.listing_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0), 0)) AS units
+		FROM storesync.allotment_left f
+		WHERE f.sku_id = l.sku_id) y) i ON true
 CROSS JOIN LATERAL (
-	SELECT a.available - k.safety_stock AS left_units,
-		storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer, l.cap, p.max_quantity) AS quantity
+	SELECT a.available - coalesce(i.others, 0) - k.safety_stock AS left_units,
+		storesync.wanted_quantity(a.available - coalesce(i.others, 0), k.safety_stock, l.share, l.pack, l.buffer, l.cap,
+			p.max_quantity) AS quantity
 	OFFSET 0) v
 LEFT JOIN LATERAL (
 	SELECT CASE WHEN v.left_units < k.solo_below OR max(m.quantity) = 0
 		THEN (array_agg(m.listing_id ORDER BY m.priority DESC, m.listing_id))[1] END AS sole_id
 	FROM (
 		SELECT x.listing_id, y.priority,
-			storesync.wanted_quantity(i.units, 0, x.share, x.pack, x.buffer, x.cap, f.max_quantity) AS quantity
+			storesync.wanted_quantity(n.units, 0, x.share, x.pack, x.buffer, x.cap, f.max_quantity) AS quantity
 		FROM storesync.listing x
 		JOIN storesync.store y ON y.store_id = x.store_id
 		JOIN storesync.platform f ON f.platform = y.platform
 		CROSS JOIN LATERAL (
 			SELECT CASE WHEN z.store_id IS NULL
 					AND NOT EXISTS (SELECT FROM storesync.store_location e WHERE e.store_id = x.store_id) THEN v.left_units
-				ELSE storesync.store_available(x.sku_id, x.store_id) - k.safety_stock END AS units
-			OFFSET 0) i
+				ELSE storesync.store_available(x.sku_id, x.store_id) - coalesce(i.others, 0) - k.safety_stock END
+				+ coalesce((SELECT least(f.remaining, i.others) FROM storesync.allotment_left f
+					WHERE i.others > 0 AND x.listing_id <> l.listing_id AND f.listing_id = x.listing_id), 0)
+				- CASE WHEN x.listing_id = l.listing_id THEN 0 ELSE coalesce(i.own, 0) END AS units
+			OFFSET 0) n
 		WHERE x.sku_id = l.sku_id AND x.enabled AND x.held IS NULL AND y.mode = 'live' AND NOT y.paused
-			AND i.units >= x.pack AND x.cap IS DISTINCT FROM 0
+			AND n.units >= x.pack AND x.cap IS DISTINCT FROM 0
 			AND NOT EXISTS (SELECT FROM storesync.selling_stop j
 				WHERE (j.store_id IS NULL OR j.store_id = x.store_id)
 					AND (j.sku_id IS NULL OR j.sku_id = x.sku_id))) m
@@ -152,7 +166,7 @@ CROSS JOIN LATERAL (
 	SELECT CASE WHEN l.held IS NOT NULL OR h.reason IS NOT NULL THEN 0
 			WHEN e.sole_id IS NULL THEN v.quantity
 			WHEN e.sole_id <> l.listing_id THEN 0
-			ELSE storesync.wanted_quantity(a.available, k.safety_stock, 1, l.pack, 0, l.cap, p.max_quantity)
+			ELSE storesync.wanted_quantity(v.left_units, 0, 1, l.pack, 0, l.cap, p.max_quantity)
 			END AS wanted,
 		l.revision + a.versions AS version
 	OFFSET 0) t
@@ -191,11 +205,11 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
 	SELECT CASE WHEN t.wanted = 0 OR u.unseen = 0 THEN t.wanted
 		WHEN e.sole_id IS NULL
-			THEN storesync.wanted_quantity(a.available, k.safety_stock, l.share, l.pack, l.buffer + u.unseen, l.cap, p.max_quantity)
-		ELSE storesync.wanted_quantity(a.available, k.safety_stock, 1, l.pack, u.unseen, l.cap, p.max_quantity)
+			THEN storesync.wanted_quantity(v.left_units, 0, l.share, l.pack, l.buffer + u.unseen, l.cap, p.max_quantity)
+		ELSE storesync.wanted_quantity(v.left_units, 0, 1, l.pack, u.unseen, l.cap, p.max_quantity)
 		END AS to_send) n;
 COMMENT ON VIEW storesync.listing_target IS
-'Per listing, in sold units: wanted; left_units, available less safety stock in units of the SKU; sole_id, the one listing of the SKU that shows its last units (NULL: each shows its own part); stopped, the reason of a stop_selling() that holds it at 0; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
+'Per listing, in sold units: wanted; allotted and allotted_to_others, what remains of units set aside for it and for others as far as the stock covers it, the oldest first, in units of the SKU (NULL: nothing); left_units, available less that of others and safety stock, in units of the SKU; sole_id, the one listing of the SKU that shows its last units (NULL: each shows its own part); stopped, the reason of a stop_selling() that holds it at 0; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
 
 CREATE VIEW storesync.listing_status AS
 SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.item_id, t.model_id,
@@ -225,39 +239,41 @@ $$
 		(1, 'sku', k.code),
 		(2, 'store', pg_catalog.format('%s %s (%s)', s.platform, s.shop_id, CASE WHEN s.paused THEN 'paused' ELSE s.mode END)),
 		(3, 'available', t.available::text),
-		(4, 'safety stock', k.safety_stock::text),
-		(5, 'left', t.left_units::text),
-		(6, 'share', l.share::text),
-		(7, 'pack', l.pack::text),
-		(8, 'buffer', l.buffer::text),
-		(9, 'cap', l.cap::text),
-		(10, 'largest quantity of the platform', p.max_quantity::text),
-		(11, 'last units below', nullif(k.solo_below, 0)::text),
-		(12, 'shown alone by', CASE WHEN t.sole_id = t.listing_id THEN 'this listing' ELSE 'listing ' || t.sole_id END),
-		(13, 'held', l.held),
-		(14, 'stopped', t.stopped),
-		(15, 'enabled', l.enabled::text),
-		(16, 'wanted', t.wanted::text),
-		(17, 'revision', l.revision::text),
-		(18, 'version', t.version::text),
-		(19, 'acknowledged', w.acked_qty::text),
-		(20, 'acknowledged version', w.acked_version::text),
-		(21, 'sent at', w.sent_at::text),
-		(22, 'acknowledged at', w.written_at::text),
-		(23, 'ordered after', t.ordered_after::text),
-		(24, 'cancelled after', t.cancelled_after::text),
-		(25, 'in doubt up to', w.doubt_qty::text),
-		(26, 'being sent', w.sending_qty::text),
-		(27, 'believed', t.believed::text),
-		(28, 'read back', w.read_qty::text),
-		(29, 'read back at', w.read_at::text),
-		(30, 'dirty', t.dirty::text),
-		(31, 'orders fetched through', t.fetched_through::text),
-		(32, 'units a second', round(t.per_second, 3)::text),
-		(33, 'unseen', t.unseen::text),
-		(34, 'to send', t.to_send::text),
-		(35, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
-		(36, 'dead', t.dead::text)) AS x(place, term, value)
+		(4, 'allotted', t.allotted::text),
+		(5, 'allotted to others', t.allotted_to_others::text),
+		(6, 'safety stock', k.safety_stock::text),
+		(7, 'left', t.left_units::text),
+		(8, 'share', l.share::text),
+		(9, 'pack', l.pack::text),
+		(10, 'buffer', l.buffer::text),
+		(11, 'cap', l.cap::text),
+		(12, 'largest quantity of the platform', p.max_quantity::text),
+		(13, 'last units below', nullif(k.solo_below, 0)::text),
+		(14, 'shown alone by', CASE WHEN t.sole_id = t.listing_id THEN 'this listing' ELSE 'listing ' || t.sole_id END),
+		(15, 'held', l.held),
+		(16, 'stopped', t.stopped),
+		(17, 'enabled', l.enabled::text),
+		(18, 'wanted', t.wanted::text),
+		(19, 'revision', l.revision::text),
+		(20, 'version', t.version::text),
+		(21, 'acknowledged', w.acked_qty::text),
+		(22, 'acknowledged version', w.acked_version::text),
+		(23, 'sent at', w.sent_at::text),
+		(24, 'acknowledged at', w.written_at::text),
+		(25, 'ordered after', t.ordered_after::text),
+		(26, 'cancelled after', t.cancelled_after::text),
+		(27, 'in doubt up to', w.doubt_qty::text),
+		(28, 'being sent', w.sending_qty::text),
+		(29, 'believed', t.believed::text),
+		(30, 'read back', w.read_qty::text),
+		(31, 'read back at', w.read_at::text),
+		(32, 'dirty', t.dirty::text),
+		(33, 'orders fetched through', t.fetched_through::text),
+		(34, 'units a second', round(t.per_second, 3)::text),
+		(35, 'unseen', t.unseen::text),
+		(36, 'to send', t.to_send::text),
+		(37, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
+		(38, 'dead', t.dead::text)) AS x(place, term, value)
 	WHERE t.listing_id = storesync.known_listing($1)
 	ORDER BY x.place
 $$;

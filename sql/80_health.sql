@@ -135,6 +135,7 @@ AS $$
 	SELECT * FROM storesync.health_workers()
 	UNION ALL SELECT * FROM storesync.health_stores()
 	UNION ALL SELECT * FROM storesync.health_data()
+	UNION ALL SELECT * FROM storesync.health_allotments()
 $$;
 COMMENT ON FUNCTION storesync.health() IS
-'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; compensation, partitions, consumer NAME. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';
+'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; compensation, partitions, consumer NAME, allotments of SKU. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';

@@ -1,0 +1,17 @@
+/*
+ * allotment.h
+ *		Units of a SKU set aside for one listing: their end.
+ */
+#ifndef STORESYNC_ALLOTMENT_H
+#define STORESYNC_ALLOTMENT_H
+
+#include "storesync.h"
+
+/*
+ * End at most `max` allotments whose time is over, and have the listings that
+ * it moves compared. Returns how many. SPI connected, as the owner; with no
+ * lock of a place held.
+ */
+extern int64 allotment_end(TimestampTz now, int max);
+
+#endif
