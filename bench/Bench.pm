@@ -95,7 +95,13 @@ sub make_database {
 	sql("SELECT storesync.add_store('shopee', '1', 'bench'); UPDATE storesync.store SET mode = 'off'", $name);
 	sql("SELECT count(storesync.add_sku('S' || i)) FROM generate_series(1, $option{skus}) i", $name);
 	sql("SELECT count(storesync.receive('S' || i, 1000000000, storesync.new_key())) FROM generate_series(1, $option{skus}) i", $name);
-	sql("INSERT INTO ordinary.stock SELECT 'S' || i, 1, 1000000000 FROM generate_series(1, $option{skus}) i", $name);
+	sql("INSERT INTO ordinary.stock SELECT 'S' || i, 1, 1000000000, 0, 1 FROM generate_series(1, $option{skus}) i", $name);
+	sql("INSERT INTO ordinary.ledger SELECT 'S' || i, 1, 1, 'receive', 1000000000, 0, 1000000000, 0, gen_random_uuid()::text, NULL, NULL, " .
+		"now() FROM generate_series(1, $option{skus}) i", $name);
+	if ($option{items}) {
+		sql("SELECT count(storesync.add_listing(1, 'S' || i, 'I' || i)) FROM generate_series(1, $option{skus}) i", $name);
+		sql("INSERT INTO ordinary.listing SELECT i, 1, 'I' || i, 'S' || i FROM generate_series(1, $option{skus}) i", $name);
+	}
 	settle($name);
 	return;
 }

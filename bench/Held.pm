@@ -7,18 +7,22 @@ package Held;
 # each, so that its own rows grow dead versions too.
 use strict;
 use warnings;
+use Scripts qw(direct_calls);
 use Bench qw(goal hold_snapshot note_raw pgbench say_line script settle sql %option $dir);
 
 my $listings = 12;
 my $stretch = 5;    # seconds at either end
+my $first;          # of the listings of storesync, whose numbers follow each other
 
 sub prepare {
 	sql("SELECT storesync.add_store('shopee', (1 + i)::text, 'bench ' || i) FROM generate_series(1, $listings - 1) i");
 	sql("UPDATE storesync.store SET mode = 'off'");
-	sql("SELECT storesync.add_listing(store_id, 'S1', 'I1') FROM storesync.store ORDER BY store_id");
+	sql("SELECT storesync.add_listing(store_id, 'S1', 'H1') FROM storesync.store ORDER BY store_id");
 	sql('INSERT INTO storesync.listing_shown (listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at) ' .
-		'SELECT listing_id, 1, 1, storesync.current_incarnation(), now(), now() FROM storesync.listing');
-	sql("INSERT INTO ordinary.listing SELECT i, 'S1', 1 FROM generate_series(1, $listings) i");
+		'SELECT listing_id, 1, 1, storesync.current_incarnation(), now(), now() FROM storesync.listing WHERE item_id = \'H1\'');
+	sql("SELECT storesync.reserve('S1', 1, storesync.new_key(), reference => 'P'), ordinary.reserve('S1', 1, 'held', 'P')");
+	sql("INSERT INTO ordinary.listing SELECT -i, i, 'H1', 'S1' FROM generate_series(1, $listings) i");
+	$first = sql("SELECT min(listing_id) FROM storesync.listing WHERE item_id = 'H1'");
 	settle('bench');
 	return;
 }
@@ -27,16 +31,19 @@ sub prepare {
 sub order {
 	my ($call) = @_;
 	my $document = '{"order_sn": "H%s","status": "ready_to_ship","create_time": :start,"update_time": :start,' .
-		'"fetched_at": :start,"lines": [{"line_id":"1","item_id":"I1","sku":"S1","qty": 1,"unit_price": 199}]}';
+		'"fetched_at": :start,"lines": [{"line_id":"1","item_id":"H1","sku":"S1","qty": 1,"unit_price": 199}]}';
 	return "\\set n random(1, 4000000000000000000)\nSELECT ${call}format('$document', :n::text)::jsonb);\n";
 }
 
 sub subjects {
-	my $listing = "\\set l random(1, $listings)\n";
+	my $listing = "\\set l random($first, $first + $listings - 1)\n";
+	my $ordinary = "\\set l random(-$listings, -1)\n";
 	return (
 		{
 			name => 'storesync',
-			order => order('storesync.ingest_order(1, '),
+			what => 'orders',
+			calls => order('storesync.ingest_order(1, '),
+			own => q(SELECT * FROM storesync.stock k WHERE k.sku_id = (SELECT sku_id FROM storesync.sku WHERE code = 'S1')),
 			push => $listing . "UPDATE storesync.listing_shown SET sending_qty = 7 WHERE listing_id = :l;\n" .
 				"UPDATE storesync.listing_shown SET sending_qty = NULL, acked_qty = 7, acked_version = acked_version + 1, " .
 				"sent_at = clock_timestamp(), written_at = clock_timestamp() WHERE listing_id = :l;\n",
@@ -48,15 +55,21 @@ sub subjects {
 		},
 		{
 			name => 'ordinary layout',
-			order => order('ordinary.ingest(1, '),
-			push => $listing . "UPDATE ordinary.listing SET acked_qty = acked_qty WHERE listing_id = :l;\n" .
+			what => 'orders',
+			calls => order('ordinary.ingest(1, '),
+			own => q(SELECT * FROM ordinary.stock WHERE sku = 'S1'),
+			push => $ordinary . "UPDATE ordinary.listing SET acked_qty = acked_qty WHERE listing_id = :l;\n" .
 				"UPDATE ordinary.listing SET acked_qty = 7, sent_at = clock_timestamp() WHERE listing_id = :l;\n",
 			readers => [
 				['stock less reserved', "SELECT on_hand - reserved FROM ordinary.stock WHERE sku = 'S1';\n"],
-				['dispatcher: a listing', $listing . 'SELECT l.acked_qty, s.on_hand - s.reserved FROM ordinary.listing l ' .
+				['dispatcher: a listing', $ordinary . 'SELECT l.acked_qty, s.on_hand - s.reserved FROM ordinary.listing l ' .
 					"JOIN ordinary.stock s ON s.sku = l.sku WHERE l.listing_id = :l;\n"],
 			],
-		});
+		},
+		map { {
+			name => $_->[0], what => 'reserve, release', per => 2,
+			calls => direct_calls($_->[1], q('S1'), q('P')),
+		} } ['storesync', 'storesync'], ['ordinary layout', 'ordinary']);
 }
 
 # readers: what each of the subject's readers reaches now
@@ -66,7 +79,7 @@ sub readers {
 	return map {
 		my ($name, $text) = @$_;
 		pgbench(args => ['-D', "sku=$sku", '-f', script('reader', $text)], sync => 'off', clients => 8, seconds => 2, held => $held)
-	} @{ $s->{readers} };
+	} @{ $s->{readers} // [] };
 }
 
 # row shows one line of the table and judges it: at least half of the rate without, and flat
@@ -90,30 +103,36 @@ sub start_pushes {
 	exec qw(pgbench -n -M prepared -c 1), '-R', 5 * $listings, '-T', $option{hold} + 600, '-f', $file, 'bench';
 }
 
+# measure returns what its goals are judged by, once it has shown its lines of the table
 sub measure {
 	my ($s) = @_;
-	my @order = ('-f', script('held', $s->{order}));
-	my $orders = sub {
-		my ($seconds, $held) = @_;
-		return pgbench(args => \@order, sync => 'off', clients => 8, seconds => $seconds, held => $held);
+	my @calls = ('-f', script('held', $s->{calls}));
+	my $held = 0;
+	my $calls = sub {
+		my ($seconds) = @_;
+		return pgbench(args => \@calls, per => $s->{per}, sync => 'off', clients => 8, seconds => $seconds, held => $held);
 	};
-	my $pushes = start_pushes($s->{push});
-	my @none = ($orders->($stretch, 1), readers($s, 1));
+	my $pushes = $s->{push} ? start_pushes($s->{push}) : undef;
+	$held++ if $pushes;
+	my @none = ($calls->($stretch), readers($s, $held));
 	my ($ask, $release) = hold_snapshot();
-	my @first = ($orders->($stretch, 2), readers($s, 2));
-	$orders->($option{hold} - 2 * $stretch - 1, 2) if $option{hold} > 2 * $stretch + 1;
-	my @last = ($orders->($stretch, 2), readers($s, 2));
-	kill 'TERM', $pushes;
-	waitpid $pushes, 0;
-	my $own = $ask->($s->{name} eq 'storesync'
-		? q{EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) SELECT * FROM storesync.stock k WHERE k.sku_id = (SELECT sku_id FROM storesync.sku WHERE code = 'S1')}
-		: q{EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) SELECT * FROM ordinary.stock WHERE sku = 'S1'});
-	$release->();
-	my ($hit) = $own =~ /Buffers: shared hit=(\d+)/;
-	my ($ms) = $own =~ /Execution Time: ([\d.]+)/;
-	my @names = ('orders, 8 clients', map { $_->[0] } @{ $s->{readers} });
+	$held++;
+	my @first = ($calls->($stretch), readers($s, $held));
+	$calls->($option{hold} - 2 * $stretch - 1) if $option{hold} > 2 * $stretch + 1;
+	my @last = ($calls->($stretch), readers($s, $held));
+	if ($pushes) {
+		kill 'TERM', $pushes;
+		waitpid $pushes, 0;
+	}
+	my @names = ("$s->{what}, 8 clients", map { $_->[0] } @{ $s->{readers} // [] });
 	my @judged = map { row($s->{name}, $names[$_], $none[$_], $first[$_], $last[$_]) } 0 .. $#names;
-	say_line('| %-15s | the holder itself, once | | | | | | %.2f ms, %d buffers |', $s->{name}, $ms, $hit // 0);
+	if ($s->{own}) {
+		my $plan = $ask->("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) $s->{own}");
+		my ($hit) = $plan =~ /Buffers: shared hit=(\d+)/;
+		my ($ms) = $plan =~ /Execution Time: ([\d.]+)/;
+		say_line('| %-15s | the holder itself, once | | | | | | %.2f ms, %d buffers |', $s->{name}, $ms, $hit // 0);
+	}
+	$release->();
 	return @judged;
 }
 
@@ -122,9 +141,7 @@ sub run {
 	say_line("\n**held: a hot SKU, synchronous_commit off, a snapshot held for %d s of orders; a second, then server CPU us**\n", $option{hold});
 	say_line("| | | none held | first $stretch s | last $stretch s | CPU, none | first | last |");
 	say_line('| --- | ---' . ' | ---:' x 6 . ' |');
-	my ($own, $other) = subjects();
-	my @judged = measure($own);
-	measure($other);
+	my @judged = map { my @all = measure($_); $_->{name} eq 'storesync' ? @all : () } subjects();
 	say_line('');
 	for (@judged) {
 		goal("$_->[0]: last, of none held", [$_->[1]], 'least', 0.5);

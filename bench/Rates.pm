@@ -1,10 +1,10 @@
 package Rates;
 
-# Modes uniform, hot, page and replay: how many a second, and what one costs.
+# Modes uniform, hot, page, replay and direct: how many a second, and what one costs.
 use strict;
 use warnings;
 use Bench qw(compare goal pgbench say_line script settle sql spread %option);
-use Scripts qw(order_mix page_of client_mix);
+use Scripts qw(order_mix page_of client_mix direct_calls);
 
 my ($own, $peer, $client) = ('storesync', 'PL/pgSQL function', 'client-side transaction');
 my ($select, $update, $insert, $empty) =
@@ -118,6 +118,31 @@ sub replay {
 	}
 	my @variants = map { { name => $_, args => $variant{$_} } } sort keys %variant;
 	compare('replay', configuration('on', 8, \@variants, [['rate, of the SELECT', 'rate', $name, $select, 'least', 0.8]]));
+	return;
+}
+
+# direct: reservations and releases by calls, each with a key of its own
+sub direct {
+	my %kind = (
+		'references of their own' => ["'S' || :s::text", "'R' || :n::text"],
+		'one reference' => [q('S1'), q('P')],
+		'a reference a client, used up each time' => [q('S2'), q('P' || :client_id::text)],
+	);
+	# One unit stays, so that the one reference is never used up.
+	sql("SELECT storesync.reserve('S1', 1, storesync.new_key(), reference => 'P'), ordinary.reserve('S1', 1, 'first', 'P')");
+	my @all;
+	for my $kind (sort keys %kind) {
+		for my $sync (qw(on off)) {
+			my @variants = map { {
+				name => $_->[0], per => 2, args => ['-f', script("direct$_->[1]" . @all, direct_calls($_->[1], @{ $kind{$kind} }))]
+			} } [$own, 'storesync'], [$peer, 'ordinary'];
+			push @all, {
+				title => "$kind, synchronous_commit $sync, 8 clients", short => "$kind, $sync", sync => $sync, clients => 8,
+				variants => \@variants, goals => [['rate, of PL/pgSQL', 'rate', $own, $peer, 'least', 1]],
+			};
+		}
+	}
+	compare('direct', @all);
 	return;
 }
 

@@ -7,7 +7,7 @@ use warnings;
 use Exporter qw(import);
 use Bench qw(script %option);
 
-our @EXPORT_OK = qw(order_mix order_of page_of client_mix sku_lines document);
+our @EXPORT_OK = qw(order_mix order_of page_of client_mix direct_calls);
 
 my %weight = (1 => 6, 2 => 3, 3 => 1);    # of 1, 2 and 3 lines: 1.5 on average
 my @page_lines = ((1) x 30, (2) x 15, (3) x 5);
@@ -21,10 +21,13 @@ sub sku_lines {
 	} 1 .. $lines;
 }
 
+# What a line names: its SKU, or with --items the item of the store that sells it, as platforms do
+sub named { return $option{items} ? '"item_id":"I%s"' : '"sku":"S%s"'; }
+
 # document: a format() template of one order document, %s for its number and each of its SKUs
 sub document {
 	my ($lines, $suffix) = @_;
-	my $items = join ',', map { qq({"line_id":"$_","sku":"S%s","qty": 1,"unit_price": 199}) } 1 .. $lines;
+	my $items = join ',', map { qq({"line_id":"$_",@{[named()]},"qty": 1,"unit_price": 199}) } 1 .. $lines;
 	return qq({"order_sn": "O%s$suffix","status": "ready_to_ship","create_time": :start,"update_time": :start,) .
 		qq("fetched_at": :start,"lines": [$items]});
 }
@@ -68,6 +71,7 @@ sub client_order {
 		"VALUES (1, 'O' || :n::text, 'ready_to_ship', $times) ON CONFLICT DO NOTHING;\n";
 	for (1 .. $lines) {
 		my $sku = "'S' || :s${_}::text";
+		$text .= "SELECT sku FROM ordinary.listing WHERE store_id = 1 AND item_id = 'I' || :s${_}::text;\n" if $option{items};
 		$text .= "SELECT on_hand, reserved + 1 AS reserved, version + 1 AS version FROM ordinary.stock " .
 			"WHERE sku = $sku AND location_id = 1 FOR UPDATE \\gset\n" .
 			"UPDATE ordinary.stock SET reserved = :reserved, version = :version WHERE sku = $sku AND location_id = 1;\n" .
@@ -76,14 +80,22 @@ sub client_order {
 			"'O' || :n::text || '/$_/1', 'ready_to_ship', to_timestamp(:start));\n" .
 			"INSERT INTO ordinary.outbox (payload) VALUES (jsonb_build_object('kind', 'stock', 'sku', $sku, 'version', :version::bigint));\n" .
 			"INSERT INTO ordinary.sales_order_line (store_id, order_sn, line_id, sku, location_id, ordered_at, qty, reserved, " .
-			"status, state, unit_price) VALUES (1, 'O' || :n::text, '$_', $sku, 1, to_timestamp(:start), 1, 1, " .
-			"'ready_to_ship', 'reserved', 199);\n";
+			"status, state, item_id, unit_price) VALUES (1, 'O' || :n::text, '$_', $sku, 1, to_timestamp(:start), 1, 1, " .
+			"'ready_to_ship', 'reserved', @{[$option{items} ? qq('I' || :s${_}::text) : 'NULL']}, 199);\n";
 	}
-	my $items = join ',', map { qq({"line_id":"$_","sku":"S%s","qty": 1,"unit_price": 199}) } 1 .. $lines;
+	my $items = join ',', map { qq({"line_id":"$_",@{[named()]},"qty": 1,"unit_price": 199}) } 1 .. $lines;
 	my $values = join ', ', map { ":s${_}::text" } 1 .. $lines;
 	return $text . "INSERT INTO ordinary.order_history (store_id, order_sn, update_time, fetched_at, status, outcome, lines) " .
 		"VALUES (1, 'O' || :n::text, to_timestamp(:start), to_timestamp(:start), 'ready_to_ship', 'applied', " .
 		"format('[$items]', $values)::jsonb);\nCOMMIT;\n";
+}
+
+# direct_calls: a reservation and its release, for a SKU and a reference given as SQL; two calls
+sub direct_calls {
+	my ($whose, $sku, $reference) = @_;
+	my $key = $whose eq 'storesync' ? 'storesync.new_key()' : 'gen_random_uuid()::text';
+	return $number . "\\set s random(1, $option{skus})\n" .
+		join '', map { "SELECT $whose.$_($sku, 1, $key, reference => $reference);\n" } qw(reserve release);
 }
 
 sub client_mix {

@@ -106,11 +106,14 @@ CREATE TABLE ordinary.outbox (
 	payload jsonb NOT NULL
 );
 
--- A listing and what its platform has acknowledged, for what a dispatcher reads.
+-- What an item of a store sells, and what its platform has acknowledged, for what a dispatcher reads.
 CREATE TABLE ordinary.listing (
 	listing_id bigint PRIMARY KEY,
+	store_id int NOT NULL,
+	item_id text NOT NULL,
 	sku text NOT NULL,
-	acked_qty bigint NOT NULL,
-	sent_at timestamptz NOT NULL DEFAULT clock_timestamp()
+	acked_qty bigint NOT NULL DEFAULT 0,
+	sent_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	UNIQUE (store_id, item_id)
 );
 CREATE INDEX ON ordinary.listing (sku);

@@ -20,9 +20,10 @@ BEGIN
 		RETURN 'unchanged';
 	END IF;
 	FOR line IN
-		SELECT l.line_id, l.sku, l.qty, l.unit_price
-		FROM jsonb_to_recordset(doc->'lines') AS l (line_id text, sku text, qty bigint, unit_price numeric)
-		ORDER BY l.sku
+		SELECT l.line_id, l.item_id, l.qty, l.unit_price, coalesce(l.sku, (
+			SELECT g.sku FROM ordinary.listing g WHERE g.store_id = store AND g.item_id = l.item_id)) AS sku
+		FROM jsonb_to_recordset(doc->'lines') AS l (line_id text, item_id text, sku text, qty bigint, unit_price numeric)
+		ORDER BY 5
 	LOOP
 		UPDATE ordinary.stock s SET reserved = s.reserved + line.qty, version = s.version + 1
 		WHERE s.sku = line.sku AND s.location_id = 1 AND s.on_hand - s.reserved >= line.qty
@@ -35,15 +36,15 @@ BEGIN
 			INSERT INTO ordinary.outbox (payload)
 			VALUES (jsonb_build_object('kind', 'stock', 'sku', line.sku, 'version', stock.version));
 			INSERT INTO ordinary.sales_order_line (store_id, order_sn, line_id, sku, location_id, ordered_at, qty, reserved,
-				status, state, unit_price)
+				status, state, item_id, unit_price)
 			VALUES (store, sn, line.line_id, line.sku, 1, created, line.qty, line.qty,
-				doc->>'status', 'reserved', line.unit_price);
+				doc->>'status', 'reserved', line.item_id, line.unit_price);
 		ELSE
 			outcome := 'short';
 			INSERT INTO ordinary.sales_order_line (store_id, order_sn, line_id, sku, location_id, ordered_at, qty, reserved,
-				short, status, state, unit_price)
+				short, status, state, item_id, unit_price)
 			VALUES (store, sn, line.line_id, line.sku, 1, created, line.qty, 0,
-				line.qty, doc->>'status', 'short', line.unit_price);
+				line.qty, doc->>'status', 'short', line.item_id, line.unit_price);
 		END IF;
 	END LOOP;
 	INSERT INTO ordinary.order_history (store_id, order_sn, update_time, fetched_at, status, outcome, lines)
@@ -71,11 +72,14 @@ BEGIN
 		ON CONFLICT DO NOTHING
 		RETURNING order_sn, status, create_time, update_time, fetched_at
 	), line AS MATERIALIZED (
-		SELECT f.order_sn, f.status, f.create_time, l.line_id, l.sku, l.qty, l.unit_price,
+		SELECT f.order_sn, f.status, f.create_time, l.line_id, l.item_id, l.sku, l.qty, l.unit_price,
 			(sum(l.qty) OVER w)::bigint AS sum_qty, row_number() OVER w AS nth
 		FROM fresh f
 		JOIN doc d ON d.order_sn = f.order_sn
-		CROSS JOIN LATERAL jsonb_to_recordset(d.lines) AS l (line_id text, sku text, qty bigint, unit_price numeric)
+		CROSS JOIN LATERAL (
+			SELECT r.line_id, r.item_id, r.qty, r.unit_price, coalesce(r.sku, (
+				SELECT g.sku FROM ordinary.listing g WHERE g.store_id = store AND g.item_id = r.item_id)) AS sku
+			FROM jsonb_to_recordset(d.lines) AS r (line_id text, item_id text, sku text, qty bigint, unit_price numeric)) l
 		WINDOW w AS (PARTITION BY l.sku ORDER BY f.order_sn, l.line_id)
 	), wanted AS (
 		SELECT l.sku, sum(l.qty)::bigint AS qty, count(*) AS n FROM line l GROUP BY l.sku
@@ -99,10 +103,10 @@ BEGIN
 		SELECT jsonb_build_object('kind', 'stock', 'sku', m.sku, 'version', m.last) FROM moved m
 	), lines AS (
 		INSERT INTO ordinary.sales_order_line (store_id, order_sn, line_id, sku, location_id, ordered_at, qty, reserved,
-			short, status, state, unit_price)
+			short, status, state, item_id, unit_price)
 		SELECT store, l.order_sn, l.line_id, l.sku, 1, l.create_time, l.qty,
 			CASE WHEN m.sku IS NULL THEN 0 ELSE l.qty END, CASE WHEN m.sku IS NULL THEN l.qty ELSE 0 END,
-			l.status, CASE WHEN m.sku IS NULL THEN 'short' ELSE 'reserved' END, l.unit_price
+			l.status, CASE WHEN m.sku IS NULL THEN 'short' ELSE 'reserved' END, l.item_id, l.unit_price
 		FROM line l LEFT JOIN moved m ON m.sku = l.sku
 	), history AS (
 		INSERT INTO ordinary.order_history (store_id, order_sn, update_time, fetched_at, status, outcome, lines)
@@ -144,6 +148,44 @@ BEGIN
 	ELSE
 		answer := jsonb_build_object('outcome', 'insufficient');
 	END IF;
+	INSERT INTO ordinary.idempotency (idempotency_key, fingerprint, response) VALUES (key, print, answer);
+	RETURN answer;
+END $$;
+
+-- release: gives back what reserve holds for the reference.
+CREATE FUNCTION ordinary.release(sku text, qty bigint, key text, reference text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	print bigint := hashtextextended('release/' || sku || '/' || qty || '/' || reference, 0);
+	known ordinary.idempotency;
+	stock record;
+	answer jsonb;
+BEGIN
+	SELECT * INTO known FROM ordinary.idempotency i WHERE i.idempotency_key = key;
+	IF FOUND THEN
+		IF known.fingerprint <> print THEN
+			RAISE EXCEPTION 'key % was used for another request', key;
+		END IF;
+		RETURN known.response;
+	END IF;
+	UPDATE ordinary.stock s SET reserved = s.reserved - release.qty, version = s.version + 1
+	WHERE s.sku = release.sku AND s.location_id = 1
+	RETURNING s.on_hand, s.reserved, s.version INTO stock;
+	DELETE FROM ordinary.reservation r
+	WHERE r.sku = release.sku AND r.location_id = 1 AND r.reference = release.reference AND r.qty = release.qty;
+	IF NOT FOUND THEN
+		UPDATE ordinary.reservation r SET qty = r.qty - release.qty
+		WHERE r.sku = release.sku AND r.location_id = 1 AND r.reference = release.reference AND r.qty > release.qty;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'reference % holds less', reference;
+		END IF;
+	END IF;
+	answer := jsonb_build_object('outcome', 'applied', 'on_hand', stock.on_hand, 'reserved', stock.reserved,
+		'version', stock.version);
+	INSERT INTO ordinary.ledger (sku, location_id, version, kind, on_hand_delta, reserved_delta, on_hand, reserved,
+		idempotency_key, reference, event_at)
+	VALUES (sku, 1, stock.version, 'release', 0, -qty, stock.on_hand, stock.reserved, key, reference, clock_timestamp());
+	INSERT INTO ordinary.outbox (payload)
+	VALUES (jsonb_build_object('kind', 'stock', 'sku', sku, 'version', stock.version));
 	INSERT INTO ordinary.idempotency (idempotency_key, fingerprint, response) VALUES (key, print, answer);
 	RETURN answer;
 END $$;
