@@ -24,7 +24,7 @@ WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 
 # The install script, in this order
 SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger \
-	40_order 50_outbox 52_task 53_rotation 55_rate 58_allotment 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 75_stat 80_health \
+	40_order 50_outbox 52_task 53_rotation 55_rate 58_allotment 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 72_peak 75_stat 80_health \
 	85_invariant 87_role 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
@@ -37,7 +37,7 @@ FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shop
 	fuzz_shopee_orders fuzz_shopee_token
 REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
-	order order_input order_found order_rules place bundle direct memo listing unseen solo stop allotment dispatch invariant tamper
+	order order_input order_found order_rules place bundle direct memo peak listing unseen solo stop allotment dispatch invariant tamper
 ISOLATION_TESTS = allot_race outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
 	transfer_opposite bundle_opposite return_race taken count_race count_late same_order one_holder \
 	expiry_race snapshot first_row lock_order

@@ -48,8 +48,8 @@ item_match(const void *left, const void *right, Size size)
 static int
 later_first(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	TimestampTz left = pairingheap_const_container(QueueListing, heap, a)->due;
-	TimestampTz right = pairingheap_const_container(QueueListing, heap, b)->due;
+	TimestampTz left = pairingheap_const_container(QueueListing, heap, a)->wakes;
+	TimestampTz right = pairingheap_const_container(QueueListing, heap, b)->wakes;
 
 	return left < right ? 1 : left > right ? -1 : 0;
 }
@@ -207,9 +207,10 @@ static void
 place(QueueListing *listing, TimestampTz due)
 {
 	listing->due = due;
+	listing->wakes = Max(due, listing->held_until);
 	if (listing->item->flying)
 		listing->state = QUEUE_BLOCKED;
-	else if (due != 0)
+	else if (listing->wakes != 0)
 	{
 		listing->state = QUEUE_WAITING;
 		pairingheap_add(waiting, &listing->heap);
@@ -275,6 +276,7 @@ queue_put(const QueueWant *want)
 	listing->decrease = want->decrease;
 	listing->fetch_after = want->fetch_after == 0 ? 0 : Max(listing->fetch_after, want->fetch_after);
 	listing->urgency = want->urgency;
+	listing->held_until = want->held_until;
 	listing->changed_at = Min(listing->changed_at, want->changed_at);
 	place(listing, Max(want->due, listing->due));
 	return true;
@@ -516,6 +518,7 @@ queue_release_due(TimestampTz now)
 		QueueListing *listing = pairingheap_container(QueueListing, heap, pairingheap_first(waiting));
 
 		unlink_state(listing);
+		listing->held_until = 0;
 		place(listing, 0);
 	}
 }
@@ -525,7 +528,7 @@ queue_next_due(void)
 {
 	if (pairingheap_is_empty(waiting))
 		return DT_NOEND;
-	return pairingheap_container(QueueListing, heap, pairingheap_first(waiting))->due;
+	return pairingheap_container(QueueListing, heap, pairingheap_first(waiting))->wakes;
 }
 
 void

@@ -92,6 +92,7 @@ typedef struct QueueWant
 	double		urgency;		/* of a decrease: the larger the sooner */
 	TimestampTz changed_at;
 	TimestampTz due;			/* 0: at once */
+	TimestampTz held_until;		/* by a peak window, 0 for none */
 } QueueWant;
 
 typedef struct QueueListing
@@ -105,7 +106,9 @@ typedef struct QueueListing
 	double		urgency;
 	TimestampTz changed_at;		/* of the oldest change it carries */
 	TimestampTz changed_again_at;	/* of the oldest change since its call was built, 0 for none */
-	TimestampTz due;			/* while waiting */
+	TimestampTz due;			/* after a failure */
+	TimestampTz held_until;		/* by a peak window */
+	TimestampTz wakes;			/* while waiting: the later of the two */
 	uint32		seen;			/* of the last sweep that found it dirty */
 	int			attempts;
 	QueueAttempt *story;		/* oldest first, `attempts` of them */

@@ -91,7 +91,7 @@ stores_due(void)
 TimestampTz
 round_due(void)
 {
-	TimestampTz due = Min(Min(stores_due(), share_due()),
+	TimestampTz due = Min(Min(Min(stores_due(), stores_peak_due()), share_due()),
 						  Min(Min(queue_next_due(), task_due()), feed_store_due()));
 
 	if (starting || look || reload || !dlist_is_empty(&dispatch.ended) ||
@@ -150,6 +150,7 @@ read_changes(TimestampTz now, SsSet *again)
 {
 	Feed		feed;
 
+	reload |= stores_peak_due() <= now;
 	if (starting || look || reload)
 		due_look();
 	if (starting)

@@ -20,7 +20,8 @@ enum
 {
 	COL_STORE = 1, COL_PLATFORM, COL_SHOP, COL_BASE_URL, COL_MODE, COL_PAUSED, COL_ALLOWED,
 	COL_POLL, COL_OVERLAP, COL_STOCK_FROM, COL_FETCHED_THROUGH,
-	COL_PARTNER_ID, COL_PARTNER_KEY, COL_ACCESS_TOKEN, COL_REFRESH_TOKEN
+	COL_PARTNER_ID, COL_PARTNER_KEY, COL_ACCESS_TOKEN, COL_REFRESH_TOKEN,
+	COL_RAISES_HELD, COL_SPREAD, COL_PEAK_DUE
 };
 
 int
@@ -142,6 +143,9 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->poll_us = DatumGetInt64(column(row, desc, COL_POLL, 0));
 	store->overlap_us = DatumGetInt64(column(row, desc, COL_OVERLAP, 0));
 	store->stock_from = DatumGetTimestampTz(column(row, desc, COL_STOCK_FROM, TimestampTzGetDatum(DT_NOBEGIN)));
+	store->raises_held = DatumGetTimestampTz(column(row, desc, COL_RAISES_HELD, TimestampTzGetDatum(0)));
+	store->spread_us = DatumGetInt64(column(row, desc, COL_SPREAD, 0));
+	store->peak_due = DatumGetTimestampTz(column(row, desc, COL_PEAK_DUE, TimestampTzGetDatum(DT_NOEND)));
 	if (store->intake.phase == INTAKE_IDLE)
 	{
 		store->intake.fetched_through =
@@ -166,15 +170,21 @@ stores_load(void)
 			   "(SELECT value FROM storesync.app_credential WHERE platform = s.platform AND name = 'partner_id'), "
 			   "(SELECT value FROM storesync.app_credential WHERE platform = s.platform AND name = 'partner_key'), "
 			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'access_token'), "
-			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'refresh_token') "
+			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'refresh_token'), "
+			   "k.held, k.spread, k.due "
 			   "FROM storesync.store s JOIN storesync.platform p ON p.platform = s.platform "
-			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id",
+			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id "
+			   "LEFT JOIN (SELECT k.store_id, max(k.ends) FILTER (WHERE k.is_on) AS held, "
+			   "(extract(epoch FROM max(k.spread) FILTER (WHERE k.is_on)) * 1000000)::bigint AS spread, "
+			   "min(CASE WHEN k.is_on THEN k.ends + k.spread ELSE k.starts END) AS due "
+			   "FROM storesync.peak k WHERE k.kind = 'raise' GROUP BY k.store_id) k ON k.store_id = s.store_id",
 			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
 	for (int i = 0; i < n_stores; i++)
 	{
 		stores[i]->present = false;
 		stores[i]->fetches = false;
 		stores[i]->writes = WRITES_NONE;
+		stores[i]->peak_due = DT_NOEND;
 	}
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -221,4 +231,14 @@ store_show(const DispatchStore *store)
 		store_stat_trouble(stat, TROUBLE_HOST, store->host->since, store->host->probe_due);
 	else
 		store_stat_trouble(stat, store->trouble, store->trouble_since, store->waits_until);
+}
+
+TimestampTz
+stores_peak_due(void)
+{
+	TimestampTz due = DT_NOEND;
+
+	for (int i = 0; i < n_stores; i++)
+		due = Min(due, stores[i]->peak_due);
+	return due;
 }

@@ -9,6 +9,7 @@
 #include "target.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -68,6 +69,15 @@ urgency_of(int64 to_send, int64 at_most, double per_second)
 	return (per_second + too_many * UNSOLD_WEIGHT) / (double) (to_send + 1);
 }
 
+/* spread_of gives a listing's place in the time over which held raises go out, in microseconds. */
+static int64
+spread_of(int64 listing_id, int64 spread_us)
+{
+	if (spread_us <= 0)
+		return 0;
+	return (int64) (hash_bytes_uint32_extended((uint32) listing_id, 0) % (uint64) spread_us);
+}
+
 /*
  * settle_row brings the queue in line with one compared listing. A write that
  * may raise what is shown waits until its store's orders are fetched through
@@ -99,6 +109,8 @@ settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
 		queue_drop(listing_id);
 		return;
 	}
+	if (!decrease && store->raises_held != 0)
+		want.held_until = store->raises_held + spread_of(listing_id, store->spread_us);
 	want.lanes = &store->lanes;
 	want.store_id = store->store_id;
 	want.item_id = TextDatumGetCString(column(row, desc, COL_ITEM, 0));

@@ -42,7 +42,8 @@ WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname = 'plpgsql' AND p
 	AND p.proname NOT IN ('add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'check_bundle', 'set_paused',
 		'confirm_instance', 'grant_role', 'settle_compensation', 'task_settled', 'requeue', 'discard', 'drop_detached', 'drop_consumed', 'check_text', 'refuse_change',
 		'platform_check', 'platform_replace', 'listing_normalise', 'listing_moved', 'refuse_orphans', 'listing_mapped', 'store_hold', 'audit_change',
-		'resolve_stop', 'revise_stopped', 'stop_selling', 'start_selling')
+		'resolve_stop', 'revise_stopped', 'stop_selling', 'start_selling',
+		'store_timezone_check', 'add_peak_window', 'drop_peak_window')
 ORDER BY 1;
 
 -- Nothing is granted to everybody.

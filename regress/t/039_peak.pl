@@ -1,0 +1,64 @@
+# A peak window holds raises back and lets them out spread afterwards; decreases
+# and orders never wait.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Storesync;
+use Test::More;
+
+my $skus = 30;
+my $update = '/api/v2/product/update_stock';
+my $sim = Storesync->simulator(
+	catalogue => Storesync->catalogue(shops => 2, skus => $skus, units => 50), rate => 0);
+my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms');
+my $store = Storesync->load($node, $sim, rate_limit => '100/s burst 20', shown => 1);
+my ($one, $two) = @$store{ 1001, 1002 };
+
+sub sql { return $node->safe_psql('shop', $_[0]); }
+
+# window SECONDS, SPREAD: of raises, for the first store, from now on, by its clock
+sub window
+{
+	my ($seconds, $spread) = @_;
+	return sql(<<"SQL");
+SELECT storesync.add_peak_window(clock_timestamp() AT TIME ZONE s.timezone,
+	clock_timestamp() AT TIME ZONE s.timezone + '$seconds seconds', store => s.store_id, kinds => '{raise}', spread => '$spread')
+FROM storesync.store s WHERE s.store_id = $one
+SQL
+}
+
+sql("UPDATE storesync.store SET poll_interval = '500 milliseconds'");
+sql("UPDATE storesync.store SET timezone = 'Pacific/Auckland' WHERE store_id = $one");
+Storesync->converged($node, $sim, 'all is shown at first');
+
+my $window = window(12, '4 seconds');
+sql("SELECT storesync.receive('S' || n, 10, storesync.new_key()) FROM generate_series(1, $skus) n");
+Storesync->wait_until(sub { !grep { $_->{stock} != 60 } @{ $sim->shown(1002) } }, 'the other store');
+sql("SELECT storesync.reserve('S1', 40, storesync.new_key())");
+$sim->order(1001, [ 2, 0, 1 ]);
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.sales_order', 1, 'the order');
+ok(Storesync->wait_until(sub { $sim->stock(1001, 1) == 20 }, 'the decrease'), 'a decrease does not wait');
+Storesync->converged($node, $sim, 'afterwards they go out');
+my ($first, $last, $ends) = split /\|/, sql(<<"SQL");
+SELECT extract(epoch FROM min(p.sent_at)), extract(epoch FROM max(p.sent_at)), extract(epoch FROM min(x.ends))
+FROM storesync.push p, (SELECT w.ends AT TIME ZONE s.timezone AS ends FROM storesync.peak_window w JOIN storesync.store s USING (store_id)) x
+WHERE p.store_id = $one AND p.qty > 50
+SQL
+cmp_ok($first, '>=', $ends, 'none of them before the end');
+cmp_ok($last - $first, '>=', 1.5, 'spread, not all at once');
+
+# Dropped: at once.
+sql("SELECT storesync.drop_peak_window($window)");
+$window = window(3000, '1 hour');
+sql("SELECT storesync.receive('S3', 10, storesync.new_key())");
+Storesync->wait_until(sub { $sim->stock(1002, 3) == 70 }, 'the other store');
+isnt($sim->stock(1001, 3), 70, 'held again');
+sql("SELECT storesync.drop_peak_window($window)");
+Storesync->converged($node, $sim, 'a window that is dropped lets go at once');
+
+Storesync->sound($node);
+$node->stop;
+done_testing();
