@@ -25,7 +25,7 @@
 /* Columns that both comparisons return. */
 #define COMPARED \
 	"t.listing_id, t.store_id, t.item_id, t.to_send, t.at_most, t.not_before, t.dirty AND NOT t.dead, " \
-	"t.needs_fetch_after, t.per_second::double precision"
+	"t.needs_fetch_after, CASE WHEN t.stopped IS NOT NULL THEN 'infinity' ELSE t.per_second::double precision END"
 enum
 {
 	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_TO_SEND, COL_AT_MOST, COL_NOT_BEFORE, COL_DUE,
@@ -59,7 +59,8 @@ target_lowers(int64 to_send, int64 at_most)
 /*
  * urgency_of tells how soon a decrease should go: by what its shop sells a
  * second for each unit that it may have, since what is sold beyond is
- * oversold. Where nothing was sold of late the units shown too many decide.
+ * oversold; infinitely many where somebody has stopped the sale. Where
+ * nothing was sold of late the units shown too many decide.
  */
 static double
 urgency_of(int64 to_send, int64 at_most, double per_second)
