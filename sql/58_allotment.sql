@@ -1,15 +1,22 @@
 -- Units of a SKU set aside for one listing (docs/allotment.md). Before listings: their view reads it.
 
--- An order counts when it was placed and booked since; platforms' order times come in whole seconds.
+-- A function, so that the lines of years are opened only where something is set aside. An order counts
+-- when it was placed and booked since; platforms' order times come in whole seconds.
+CREATE FUNCTION storesync.ordered_since(listing bigint, since timestamptz) RETURNS bigint
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(sum((x.qty - x.cancelled_qty) * x.pack) FILTER (WHERE x.state NOT IN ('cancelled', 'lapsed')), 0)::bigint
+	FROM storesync.sales_order_line x
+	WHERE x.listing_id = $1 AND x.ordered_at >= date_trunc('second', $2) AND x.recorded_at > $2
+$$;
+COMMENT ON FUNCTION storesync.ordered_since(bigint, timestamptz) IS
+'Units of the SKU that orders of a listing placed and booked since a moment want, cancelled ones left out. Example: SELECT storesync.ordered_since(1, now() - interval ''1 hour'');';
+
 CREATE VIEW storesync.allotment_left AS
-SELECT a.listing_id, a.sku_id, a.units, greatest(a.units - o.ordered, 0) AS remaining, a.since, a.until
+SELECT a.listing_id, a.sku_id, a.units, greatest(a.units - storesync.ordered_since(a.listing_id, a.since), 0) AS remaining,
+	a.since, a.until
 FROM storesync.allotment a
 JOIN storesync.listing l ON l.listing_id = a.listing_id AND l.sku_id = a.sku_id
-CROSS JOIN LATERAL (
-	SELECT coalesce(sum((x.qty - x.cancelled_qty) * x.pack) FILTER (WHERE x.state NOT IN ('cancelled', 'lapsed')), 0)::bigint AS ordered
-	FROM storesync.sales_order_line x
-	WHERE x.listing_id = a.listing_id AND x.ordered_at >= date_trunc('second', a.since)
-		AND x.recorded_at > a.since) o
 WHERE a.until IS NULL OR a.until > statement_timestamp();
 COMMENT ON VIEW storesync.allotment_left IS
 'Units set aside for listings, in units of the SKU: units, as allotted at since; remaining, those that the listing''s own orders since then have not taken (cancelled ones come back); until: when the rest flows back, NULL for never. Not those of a listing that sells another SKU by now.';

@@ -34,6 +34,17 @@ CREATE FUNCTION storesync.known_listing(listing bigint) RETURNS bigint
 COMMENT ON FUNCTION storesync.known_listing(bigint) IS
 'Its argument, or error SS004 when there is no such listing. Example: SELECT storesync.known_listing(1);';
 
+-- A function, so that the lines of years are opened only where a write is due.
+CREATE FUNCTION storesync.sold_lately(listing bigint, fetched_through timestamptz, OUT per_second numeric, OUT known bigint)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT (sum(x.qty) FILTER (WHERE x.ordered_at <= $2))::numeric / 60, (sum(x.qty) FILTER (WHERE x.ordered_at > $2))::bigint
+	FROM storesync.sales_order_line x
+	WHERE x.listing_id = $1 AND x.ordered_at > $2 - '1 minute'::interval AND x.recorded_at > $2 - '1 day'::interval
+$$;
+COMMENT ON FUNCTION storesync.sold_lately(bigint, timestamptz) IS
+'Of a listing, in sold units: what its shop sold a second in the minute before a moment, and what is booked of later orders; NULL for nothing. Example: SELECT * FROM storesync.sold_lately(1, now());';
+
 CREATE FUNCTION storesync.store_available(sku bigint, store int) RETURNS bigint
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -192,12 +203,9 @@ CROSS JOIN LATERAL (
 			ELSE greatest(w.acked_qty - coalesce(o.after_units, 0) + coalesce(c.after_units, 0), 0) END AS believed) f
 	OFFSET 0) b
 LEFT JOIN LATERAL (
-	SELECT (sum(x.qty) FILTER (WHERE x.ordered_at <= q.fetched_through))::numeric / 60 AS per_second,
-		sum(x.qty) FILTER (WHERE x.ordered_at > q.fetched_through) AS known
-	FROM storesync.sales_order_line x
+	SELECT x.per_second, x.known FROM storesync.sold_lately(l.listing_id, q.fetched_through) x
 	WHERE b.believed IS DISTINCT FROM t.wanted
-		AND x.listing_id = l.listing_id AND x.ordered_at > q.fetched_through - '1 minute'::interval
-		AND x.recorded_at > q.fetched_through - '1 day'::interval) r ON true
+	OFFSET 0) r ON true
 CROSS JOIN LATERAL (
 	SELECT greatest(least(coalesce(round(r.per_second * extract(epoch FROM statement_timestamp() - q.fetched_through))
 		- coalesce(r.known, 0), 0), CASE WHEN w.written_at < q.fetched_through THEN b.at_most END), 0)::bigint AS unseen
