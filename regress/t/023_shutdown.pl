@@ -56,6 +56,21 @@ Storesync->converged($node, $sim, 'what was under way is sent again');
 Storesync->sound($node);
 
 ok(fill(), 'calls are under way once more');
+timed('so does a rename of the database',
+	sub { $node->safe_psql('postgres', 'ALTER DATABASE shop RENAME TO store'); });
+$node->safe_psql('postgres', 'ALTER DATABASE store RENAME TO shop');
+$sim->faults;
+Storesync->converged($node, $sim, 'renamed back it goes on');
+Storesync->sound($node);
+
+ok(fill(), 'calls are under way again and again');
+timed('so does DROP EXTENSION', sub { $node->safe_psql('shop', 'DROP EXTENSION storesync') });
+$sim->faults;
+$node->safe_psql('shop', 'CREATE EXTENSION storesync');
+Storesync->load($node, $sim, rate_limit => '20/s burst 5');
+Storesync->converged($node, $sim, 'made again it goes on');
+
+ok(fill(), 'calls are under way for the last time');
 timed('and so does DROP DATABASE', sub { $node->safe_psql('postgres', 'DROP DATABASE shop') });
 $node->stop;
 
