@@ -2,13 +2,12 @@
  * queue.c
  *		Per-store queues of dirty listings; queue.h says what they promise.
  *
- * Two hash tables find listings and items, doubly linked lists order the
- * lanes by age, pairing heaps order decreases by urgency and those that wait
- * for a time. Everything is in
+ * Two hash tables find listings and items; queue_place.c orders those that
+ * are in no call. Everything is in
  * one memory context and touched by one process: no locks. Nothing here
  * knows tables, calls or limits.
  */
-#include "queue.h"
+#include "queue_internal.h"
 
 #include "common/hashfn.h"
 #include "utils/hsearch.h"
@@ -22,8 +21,6 @@
 static MemoryContext context = NULL;
 static HTAB *listings = NULL;
 static HTAB *items = NULL;
-static pairingheap *waiting = NULL;
-static int	n_waiting = 0;
 static int	n_flying = 0;
 static uint32 sweep = 0;
 
@@ -45,26 +42,6 @@ item_match(const void *left, const void *right, Size size)
 	return a->store_id == b->store_id ? strcmp(a->item_id, b->item_id) : 1;
 }
 
-static int
-later_first(const pairingheap_node *a, const pairingheap_node *b, void *arg)
-{
-	TimestampTz left = pairingheap_const_container(QueueListing, heap, a)->wakes;
-	TimestampTz right = pairingheap_const_container(QueueListing, heap, b)->wakes;
-
-	return left < right ? 1 : left > right ? -1 : 0;
-}
-
-static int
-more_urgent(const pairingheap_node *a, const pairingheap_node *b, void *arg)
-{
-	const QueueListing *left = pairingheap_const_container(QueueListing, urgent, a);
-	const QueueListing *right = pairingheap_const_container(QueueListing, urgent, b);
-
-	if (left->urgency != right->urgency)
-		return left->urgency > right->urgency ? 1 : -1;
-	return left->changed_at < right->changed_at ? 1 : left->changed_at > right->changed_at ? -1 : 0;
-}
-
 void
 queue_init(void)
 {
@@ -82,34 +59,7 @@ queue_init(void)
 	control.match = item_match;
 	items = hash_create("storesync items", 1024, &control,
 						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
-	MemoryContextSwitchTo(context);
-	waiting = pairingheap_allocate(later_first, NULL);
-	MemoryContextSwitchTo(TopMemoryContext);
-}
-
-void
-queue_init_lanes(QueueLanes *lanes)
-{
-	MemoryContext old = MemoryContextSwitchTo(context);
-
-	dlist_init(&lanes->decreases);
-	dlist_init(&lanes->raises);
-	dlist_init(&lanes->fetching);
-	lanes->fetch_after = DT_NOEND;
-	lanes->by_urgency = pairingheap_allocate(more_urgent, NULL);
-	MemoryContextSwitchTo(old);
-}
-
-bool
-queue_has_decreases(const QueueLanes *lanes)
-{
-	return !dlist_is_empty(unconstify(dlist_head *, &lanes->decreases));
-}
-
-bool
-queue_has_raises(const QueueLanes *lanes)
-{
-	return !dlist_is_empty(unconstify(dlist_head *, &lanes->raises));
+	queue_init_places(context);
 }
 
 static QueueItem *
@@ -143,88 +93,6 @@ leave_item(QueueListing *listing)
 		return;
 	hash_search(items, item, HASH_REMOVE, NULL);
 	pfree(item_id);
-}
-
-static void
-leave_lane(QueueListing *listing)
-{
-	dlist_delete(&listing->lane);
-	if (listing->decrease)
-	{
-		pairingheap_remove(listing->lanes->by_urgency, &listing->urgent);
-		listing->lanes->n_decreases--;
-	}
-	else
-		listing->lanes->n_raises--;
-}
-
-/* unlink_state takes a listing out of the lane, list or heap that its state stands for. */
-static void
-unlink_state(QueueListing *listing)
-{
-	if (listing->state == QUEUE_READY)
-		leave_lane(listing);
-	else if (listing->state == QUEUE_FETCHING)
-	{
-		dlist_delete(&listing->lane);
-		listing->lanes->n_fetching--;
-	}
-	else if (listing->state == QUEUE_WAITING)
-	{
-		pairingheap_remove(waiting, &listing->heap);
-		n_waiting--;
-	}
-}
-
-/* enter_lane keeps the lane ordered by age; nearly always the listing goes last, or first. */
-static void
-enter_lane(QueueListing *listing)
-{
-	dlist_head *lane = listing->decrease ? &listing->lanes->decreases : &listing->lanes->raises;
-	dlist_node *before = lane->head.prev;
-
-	listing->state = QUEUE_READY;
-	if (listing->decrease)
-	{
-		pairingheap_add(listing->lanes->by_urgency, &listing->urgent);
-		listing->lanes->n_decreases++;
-	}
-	else
-		listing->lanes->n_raises++;
-	if (dlist_is_empty(lane) ||
-		listing->changed_at < dlist_head_element(QueueListing, lane, lane)->changed_at)
-	{
-		dlist_push_head(lane, &listing->lane);
-		return;
-	}
-	while (dlist_container(QueueListing, lane, before)->changed_at > listing->changed_at)
-		before = before->prev;
-	dlist_insert_after(before, &listing->lane);
-}
-
-/* place puts an unlinked listing where it belongs now. */
-static void
-place(QueueListing *listing, TimestampTz due)
-{
-	listing->due = due;
-	listing->wakes = Max(due, listing->held_until);
-	if (listing->item->flying)
-		listing->state = QUEUE_BLOCKED;
-	else if (listing->wakes != 0)
-	{
-		listing->state = QUEUE_WAITING;
-		pairingheap_add(waiting, &listing->heap);
-		n_waiting++;
-	}
-	else if (listing->fetch_after > listing->lanes->fetched_through)
-	{
-		listing->state = QUEUE_FETCHING;
-		dlist_push_tail(&listing->lanes->fetching, &listing->lane);
-		listing->lanes->n_fetching++;
-		listing->lanes->fetch_after = Min(listing->lanes->fetch_after, listing->fetch_after);
-	}
-	else
-		enter_lane(listing);
 }
 
 static QueueListing *
@@ -271,14 +139,14 @@ queue_put(const QueueWant *want)
 			listing->changed_again_at = want->changed_at;
 		return true;
 	}
-	unlink_state(listing);
+	queue_unlink(listing);
 	move_listing(listing, want);
 	listing->decrease = want->decrease;
 	listing->fetch_after = want->fetch_after == 0 ? 0 : Max(listing->fetch_after, want->fetch_after);
 	listing->urgency = want->urgency;
 	listing->held_until = want->held_until;
 	listing->changed_at = Min(listing->changed_at, want->changed_at);
-	place(listing, Max(want->due, listing->due));
+	queue_place(listing, Max(want->due, listing->due));
 	return true;
 }
 
@@ -305,7 +173,7 @@ forget_story(QueueListing *listing)
 static void
 forget(QueueListing *listing)
 {
-	unlink_state(listing);
+	queue_unlink(listing);
 	leave_item(listing);
 	forget_story(listing);
 	hash_search(listings, &listing->listing_id, HASH_REMOVE, NULL);
@@ -320,25 +188,10 @@ queue_drop(int64 listing_id)
 		forget(listing);
 }
 
-/* choose_first: the listing whose item the next call is for; NULL for none. */
-static QueueListing *
-choose_first(QueueLanes *lanes, bool decrease, TimestampTz now)
-{
-	dlist_head *lane = decrease ? &lanes->decreases : &lanes->raises;
-	QueueListing *oldest;
-
-	if (dlist_is_empty(lane))
-		return NULL;
-	oldest = dlist_head_element(QueueListing, lane, lane);
-	if (!decrease || (++lanes->lowered % 4 == 0 && oldest->changed_at < now - QUEUE_PATIENCE_US))
-		return oldest;
-	return pairingheap_container(QueueListing, urgent, pairingheap_first(lanes->by_urgency));
-}
-
 int
 queue_take(QueueLanes *lanes, bool decrease, TimestampTz now, QueueListing **taken, int max)
 {
-	QueueListing *first = choose_first(lanes, decrease, now);
+	QueueListing *first = queue_first(lanes, decrease, now);
 	dlist_iter	iter;
 	int			n = 0;
 
@@ -358,13 +211,13 @@ queue_take(QueueLanes *lanes, bool decrease, TimestampTz now, QueueListing **tak
 			taken[n++] = other;
 		else
 		{
-			leave_lane(other);
+			queue_leave_lane(other);
 			other->state = QUEUE_BLOCKED;
 		}
 	}
 	for (int i = 0; i < n; i++)
 	{
-		leave_lane(taken[i]);
+		queue_leave_lane(taken[i]);
 		taken[i]->state = QUEUE_FLYING;
 		n_flying++;
 		taken[i]->changed_again_at = 0;
@@ -384,7 +237,7 @@ queue_release(QueueItem *item)
 		QueueListing *other = dlist_container(QueueListing, sibling, iter.cur);
 
 		if (other->state == QUEUE_BLOCKED)
-			place(other, other->due);
+			queue_place(other, other->due);
 	}
 	if (dlist_is_empty(&item->listings))
 	{
@@ -424,34 +277,6 @@ queue_defer(QueueListing *listing)
 	n_flying--;
 	listing->fetch_after = listing->lanes->fetched_through + 1;
 	listing->state = QUEUE_BLOCKED;
-}
-
-void
-queue_fetched(QueueLanes *lanes, TimestampTz through)
-{
-	dlist_mutable_iter iter;
-
-	lanes->fetched_through = Max(lanes->fetched_through, through);
-	lanes->fetch_after = DT_NOEND;
-	dlist_foreach_modify(iter, &lanes->fetching)
-	{
-		QueueListing *listing = dlist_container(QueueListing, lane, iter.cur);
-
-		if (listing->fetch_after <= lanes->fetched_through)
-		{
-			unlink_state(listing);
-			place(listing, 0);
-		}
-		else
-			lanes->fetch_after = Min(lanes->fetch_after, listing->fetch_after);
-	}
-}
-
-void
-queue_return(QueueListing *listing)
-{
-	Assert(listing->state == QUEUE_LANDED);
-	place(listing, 0);
 }
 
 bool
@@ -511,27 +336,6 @@ queue_succeeded(QueueListing *listing, TimestampTz now)
 }
 
 void
-queue_release_due(TimestampTz now)
-{
-	while (queue_next_due() <= now)
-	{
-		QueueListing *listing = pairingheap_container(QueueListing, heap, pairingheap_first(waiting));
-
-		unlink_state(listing);
-		listing->held_until = 0;
-		place(listing, 0);
-	}
-}
-
-TimestampTz
-queue_next_due(void)
-{
-	if (pairingheap_is_empty(waiting))
-		return DT_NOEND;
-	return pairingheap_container(QueueListing, heap, pairingheap_first(waiting))->wakes;
-}
-
-void
 queue_sweep_begin(void)
 {
 	sweep++;
@@ -556,12 +360,6 @@ int
 queue_count(void)
 {
 	return (int) hash_get_num_entries(listings);
-}
-
-int
-queue_waiting(void)
-{
-	return n_waiting;
 }
 
 int
