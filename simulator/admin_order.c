@@ -216,8 +216,9 @@ admin_shown(AdminCall *call)
 		json_comma(body);
 		text_addf(body, "{\"shop_id\":\"%" PRId64 "\",\"sku\":", catalogue->shops[listing->shop].shop_id);
 		json_string(body, catalogue->skus[listing->sku].code);
-		text_addf(body, ",\"item_id\":\"%" PRId64 "\",\"model_id\":\"%" PRId64 "\",\"stock\":%" PRId64 "}",
-				  listing->item_id, listing->model_id, call->sim->market.shown[i]);
+		text_addf(body, ",\"item_id\":\"%" PRId64 "\",\"model_id\":\"%" PRId64 "\",\"stock\":%" PRId64
+				  ",\"truth\":%" PRId64 "}", listing->item_id, listing->model_id, call->sim->market.shown[i],
+				  call->sim->market.truth[listing->sku]);
 	}
 	text_addf(body, "]}");
 }

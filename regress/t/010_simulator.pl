@@ -674,6 +674,7 @@ $count = $sim->counters;
 is_deeply([ @{$count}{qw(orders lines units lost_lines lost_units oversold_units cancelled_orders)} ],
 	[ 4, 5, 8, 1, 9, 2, 1 ], 'what the buyers came to');
 is_deeply([ map { $_->{stock} } @{ $sim->shown } ], [ 10, 4, 1, 10, 3, 0 ], 'and what is shown then');
+is_deeply([ map { $_->{truth} } @{ $sim->shown } ], [ 10, 3, -2, 10, 3, -2 ], 'beside what the seller has left');
 is(line_of('EXAMPLE0003')->{order_status}, 'COMPLETED', 'orders move on');
 
 start();
