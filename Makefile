@@ -219,6 +219,13 @@ bench-limits: installed
 	$(stage)
 	@$(CLUSTER) run check/$@/bench/limits $(BENCH)
 
+.PHONY: bench-peak
+bench-peak: STAGED = bench regress simulator
+bench-peak: installed simulator
+	@$(CLUSTER) stop
+	$(stage)
+	@$(CLUSTER) run env STORESYNC_DATA='$(STORESYNC_DATA)' check/$@/bench/peak $(BENCH)
+
 .build/bench/%: bench/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Iextension -o $@ $< \
@@ -245,6 +252,7 @@ help:
 #:  make bench         storesync beside its peers and the floors, BENCH="--mode hot --rounds 3" to shorten
 #:  make bench-dispatch  calls to shops, beside a libcurl loop and a worker  BENCH="--case fast,hot"
 #:  make bench-limits  rate_take beside a row bucket, a script in Redis and an empty function
+#:  make bench-peak    the hour of a campaign, beside a queue that sends every change
 #:  make bench-codec   what a call costs in the codec, beside the libraries below it
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left
