@@ -64,10 +64,11 @@ sub settled
 	return;
 }
 
+# (an error where there was none, with bytes that are no text, refuses an order for good: writes alone)
 foreach my $kind (
 	qw(truncate drip large html nul latin1 endless reset_before reset_after silent silent_after))
 {
-	$proxy->spoil($kind, count => 8, $kind =~ /silent|endless/ ? (path => 'update_stock') : ());
+	$proxy->spoil($kind, count => 8, $kind =~ /silent|endless|nul|latin1/ ? (path => 'update_stock') : ());
 	meet($kind, sub { $proxy->spoilt >= 4 });
 	$proxy->spoil;
 	settled($kind);
@@ -95,7 +96,7 @@ meet('an unknown name', $unknown);
 base_url($url);
 settled('an unknown name');
 
-is(sql(q(SELECT count(*) FROM storesync.compensation)), 0, 'nothing was given up');
+is(sql(q(SELECT call, class, reason, story FROM storesync.compensation)), '', 'nothing was given up');
 is($sim->counters->{bad_signature}, 0, 'no call was signed wrongly');
 is($sim->counters->{oversold_units}, 0, 'nothing was oversold');
 cmp_ok($sim->counters->{max_in_second}, '<=', $rate + 1, 'no limit was broken');
