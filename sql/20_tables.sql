@@ -357,7 +357,8 @@ COMMENT ON TABLE storesync.order_history IS 'One row per document that changed a
 
 -- ---------------------------------------------------------------- outbox
 
-CREATE SEQUENCE storesync.outbox_id_seq;
+-- Ids say nothing about order, so a session takes them thirty-two at a time: fewer locks and less WAL a row.
+CREATE SEQUENCE storesync.outbox_id_seq CACHE 32;
 CREATE TABLE storesync.outbox (
 	id bigint NOT NULL DEFAULT nextval('storesync.outbox_id_seq'),
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
