@@ -105,9 +105,45 @@ read_request(FunctionCallInfo fcinfo, TaskRequest *task)
 	task->fingerprint = request_fingerprint(task);
 }
 
-/* check_subjects raises unless the store exists, and the listing is one of its. */
+/* The store of a task and the listing that its payload names, as they stand. */
+typedef struct Subjects
+{
+	bool		has_store;
+	bool		has_listing;	/* of that store */
+} Subjects;
+
+/* find_directly looks the subjects up by their keys; false: a statement has to. */
+static bool
+find_directly(const TaskRequest *task, Subjects *found)
+{
+	static RowsLookup store_rows = {
+		.name = {"store"}, .nkeys = 1, .keys = {"store_id"}, .columns = "store_id", .settled = true
+	};
+	static RowsLookup listing_rows = {
+		.name = {"listing"}, .nkeys = 1, .keys = {"listing_id"}, .columns = "store_id", .settled = true
+	};
+	Datum		store = Int32GetDatum(task->store_id);
+	Datum		listing = Int64GetDatum(task->listing_id);
+	RowsScan	scan;
+	bool		isnull;
+
+	if (!rows_open(&scan, &store_rows, false))
+		return false;
+	found->has_store = rows_find(&scan, 1, &store);
+	rows_close(&scan);
+	found->has_listing = false;
+	if (!found->has_store || task->listing_id == 0)
+		return true;
+	if (!rows_open(&scan, &listing_rows, false))
+		return false;
+	found->has_listing = rows_find(&scan, 1, &listing) &&
+		DatumGetInt32(rows_get(&scan, 0, &isnull)) == task->store_id;
+	rows_close(&scan);
+	return true;
+}
+
 static void
-check_subjects(const TaskRequest *task)
+find_by_statement(const TaskRequest *task, Subjects *found)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT4OID, INT8OID};
@@ -115,15 +151,28 @@ check_subjects(const TaskRequest *task)
 	bool		isnull;
 
 	ss_execute(&plan,
-			   "SELECT $2 = 0 OR EXISTS (SELECT FROM storesync.listing l "
+			   "SELECT EXISTS (SELECT FROM storesync.listing l "
 			   "WHERE l.listing_id = $2 AND l.store_id = s.store_id) "
 			   "FROM storesync.store s WHERE s.store_id = $1",
 			   SPI_OK_SELECT, 2, types, values, NULL, 1);
-	if (SPI_processed == 0)
+	found->has_store = SPI_processed > 0;
+	found->has_listing = found->has_store &&
+		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/* check_subjects raises unless the store exists, and the listing is one of its. */
+static void
+check_subjects(const TaskRequest *task)
+{
+	Subjects	found;
+
+	if (!find_directly(task, &found))
+		find_by_statement(task, &found);
+	if (!found.has_store)
 		ereport(ERROR,
 				(errcode(SS_ERR_UNKNOWN_STORE),
 				 errmsg("store %d does not exist", task->store_id)));
-	if (!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)))
+	if (task->listing_id != 0 && !found.has_listing)
 		ereport(ERROR,
 				(errcode(SS_ERR_UNKNOWN_LISTING),
 				 errmsg("store %d has no listing %lld", task->store_id, (long long) task->listing_id)));

@@ -11,6 +11,7 @@
 #include "utils/numeric.h"
 
 #include "order_doc.h"
+#include "plain.h"
 #include "task.h"
 
 /* Order numbers, or lines, in one task. */
@@ -81,16 +82,12 @@ refuse_field(const Kind *kind, const char *field, const char *what)
 static int64
 read_id(const JsonbValue *value)
 {
-	Datum		number;
+	int64_t		id = 0;
 
-	if (value->type != jbvNumeric)
-		return 0;
-	number = NumericGetDatum(value->val.numeric);
-	if (DatumGetBool(DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(1)))) ||
-		DatumGetBool(DirectFunctionCall2(numeric_gt, number, NumericGetDatum(int64_to_numeric(PG_INT64_MAX)))) ||
-		DatumGetBool(DirectFunctionCall2(numeric_ne, number, DirectFunctionCall1(numeric_floor, number))))
-		return 0;
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
+	/* 7.0 and 7e0 are 7, too: without trailing zeros a whole number is written as one */
+	if (value->type == jbvNumeric)
+		(void) plain_int(numeric_normalize(value->val.numeric), 1, PG_INT64_MAX, &id);
+	return id;
 }
 
 static bool

@@ -24,7 +24,7 @@ SELECT state FROM storesync.task_state(:undone);
 -- Every kind, with all that it may carry.
 SELECT k.kind, count(storesync.enqueue(:store, k.kind, replace(k.payload, 'LISTING', :listing::text)::jsonb)) FROM (VALUES
 	('push_price', '{"listing": LISTING}'), ('list', '{"listing": LISTING}'), ('unlist', '{"listing": LISTING}'),
-	('read_back', '{"listing": LISTING}'),
+	('read_back', '{"listing": LISTING.0}'),
 	('ship_order', '{"order_sn": "A1", "package": "P", "carrier": "C", "tracking": "T"}'),
 	('ship_order', '{"order_sn": "A1"}'),
 	('cancel_order', '{"order_sn": "A1", "lines": ["1", "2"], "reason": "out of stock"}'),
