@@ -226,6 +226,13 @@ bench-peak: installed simulator
 	$(stage)
 	@$(CLUSTER) run env STORESYNC_DATA='$(STORESYNC_DATA)' check/$@/bench/peak $(BENCH)
 
+.PHONY: bench-outbox
+bench-outbox: STAGED = bench
+bench-outbox: installed
+	@$(CLUSTER) stop
+	$(stage)
+	@$(CLUSTER) run check/$@/bench/outbox $(BENCH)
+
 .build/bench/%: bench/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Iextension -o $@ $< \
@@ -253,6 +260,7 @@ help:
 #:  make bench-dispatch  calls to shops, beside a libcurl loop and a worker  BENCH="--case fast,hot"
 #:  make bench-limits  rate_take beside a row bucket, a script in Redis and an empty function
 #:  make bench-peak    the hour of a campaign, beside a queue that sends every change
+#:  make bench-outbox  the outbox as a queue, beside a bare INSERT, SKIP LOCKED and PgQ
 #:  make bench-codec   what a call costs in the codec, beside the libraries below it
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left
