@@ -21,28 +21,39 @@
 
 /* How far back the very first fetch of a store without a cut-over goes. */
 #define FIRST_FETCH_US	(15 * USECS_PER_DAY)
+/* How far back a fetch goes when the last one is said to lie ahead of the time of day, by more than a clock errs. */
+#define AHEAD_FETCH_US	USECS_PER_DAY
+#define AHEAD_US		(5 * USECS_PER_SEC)
 /* A page whose cursor fails this often is begun again. */
 #define CURSOR_PATIENCE 3
 /* An errand's window is walked in slices of this length. */
 #define ERRAND_SLICE_US	USECS_PER_HOUR
 
 /*
- * intake_due: a fetch begins earlier than its poll when raises wait for it,
+ * poll_due: a fetch begins earlier than its poll when raises wait for it,
  * and not before the whole second that it has to reach is over.
  */
-TimestampTz
-intake_due(const DispatchStore *store)
+static TimestampTz
+poll_due(const DispatchStore *store)
 {
 	const StoreIntake *intake = &store->intake;
 	TimestampTz wanted = store->lanes.fetch_after;
 
-	if (!store->fetches || intake->flying)
-		return DT_NOEND;
-	if (intake->phase == INTAKE_IDLE && errand_waits(&intake->errand))
-		return 0;
-	if (intake->phase != INTAKE_IDLE || intake->failures > 0 || wanted == DT_NOEND)
+	if (intake->failures > 0 || wanted == DT_NOEND)
 		return intake->due;
 	return Min(intake->due, (wanted / USECS_PER_SEC + 1) * USECS_PER_SEC);
+}
+
+TimestampTz
+intake_due(const DispatchStore *store)
+{
+	const StoreIntake *intake = &store->intake;
+
+	if (!store->fetches || intake->flying)
+		return DT_NOEND;
+	if (intake->phase != INTAKE_IDLE)
+		return intake->due;
+	return errand_waits(&intake->errand) ? 0 : poll_due(store);
 }
 
 void
@@ -52,13 +63,18 @@ intake_hasten(DispatchStore *store)
 		store->intake.due = 0;
 }
 
-/* set_window makes [from, at most now] the window; whole seconds, as platforms count. */
+/*
+ * set_window makes [from, at most now] the window; whole seconds, as platforms
+ * count. Its calls are due at once, however far off the poll was: one that is
+ * held up by its store and made again later must not wait for that.
+ */
 static void
 set_window(DispatchStore *store, TimestampTz from, TimestampTz now)
 {
 	StoreIntake *intake = &store->intake;
 	int64		widest = (int64) store->platform->max_window * USECS_PER_SEC;
 
+	intake->due = now;
 	from -= from % USECS_PER_SEC;
 	now -= now % USECS_PER_SEC;
 	intake->window_from = Min(from, now);
@@ -91,14 +107,27 @@ begin_errand(DispatchStore *store, TimestampTz now)
 	intake->phase = INTAKE_DETAIL;
 }
 
+/*
+ * fetch_from says where a regular fetch begins. A last one that lies ahead
+ * was noted by a clock that has been set back since; nobody knows when it was.
+ */
+static TimestampTz
+fetch_from(const DispatchStore *store, TimestampTz now)
+{
+	TimestampTz through = store->intake.fetched_through;
+
+	if (through == 0)
+		return TIMESTAMP_NOT_FINITE(store->stock_from) ? now - FIRST_FETCH_US : store->stock_from;
+	return through > now + AHEAD_US ? now - AHEAD_FETCH_US : through - store->overlap_us;
+}
+
 /* begin_fetch begins a regular fetch or, when none is due or it is its turn, the errand. */
 static void
 begin_fetch(DispatchStore *store, TimestampTz now)
 {
 	StoreIntake *intake = &store->intake;
-	TimestampTz from = now - FIRST_FETCH_US;
 
-	intake->on_errand = errand_waits(&intake->errand) && (intake->due > now || !intake->errand_last);
+	intake->on_errand = errand_waits(&intake->errand) && (poll_due(store) > now || !intake->errand_last);
 	intake->errand_last = intake->on_errand;
 	if (intake->on_errand)
 	{
@@ -106,12 +135,8 @@ begin_fetch(DispatchStore *store, TimestampTz now)
 		return;
 	}
 	errand_poll_began(&intake->errand);
-	if (intake->fetched_through != 0)
-		from = intake->fetched_through - store->overlap_us;
-	else if (!TIMESTAMP_NOT_FINITE(store->stock_from))
-		from = store->stock_from;
 	intake->polled_at = now;
-	set_window(store, from, now);
+	set_window(store, fetch_from(store, now), now);
 }
 
 /* leave_errand: the next walk is due when it was before. */
@@ -143,7 +168,6 @@ end_window(DispatchStore *store)
 	if (intake->window_to + USECS_PER_SEC < intake->polled_at)
 	{
 		set_window(store, intake->window_to, now);
-		intake->due = now;
 		return;
 	}
 	intake->phase = INTAKE_IDLE;

@@ -330,11 +330,13 @@ record_write(const Record *record)
 
 	write_shown(record);
 	write_logs(record);
+	/* the cursor goes back only from a moment that a clock set back since has taken it to */
 	set_execute(&cursor_plan,
 				"INSERT INTO storesync.order_cursor AS c (store_id, fetched_through) "
 				"SELECT x.store_id, max(x.through) FROM unnest($1, $2) AS x (store_id, through) GROUP BY x.store_id "
 				"ON CONFLICT (store_id) DO UPDATE SET fetched_at = clock_timestamp(), "
-				"fetched_through = greatest(c.fetched_through, excluded.fetched_through)",
+				"fetched_through = CASE WHEN c.fetched_through > clock_timestamp() THEN excluded.fetched_through "
+				"ELSE greatest(c.fetched_through, excluded.fetched_through) END",
 				SPI_OK_INSERT, record->cursors);
 	return write_dead(record);
 }

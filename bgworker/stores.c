@@ -151,7 +151,9 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 		store->intake.fetched_through =
 			DatumGetTimestampTz(column(row, desc, COL_FETCHED_THROUGH, TimestampTzGetDatum(0)));
 		store->intake.due = Min(store->intake.due, GetCurrentTimestamp() + store->poll_us);
-		queue_fetched(&store->lanes, store->intake.fetched_through);
+		/* ahead of the time of day: noted by a clock that has been set back, and raises cannot rely on it */
+		if (store->intake.fetched_through <= GetCurrentTimestamp())
+			queue_fetched(&store->lanes, store->intake.fetched_through);
 	}
 	read_switches(store, row, desc);
 }

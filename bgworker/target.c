@@ -82,7 +82,8 @@ spread_of(int64 listing_id, int64 spread_us)
 /*
  * settle_row brings the queue in line with one compared listing. A write that
  * may raise what is shown waits until its store's orders are fetched through
- * the change: else it would give away again what was sold there meanwhile.
+ * the change: else it would give away again what was sold there meanwhile. A
+ * change noted by a clock that has been set back since was now at the latest.
  */
 static void
 settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
@@ -95,10 +96,11 @@ settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
 	TimestampTz fetch_after = DatumGetTimestampTz(column(row, desc, COL_FETCH_AFTER, TimestampTzGetDatum(0)));
 	double		per_second = DatumGetFloat8(column(row, desc, COL_PER_SECOND, Float8GetDatum(0)));
 	bool		decrease = target_lowers(to_send, at_most);
+	TimestampTz fetch_through = Max(fetch_after, Min(changed_at, GetCurrentTimestamp()));
 	QueueWant	want = {
 		.listing_id = listing_id,
 		.decrease = decrease,
-		.fetch_after = fetch_after == 0 ? 0 : Max(fetch_after, changed_at),
+		.fetch_after = fetch_after == 0 ? 0 : fetch_through,
 		.urgency = urgency_of(to_send, at_most, per_second),
 		.changed_at = changed_at,
 		.due = not_before

@@ -83,6 +83,9 @@ COMMENT ON FUNCTION storesync.store_available(bigint, int) IS
 -- Who shows the last units (e) is looked for only where few are left, or none would be shown.
 -- What may have been sold and is not fetched yet is looked for only where a write is due. No shop sells
 -- more than it shows, but what it showed before a write that orders have not reached is forgotten.
+--
+-- A moment that lies ahead was noted by a clock that has been set back since; in truth it is behind us, and
+-- counts as now.
 CREATE VIEW storesync.listing_target AS
 SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
 	a.available, i.own AS allotted, i.others AS allotted_to_others, v.left_units, t.wanted, e.sole_id, h.reason AS stopped, t.version,
@@ -92,11 +95,12 @@ SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
 	l.enabled AND b.believed IS DISTINCT FROM t.wanted AS dirty,
 	u.unseen, n.to_send,
 	CASE WHEN b.believed = t.wanted OR t.wanted = 0 OR b.at_most - t.wanted > u.unseen THEN NULL
-		WHEN b.believed < t.wanted AND n.to_send <= b.believed THEN q.fetched_through + s.poll_interval
-		ELSE greatest(statement_timestamp() - d.fetch_age, w.written_at) END AS needs_fetch_after,
+		WHEN b.believed < t.wanted AND n.to_send <= b.believed
+			THEN least(q.fetched_through, statement_timestamp()) + least(s.poll_interval, '1 minute'::interval)
+		ELSE least(greatest(statement_timestamp() - d.fetch_age, w.written_at), statement_timestamp()) END AS needs_fetch_after,
 	q.fetched_through, r.per_second,
 	CASE WHEN w.doubt_qty IS NULL AND w.sending_qty IS NULL AND w.acked_qty = t.wanted AND w.acked_version = t.version
-		THEN w.written_at + d.doubt END AS not_before,
+		THEN least(w.written_at, statement_timestamp()) + d.doubt END AS not_before,
 	EXISTS (SELECT FROM storesync.compensation x
 		WHERE x.listing_id = l.listing_id AND x.version = t.version AND x.call = 'push_stock'
 			AND (x.settled_at IS NULL OR x.settled_by LIKE 'discarded%')) AS dead

@@ -1,0 +1,106 @@
+# Somebody sets the time of day, forward and back: no call is granted for it, none waits for it, and
+# what the dispatcher waits for does not wait for the clock to catch up.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Storesync;
+use Test::More;
+
+# A library that moves the time of day of whoever is started with it by the seconds in a file.
+my $dir = PostgreSQL::Test::Utils::tempdir;
+append_to_file("$dir/clock.c", <<'END');
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+int
+gettimeofday(struct timeval *restrict tv, void *restrict tz)
+{
+	struct timespec now;
+	char		text[32] = "";
+	int			fd = open(CLOCK_FILE, O_RDONLY | O_CLOEXEC);
+
+	(void) tz;
+	if (fd >= 0)
+	{
+		(void) !read(fd, text, sizeof(text) - 1);
+		(void) close(fd);
+	}
+	(void) clock_gettime(CLOCK_REALTIME, &now);
+	tv->tv_sec = now.tv_sec + atol(text);
+	tv->tv_usec = now.tv_nsec / 1000;
+	return 0;
+}
+END
+plan skip_all => 'no C compiler'
+  if system("cc -shared -fPIC -O1 -DCLOCK_FILE='\"$dir/ahead\"' -o $dir/clock.so $dir/clock.c 2>$dir/cc.log") != 0;
+
+# set_clock SECONDS: ahead of the true time
+sub set_clock
+{
+	my ($ahead) = @_;
+	append_to_file("$dir/new", $ahead);
+	rename "$dir/new", "$dir/ahead" or die "could not set the clock: $!";
+	return;
+}
+
+my $sim = Storesync->simulator(rate => 0, catalogue => Storesync->catalogue(shops => 2, skus => 4, units => 50));
+my $node = Storesync->cluster('main', -start => 0, 'storesync.clock_doubt' => '10ms');
+{
+	local $ENV{LD_PRELOAD} = "$dir/clock.so";
+	$node->start;
+}
+Storesync->create($node);
+my $store = Storesync->load($node, $sim, rate_limit => '30/s', shown => 1);
+my ($first, $second) = @$store{qw(1001 1002)};
+
+sub sql { return $node->safe_psql('shop', $_[0]); }
+
+sql("UPDATE storesync.store SET poll_interval = '2 s'");
+Storesync->wait_until(sub { sql('SELECT count(*) FROM storesync.order_cursor') == 2 }, 'the first fetches');
+foreach my $ahead (-7200, 0, 7200, 3600)
+{
+	set_clock($ahead);
+	sql("SELECT count(storesync.receive(code, 1, storesync.new_key())) FROM storesync.sku");
+	Storesync->converged($node, $sim, "calls go on with the clock at $ahead s");
+}
+my @said = slurp_file($node->logfile) =~ /the time of day was set by (-?\d+) s/g;
+is(scalar @said, 4, 'each time the dispatcher starts again');
+cmp_ok(abs($said[0] + 7200), '<=', 1, 'and says by how much the clock was set');
+ok(Storesync->query_until($node, "SELECT fetched_at > clock_timestamp() - interval '1 minute' AND fetched_through <= clock_timestamp()"
+		. " FROM storesync.order_cursor WHERE store_id = $first", 't', 'a fetch'), 'orders are fetched by the new time');
+
+# ---------------------------------------------------------------- limits and quotas
+
+$node->append_conf('postgresql.conf', "storesync.databases = ''");
+$node->reload;
+Storesync->wait_until(sub { Storesync->dispatcher($node) eq '' }, 'the end of the dispatcher');
+set_clock(0);
+sub wait_of { return sql("SELECT extract(epoch FROM storesync.rate_take($_[0]))"); }
+
+sql("UPDATE storesync.store SET rate_limit = '1/h' WHERE store_id = $first");
+cmp_ok(wait_of($first), '>', 3500, 'a limit of 1/h starts empty');
+set_clock(7200);
+cmp_ok(wait_of($first), '>', 3400, 'a clock set forward grants nothing');
+set_clock(-7200);
+cmp_ok(wait_of($first), '<=', 3600, 'a clock set back keeps nothing back');
+
+set_clock(0);
+sql("UPDATE storesync.platform SET quota_scope = 'store', quota_reset = (clock_timestamp() + interval '3 hours')::timetz");
+sql("SELECT storesync.rate_quota($second)");
+cmp_ok(wait_of($second), '>', 10700, 'a used-up quota waits for the reset');
+set_clock(-7200);
+cmp_ok(wait_of($second), '<=', 10801, 'no longer when the clock is set back');
+set_clock(7200);
+my $wait = wait_of($second);
+ok($wait > 3500 && $wait <= 3601, 'until the reset by the clock when it is set forward');
+set_clock(4 * 3600);
+ok(Storesync->wait_until(sub { wait_of($second) == 0 }, 'a grant'), 'and not beyond it');
+
+done_testing();
