@@ -38,7 +38,7 @@ FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shop
 REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
 	order order_input order_found order_rules place bundle direct memo peak listing unseen solo stop allotment dispatch invariant tamper
-ISOLATION_TESTS = allot_race outbox_order partition_make rate_snapshot last_unit same_key opposite_pages \
+ISOLATION_TESTS = outbox_order partition_make rate_snapshot allot_race last_unit same_key opposite_pages \
 	transfer_opposite bundle_opposite return_race taken count_race count_late same_order one_holder \
 	expiry_race snapshot first_row lock_order
 TAP = $(sort $(wildcard regress/t/*.pl))
