@@ -31,6 +31,7 @@ typedef struct DispatchCall
 	PlatformAccess access;		/* as the request was built with: what must be redacted */
 	PlatformCall call;
 	PlatformRequest request;
+	RateGrant	grant;			/* the budget's word for it */
 	TimestampTz sent_at;
 
 	/* CALL_PUSH_STOCK, an element for each of call.items */

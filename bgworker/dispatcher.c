@@ -181,7 +181,10 @@ start_calls(void)
 		DispatchCall *call = dlist_container(DispatchCall, node, dlist_pop_head_node(&dispatch.ready));
 
 		if (call_start(call, dispatch.engine))
+		{
+			rate_leaves(call->store->store_id, &call->grant);
 			continue;
+		}
 		call->store->in_flight--;
 		dispatch.in_flight--;
 		if (call->probe)

@@ -33,6 +33,7 @@ void
 push_pick(DispatchStore *store, bool decrease, TimestampTz now, PushPick *pick)
 {
 	pick->store = store;
+	pick->grant = store->grant;
 	pick->n = queue_take(&store->lanes, decrease, now, pick->taken,
 						 Min(PUSH_MAX_ITEMS, store->platform->max_push_items));
 }
@@ -166,6 +167,7 @@ build_one(const PushPick *pick, const Target *targets, int found, SsSet *sending
 	DispatchCall *call = call_create(pick->store, CALL_PUSH_STOCK);
 	const char *error;
 
+	call->grant = pick->grant;
 	fill_call(call, pick, targets, found);
 	if (!call_build(call, &error))
 	{

@@ -15,6 +15,7 @@
 typedef struct PushPick
 {
 	DispatchStore *store;
+	RateGrant	grant;			/* of the call to be */
 	int			n;
 	QueueListing *taken[PUSH_MAX_ITEMS];
 } PushPick;

@@ -216,7 +216,7 @@ static bool
 take_token(DispatchStore *store, const bool wants[LANE_NONE])
 {
 	uint32		besides;
-	int64		wait = rate_take_lane(store->store_id, &besides);
+	int64		wait = rate_take_lane(store->store_id, &besides, &store->grant);
 
 	for (; besides > 0; besides--)
 		lane_charge(&store->turns, wants, LANE_WORK);
@@ -284,8 +284,10 @@ build_pushes(TimestampTz now, PushPick *picks, int n)
 		{
 			DispatchStore *store = picks[i].store;
 
-			if (queue_has_decreases(&store->lanes) || queue_has_raises(&store->lanes))
-				push_pick(store, queue_has_decreases(&store->lanes), now, &picks[again++]);
+			if (!queue_has_decreases(&store->lanes) && !queue_has_raises(&store->lanes))
+				continue;
+			store->grant = picks[i].grant;
+			push_pick(store, queue_has_decreases(&store->lanes), now, &picks[again++]);
 		}
 		n = again;
 	}

@@ -13,6 +13,7 @@
 #include "errand.h"
 #include "platform.h"
 #include "queue.h"
+#include "rate.h"
 #include "store_stat.h"
 
 /*
@@ -104,6 +105,7 @@ struct DispatchStore
 	TimestampTz trouble_since;
 	StoreStat  *stat;			/* in shared memory */
 	TimestampTz waits_until;	/* no call before; with trouble */
+	RateGrant	grant;			/* the last one */
 	TimestampTz token_due;		/* the limiter grants nothing before */
 	int			in_flight;
 	bool		claims;			/* its last request for a token was refused */

@@ -59,3 +59,16 @@ gcra_hold(const GcraWindow *window, int64_t tat_ns, int64_t until_ns)
 
 	return tat_ns > held ? tat_ns : held;
 }
+
+/*
+ * The window has to stand where it would, had the call been granted now: at
+ * now + T and what was granted since. It stands at granted + T + lead and the
+ * same.
+ */
+int64_t
+gcra_late(int64_t granted_ns, int64_t lead_ns, int64_t now_ns)
+{
+	int64_t		late = now_ns - granted_ns - (lead_ns > 0 ? lead_ns : 0);
+
+	return late > 0 ? late : 0;
+}

@@ -66,4 +66,13 @@ extern int64_t gcra_empty(const GcraWindow *window, int64_t now_ns);
 /* TAT that grants no call before `until_ns`, one at it, and the steady rate after. */
 extern int64_t gcra_hold(const GcraWindow *window, int64_t tat_ns, int64_t until_ns);
 
+/*
+ * What to add to TAT when a call that was granted leaves only now, so that the
+ * guarantee holds for the moments of leaving: calls leave in the order of their
+ * grants, and none is granted between another's grant and its leaving but
+ * right after it. lead_ns: how much further the grant moved TAT than it would
+ * have moved that of an idle window.
+ */
+extern int64_t gcra_late(int64_t granted_ns, int64_t lead_ns, int64_t now_ns);
+
 #endif

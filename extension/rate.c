@@ -66,7 +66,7 @@ give_back(const RateBudget *budget, int n, const uint64 *seen, const int64 *next
 }
 
 int64
-rate_take_all(const RateBudget *budget, int64 now, int64 cost, uint32 *refused)
+rate_take_all(const RateBudget *budget, int64 now, int64 cost, uint32 *refused, int64 *lead_ns)
 {
 	uint64		seen[BUDGET_WINDOWS];
 	int64		next[BUDGET_WINDOWS];
@@ -99,6 +99,8 @@ rate_take_all(const RateBudget *budget, int64 now, int64 cost, uint32 *refused)
 			expected = seen[i];
 		}
 	}
+	for (int i = 0; lead_ns != NULL && i < budget->n; i++)
+		lead_ns[i] = next[i] - now - budget->windows[i]->gcra.interval_ns;
 	return 0;
 }
 
@@ -119,6 +121,6 @@ rate_take_store(int store_id, int cost)
 	if (unlikely(rate_claimed(budget, now)))
 		wait_ns = rate_take_besides(budget, now, cost);
 	else
-		wait_ns = rate_take_all(budget, now, cost, &refused);
+		wait_ns = rate_take_all(budget, now, cost, &refused, NULL);
 	return (wait_ns + 999) / 1000;
 }

@@ -17,6 +17,8 @@
 
 #include "storesync.h"
 
+#include "rate_limit.h"
+
 extern void rate_init(void);	/* from _PG_init, when preloaded */
 
 /* Longest that a throttle answer may stop a store: a day's quota comes back within it. */
@@ -40,6 +42,17 @@ extern int64 rate_take_store(int store_id, int cost);
 #define RATE_NO_ROOM		(-1)	/* SS_ERR_TOO_MANY_STORES; ask again after a minute */
 #define RATE_NO_STORE		(-2)	/* it was deleted */
 
+/* Windows of a store, its application and the database. */
+#define RATE_GRANT_WINDOWS	(3 * RATE_UNITS)
+
+/* What rate_leaves() has to know of a call that was granted. */
+typedef struct RateGrant
+{
+	int64		at_ns;			/* rate_now() */
+	uint64		epoch;			/* of the windows */
+	int64		lead_ns[RATE_GRANT_WINDOWS];
+} RateGrant;
+
 /*
  * Take one call for the dispatcher. As rate_take_store, but raises neither
  * SS_ERR_UNKNOWN_STORE nor SS_ERR_TOO_MANY_STORES, and a refusal claims what
@@ -48,7 +61,14 @@ extern int64 rate_take_store(int store_id, int cost);
  * made at once. *besides: calls that applications got since it last asked
  * while it waited, to be charged to LANE_WORK.
  */
-extern int64 rate_take_lane(int store_id, uint32 *besides);
+extern int64 rate_take_lane(int store_id, uint32 *besides, RateGrant *grant);
+
+/*
+ * The call that was granted leaves now: the limits hold for the moments at
+ * which calls leave, so what it is late is added to its windows. Does nothing
+ * for a store without a budget.
+ */
+extern void rate_leaves(int store_id, const RateGrant *grant);
 
 /* The store that was refused has nothing to call any more: its claim ends. Raises nothing. */
 extern void rate_release(int store_id);

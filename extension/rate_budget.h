@@ -8,11 +8,12 @@
 
 #include "storesync.h"
 
+#include "rate.h"
 #include "rate_shared.h"
 
 /* store, application, database */
 #define BUDGET_SCOPES		3
-#define BUDGET_WINDOWS		(BUDGET_SCOPES * RATE_UNITS)
+#define BUDGET_WINDOWS		RATE_GRANT_WINDOWS
 
 typedef struct RateBudget
 {

@@ -87,7 +87,7 @@ rate_take_besides(const RateBudget *budget, int64 now, int64 cost)
 			wait = stand_back(slot, now, wait);
 	}
 	if (wait == 0)
-		wait = rate_take_all(budget, now, cost, &refused);
+		wait = rate_take_all(budget, now, cost, &refused, NULL);
 	if (wait == 0)
 	{
 		if ((spent & 1) != 0)
@@ -142,7 +142,7 @@ count_grant(const RateBudget *budget)
 }
 
 int64
-rate_take_lane(int store_id, uint32 *besides)
+rate_take_lane(int store_id, uint32 *besides, RateGrant *grant)
 {
 	static bool registered = false;
 	RateBudgetState state;
@@ -160,7 +160,9 @@ rate_take_lane(int store_id, uint32 *besides)
 		registered = true;
 	}
 	now = rate_now();
-	wait = rate_take_all(budget, now, 1, &refused);
+	grant->at_ns = now;
+	grant->epoch = budget->epoch;
+	wait = rate_take_all(budget, now, 1, &refused, grant->lead_ns);
 	if (wait > 0)
 		claim(budget, refused, now + wait + CLAIM_GRACE_NS);
 	else
@@ -176,4 +178,24 @@ rate_release(int store_id)
 
 	if (slot != NULL)
 		pg_atomic_write_u64(&slot->claimed_until_ns, 0);
+}
+
+/* A call that leaves later than it was granted could otherwise meet too many granted after it in one period. */
+void
+rate_leaves(int store_id, const RateGrant *grant)
+{
+	RateBudgetState state;
+	const RateBudget *budget = rate_budget_try(store_id, "rate_leaves()", &state);
+	int64		now = rate_now();
+
+	if (budget == NULL)
+		return;
+	for (int i = 0; i < budget->n; i++)
+	{
+		int64		lead = grant->epoch == budget->epoch ? grant->lead_ns[i] : 0;
+		int64		late = gcra_late(grant->at_ns, lead, now);
+
+		if (late > 0)
+			rate_shift_window(budget->windows[i], late);
+	}
 }

@@ -362,3 +362,14 @@ rate_hold_window(RateWindow *window, int64 until_ns)
 			return;
 	}
 }
+
+void
+rate_shift_window(RateWindow *window, int64 by_ns)
+{
+	uint64		seen = pg_atomic_read_u64(&window->tat_ns);
+
+	/* one that is being changed starts from an empty bucket, or keeps a TAT that the next call shifts */
+	while (seen != RATE_CLOSED && window->gcra.interval_ns != 0 &&
+		   !pg_atomic_compare_exchange_u64(&window->tat_ns, &seen, seen + (uint64) by_ns))
+		;
+}

@@ -109,6 +109,8 @@ extern void rate_publish(RateSlot *database, RateSlot *slot, const RateWindows *
 
 /* Raise a window's TAT so that nothing is granted before until_ns. Caller does not hold the lock. */
 extern void rate_hold_window(RateWindow *window, int64 until_ns);
+/* Raise a window's TAT by as much as a call left late. */
+extern void rate_shift_window(RateWindow *window, int64 by_ns);
 
 /* Wait for whoever changes a window that was found closed. */
 extern void rate_wait_open(void);

@@ -15,9 +15,11 @@
 /*
  * Take `cost` calls from every window; 0 when granted, else how long to wait,
  * with nothing taken and bit i of *refused set for each of budget->slots that
- * refused. Raises 22023 for a cost that can never be granted.
+ * refused. `lead_ns` (may be NULL) is filled with how much further each window
+ * went than an idle one would have. Raises 22023 for a cost that can never be
+ * granted.
  */
-extern int64 rate_take_all(const RateBudget *budget, int64 now, int64 cost, uint32 *refused);
+extern int64 rate_take_all(const RateBudget *budget, int64 now, int64 cost, uint32 *refused, int64 *lead_ns);
 
 /* rate_lane.c: the same for an application while the dispatcher waits for the budget. */
 extern int64 rate_take_besides(const RateBudget *budget, int64 now, int64 cost);

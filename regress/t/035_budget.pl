@@ -67,5 +67,9 @@ foreach my $case (
 	}
 }
 cmp_ok($sim->counters->{max_in_second}, '<=', $rate + 2, 'no limit was broken');
+is($node->safe_psql('shop', "SELECT count(*) FROM (SELECT count(*) OVER (PARTITION BY store_id ORDER BY sent_at
+		RANGE BETWEEN CURRENT ROW AND '999999 microseconds' FOLLOWING) AS calls
+	FROM (SELECT DISTINCT store_id, sent_at FROM storesync.push) c) w WHERE calls > $rate + 1"),
+	'0', 'not one call too many left within a second, however late rounds were');
 Storesync->sound($node);
 done_testing();

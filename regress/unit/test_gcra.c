@@ -249,6 +249,58 @@ run_scenario(void **state)
 		run_history(seed, scenario);
 }
 
+/*
+ * Calls are granted in rounds and leave at each round's end, which may be held
+ * up for longer than the window: what leaves keeps to the limit.
+ */
+static void
+run_late(uint64_t seed)
+{
+	static History history;
+	int64_t		at;
+	int64_t		tat;
+
+	memset(&history, 0, sizeof(history));
+	history.seed = history.state = seed;
+	choose_window(&history);
+	at = between(&history, 0, DAY);
+	tat = gcra_empty(&history.window, at);
+	while (history.n < ARRIVALS - 20)
+	{
+		int64_t		granted[20];
+		int64_t		lead[20];
+		int			n = 0;
+
+		for (int asked = (int) between(&history, 1, 20); asked > 0; asked--)
+		{
+			int64_t		next;
+
+			at += between(&history, 0, history.window.interval_ns / 20);
+			if (gcra_take(&history.window, tat, at, 1, &next) > 0)
+				continue;
+			lead[n] = next - at - history.window.interval_ns;
+			granted[n++] = at;
+			tat = next;
+		}
+		at += between(&history, 0, one_in(&history, 4) ? 2 * history.period : history.window.interval_ns);
+		for (int i = 0; i < n; i++)
+		{
+			tat += gcra_late(granted[i], lead[i], at);
+			history.grants[history.n++] = (Grant) {at, at, 1};
+			at += between(&history, 0, history.window.interval_ns / 50);
+		}
+		at += choose_gap(&history);
+	}
+	check_guarantee(&history, "calls that leave late", by_truth);
+}
+
+static void
+test_late(void **state)
+{
+	for (uint64_t seed = 1; seed <= HISTORIES; seed++)
+		run_late(seed);
+}
+
 /* Who waits as long as he is told gets his call, and not a nanosecond earlier. */
 static void
 test_wait_is_exact(void **state)
@@ -434,6 +486,7 @@ main(void)
 		{"guarantee when the clock jumps both ways", run_scenario, NULL, NULL, &both},
 		{"guarantee while the pace shrinks and grows", run_scenario, NULL, NULL, &paces},
 		{"guarantee with restarts, holds and changes of the pace", run_scenario, NULL, NULL, &all},
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_wait_is_exact),
 		cmocka_unit_test(test_rate_is_used_up),
 		cmocka_unit_test(test_burst),
