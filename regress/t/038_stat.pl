@@ -19,6 +19,9 @@ sub sql { return $node->safe_psql('shop', $_[0]); }
 sub health { return "SELECT reason FROM storesync.health() WHERE component = 'store $_[0]'"; }
 
 Storesync->converged($node, $sim, 'all is shown at first');
+# the simulator begins with these quantities: only an acknowledged write tells that the dispatcher is at work
+Storesync->query_until($node, "SELECT count(*) FROM storesync.listing_target WHERE enabled AND NOT dirty", '4',
+	'all has been written once');
 
 # A credential that fails.
 $sim->faults(auth => 1, shop_id => '1001');
