@@ -10,6 +10,7 @@
 
 #include "catalog/pg_type.h"
 
+#include "ids.h"
 #include "order.h"
 #include "rows.h"
 
@@ -208,46 +209,6 @@ order_map(OrderPage *page)
 		map_by_statement(page, &list);
 }
 
-/* A growing list of SKUs, repeats included until it is sorted. */
-typedef struct IdList
-{
-	int			n;
-	int			capacity;
-	int64	   *ids;
-} IdList;
-
-static void
-add_id(IdList *list, int64 id)
-{
-	if (list->n == list->capacity)
-	{
-		list->capacity *= 2;
-		list->ids = repalloc_huge(list->ids, sizeof(int64) * list->capacity);
-	}
-	list->ids[list->n++] = id;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return (x > y) - (x < y);
-}
-
-static void
-sort_unique(IdList *list)
-{
-	int			kept = 0;
-
-	qsort(list->ids, list->n, sizeof(int64), compare_ids);
-	for (int i = 0; i < list->n; i++)
-		if (i == 0 || list->ids[i] != list->ids[i - 1])
-			list->ids[kept++] = list->ids[i];
-	list->n = kept;
-}
-
 /* add_document adds the SKUs that a document may move. */
 static void
 add_document(const OrderPage *page, int d, IdList *list)
@@ -262,7 +223,7 @@ add_document(const OrderPage *page, int d, IdList *list)
 		if (booked == NULL || booked->sku_id == 0)
 		{
 			if (doc->lines[i].sku_id != 0)
-				add_id(list, doc->lines[i].sku_id);
+				ids_add(list, doc->lines[i].sku_id);
 			continue;
 		}
 		if (booked->state == LINE_KEPT)
@@ -270,7 +231,7 @@ add_document(const OrderPage *page, int d, IdList *list)
 		order_want(page, doc, &doc->lines[i], booked, &want);
 		/* what an order's second document of the page finds is what the first leaves */
 		if (d != page->orders[page->order_of[d]].first_doc || !order_settled(booked, &want))
-			add_id(list, booked->sku_id);
+			ids_add(list, booked->sku_id);
 	}
 }
 
@@ -283,8 +244,8 @@ make_skus(OrderPage *page, IdList *list)
 
 	for (int p = 0; p < hold->nplaces; p++)
 		if (p == 0 || hold->places[p].sku_id != hold->places[p - 1].sku_id)
-			add_id(list, hold->places[p].sku_id);
-	sort_unique(list);
+			ids_add(list, hold->places[p].sku_id);
+	ids_sort(list);
 	page->nskus = list->n;
 	page->skus = palloc0(sizeof(PageSku) * Max(list->n, 1));
 	for (int i = 0; i < list->n; i++)
@@ -362,8 +323,8 @@ order_lock_stock(OrderPage *page)
 	for (int i = 0; i < page->norders; i++)
 		for (int j = 0; j < page->orders[i].nlines; j++)
 			if (order_still_short(page->orders[i].lines[j]))
-				add_id(&list, page->orders[i].lines[j]->sku_id);
-	sort_unique(&list);
+				ids_add(&list, page->orders[i].lines[j]->sku_id);
+	ids_sort(&list);
 	make_store_places(&page->store, &list);
 	stock_lock_skus(list.n, list.ids, &page->hold);
 	make_skus(page, &list);

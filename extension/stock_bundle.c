@@ -13,48 +13,9 @@
 
 #include "catalog/pg_type.h"
 
+#include "ids.h"
 #include "rows.h"
 #include "stock.h"
-
-/* A growing list of SKUs. */
-typedef struct IdList
-{
-	int			n;
-	int			capacity;
-	int64	   *ids;
-} IdList;
-
-static void
-add_id(IdList *list, int64 id)
-{
-	if (list->n == list->capacity)
-	{
-		list->capacity *= 2;
-		list->ids = repalloc_huge(list->ids, sizeof(int64) * list->capacity);
-	}
-	list->ids[list->n++] = id;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return (x > y) - (x < y);
-}
-
-static void
-sort_unique(IdList *list)
-{
-	int			kept = 0;
-
-	qsort(list->ids, list->n, sizeof(int64), compare_ids);
-	for (int i = 0; i < list->n; i++)
-		if (i == 0 || list->ids[i] != list->ids[i - 1])
-			list->ids[kept++] = list->ids[i];
-	list->n = kept;
-}
 
 static void
 add_component(StockHold *hold, int64 bundle_id, int64 sku_id, int64 qty)
@@ -156,7 +117,7 @@ add_waiting(IdList *list)
 			   SPI_OK_SELECT, 1, types, values, NULL, 0);
 	more = ss_read_ids(&n);
 	for (int i = 0; i < n; i++)
-		add_id(list, more[i]);
+		ids_add(list, more[i]);
 	pfree(more);
 }
 
@@ -173,15 +134,15 @@ stock_expand(int n, const int64 *sku_ids, int *expanded, StockHold *hold)
 
 		for (; c < hold->ncomponents && hold->components[c].bundle_id == sku_ids[i]; c++)
 		{
-			add_id(&list, hold->components[c].sku_id);
+			ids_add(&list, hold->components[c].sku_id);
 			bundle |= hold->components[c].qty > 0;
 		}
 		if (!bundle)
-			add_id(&list, sku_ids[i]);
+			ids_add(&list, sku_ids[i]);
 	}
 	if (any_feeds(&list))
 		add_waiting(&list);
-	sort_unique(&list);
+	ids_sort(&list);
 	*expanded = list.n;
 	return list.ids;
 }
@@ -195,7 +156,7 @@ stock_feeds_short(int64 sku_id)
 	if (!any_feeds(&list))
 		return false;
 	waiting.ids = palloc(sizeof(int64) * waiting.capacity);
-	add_id(&waiting, sku_id);
+	ids_add(&waiting, sku_id);
 	add_waiting(&waiting);
 	return waiting.n > 1;
 }
