@@ -101,10 +101,16 @@ drop_one(void *arg)
 	ss_leave(&session);
 }
 
-/* run_top_level runs a utility statement as if a client had sent it: it may commit in its middle. */
+/*
+ * run_top_level runs a utility statement as if a client had sent it: it may
+ * commit in its middle. So its trees live in the caller's memory, which no
+ * commit frees.
+ */
 static void
 run_top_level(const char *sql)
 {
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext transaction;
 	List	   *parsed;
 	List	   *planned;
 	RawStmt    *statement;
@@ -113,6 +119,7 @@ run_top_level(const char *sql)
 	SetCurrentStatementStartTimestamp();
 	pgstat_report_activity(STATE_RUNNING, "storesync: detaching a partition");
 	StartTransactionCommand();
+	transaction = MemoryContextSwitchTo(context);
 	parsed = pg_parse_query(sql);
 	statement = linitial_node(RawStmt, parsed);
 	planned = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(statement, sql, NULL, 0, NULL), sql, 0, NULL);
@@ -120,6 +127,7 @@ run_top_level(const char *sql)
 	portal->visible = false;
 	PortalDefineQuery(portal, NULL, sql, CreateCommandTag(statement->stmt), planned, NULL);
 	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	MemoryContextSwitchTo(transaction);
 	(void) PortalRun(portal, FETCH_ALL, true, true, None_Receiver, None_Receiver, NULL);
 	PortalDrop(portal, false);
 	CommitTransactionCommand();

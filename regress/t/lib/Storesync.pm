@@ -222,11 +222,12 @@ sub converged
 	return is($differing, '', $what // 'every shop shows what the database wants');
 }
 
-# sound NODE [, DATABASE]: a test that no invariant is broken
+# sound NODE [, DATABASE]: a test that no invariant is broken, and that no process of the server crashed
 sub sound
 {
 	my ($class, $node, $database, $what) = @_;
-	return is($node->safe_psql($database // 'shop', 'SELECT * FROM storesync.check_invariants()'),
+	my @crashes = grep { /PANIC:|TRAP:|was terminated by signal (?!9:|15:)/ } split /\n/, slurp_file($node->logfile);
+	return is(join("\n", @crashes, $node->safe_psql($database // 'shop', 'SELECT * FROM storesync.check_invariants()')),
 		'', $what // 'no invariant is broken');
 }
 
