@@ -12,7 +12,7 @@ EXTENSION_FILES = storesync settings session shmem stat store_stat utility incar
 	set ids rows rows_target rows_insert rows_memo rows_find rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
 	order order_part order_draw order_doc order_number order_time order_load order_map order_want order_book order_write order_fill order_json \
-	arena plain json sign platform shopee shopee_class shopee_judge shopee_order
+	arena plain json sign platform judge shopee shopee_class shopee_judge shopee_order
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
@@ -29,7 +29,7 @@ SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_
 DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
-PURE_FILES = $(addprefix extension/, arena plain json sign platform \
+PURE_FILES = $(addprefix extension/, arena plain json sign platform judge \
 	shopee shopee_class shopee_judge shopee_order gcra pace)
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_shopee_build \
 	test_shopee_judge test_shopee_order test_gcra test_lane

@@ -13,23 +13,6 @@
 /* So much of a body is looked at for an excerpt: a secret must not be cut in two before it is known as one. */
 #define EXCERPT_SEEN_BYTES	(16 * CALL_EXCERPT_BYTES)
 
-const char *
-call_name(CallKind kind)
-{
-	switch (kind)
-	{
-		case CALL_PUSH_STOCK:
-			return "push_stock";
-		case CALL_LIST_ORDERS:
-			return "list_orders";
-		case CALL_GET_ORDERS:
-			return "get_orders";
-		case CALL_REFRESH_TOKEN:
-			return "refresh_token";
-	}
-	return "";
-}
-
 static const char *
 keep(Arena *arena, const char *text)
 {

@@ -61,7 +61,5 @@ extern DispatchCall *call_finished(HttpEngine *engine);
 /* The call as a try of a story; the texts are the call's. */
 extern QueueAttempt call_attempt(const DispatchCall *call, OutcomeClass class, const char *reason);
 extern void call_free(DispatchCall *call);
-/* What logs and the call log name it by. */
-extern const char *call_name(CallKind kind);
 
 #endif

@@ -111,7 +111,7 @@ record_call(Record *record, const DispatchCall *call, const char *message)
 
 	values[0] = TimestampTzGetDatum(call->answered_at);
 	values[1] = Int32GetDatum(call->store->store_id);
-	values[2] = CStringGetTextDatum(call_name(call->call.kind));
+	values[2] = CStringGetTextDatum(platform_call_name(call->call.kind));
 	values[3] = CStringGetTextDatum(outcome_name(call->answer.class));
 	values[4] = Int32GetDatum(Max(call->call.n_items, Max(call->call.n_order_sns, call->answer.n_order_sns)));
 	values[5] = Int32GetDatum(call->http_status);

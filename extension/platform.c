@@ -41,6 +41,49 @@ outcome_name(OutcomeClass class)
 	return "in_doubt";
 }
 
+/* Of a call: its name, and what it does. In the order of CallKind. */
+static const struct
+{
+	const char *name;
+	bool		reads;
+	bool		has_items;
+}			kinds[CALL_KINDS] = {
+	[CALL_PUSH_STOCK] = {"push_stock", false, true},
+	[CALL_LIST_ORDERS] = {"list_orders", true, false},
+	[CALL_GET_ORDERS] = {"get_orders", true, false},
+	[CALL_REFRESH_TOKEN] = {"refresh_token", false, false},
+	[CALL_GET_TOKEN] = {"get_token", false, false},
+	[CALL_PUSH_PRICE] = {"push_price", false, true},
+	[CALL_SET_LISTED] = {"set_listed", false, true},
+	[CALL_LIST_ITEMS] = {"list_items", true, false},
+	[CALL_GET_ITEMS] = {"get_items", true, false},
+	[CALL_GET_MODELS] = {"get_models", true, false},
+	[CALL_SHIP_INFO] = {"ship_info", true, false},
+	[CALL_SHIP] = {"ship", false, false},
+	[CALL_CANCEL_LINES] = {"cancel_lines", false, false},
+	[CALL_LIST_RETURNS] = {"list_returns", true, false},
+	[CALL_LOST_PUSHES] = {"lost_pushes", true, false},
+	[CALL_CONFIRM_PUSHES] = {"confirm_pushes", false, false},
+};
+
+bool
+platform_call_reads(CallKind kind)
+{
+	return kinds[kind].reads;
+}
+
+bool
+platform_call_has_items(CallKind kind)
+{
+	return kinds[kind].has_items;
+}
+
+const char *
+platform_call_name(CallKind kind)
+{
+	return kinds[kind].name;
+}
+
 const Platform *
 platform_find(const char *name)
 {
@@ -64,7 +107,10 @@ redact_all(Arena *arena, const char *text, const PlatformAccess *access)
 {
 	text = plain_redact_secret(arena, text, access->partner_key);
 	text = plain_redact_secret(arena, text, access->access_token);
-	return plain_redact_secret(arena, text, access->refresh_token);
+	text = plain_redact_secret(arena, text, access->refresh_token);
+	text = plain_redact_secret(arena, text, access->api_key);
+	text = plain_redact_secret(arena, text, access->secret_key);
+	return plain_redact_secret(arena, text, access->salt_key);
 }
 
 void

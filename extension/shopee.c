@@ -252,7 +252,7 @@ build(const PlatformCall *call, const PlatformAccess *access, Arena *arena,
 
 	*request = (PlatformRequest) {.method = post ? "POST" : "GET"};
 	if (wrong == NULL)
-		switch (call->kind)
+		switch ((int) call->kind)
 		{
 			case CALL_PUSH_STOCK:
 				request->path = PATH_UPDATE_STOCK;
@@ -270,6 +270,8 @@ build(const PlatformCall *call, const PlatformAccess *access, Arena *arena,
 				request->path = PATH_REFRESH;
 				wrong = build_refresh_token(access, &url, &body, arena);
 				break;
+			default:
+				wrong = "Shopee has no such call";
 		}
 	if (wrong == NULL)
 	{
@@ -289,9 +291,14 @@ const Platform platform_shopee = {
 	.name = "shopee",
 	.default_base_url = "https://partner.shopeemobile.com",
 	.max_quantity = SHOPEE_MAX_QUANTITY,
+	.calls = CALL_BIT(CALL_PUSH_STOCK) | CALL_BIT(CALL_LIST_ORDERS) | CALL_BIT(CALL_GET_ORDERS) |
+	CALL_BIT(CALL_REFRESH_TOKEN),
 	.max_push_items = SHOPEE_MAX_MODELS,
 	.max_get_orders = SHOPEE_MAX_ORDERS,
 	.max_window = SHOPEE_MAX_WINDOW,
+	.batch_per_item = true,
+	.update_feed = true,
+	.absolute = true,
 	.build = build,
 	.judge = shopee_judge,
 };

@@ -6,9 +6,8 @@
  * documents no HTTP status. The status counts only where the body is not the
  * platform's envelope: a gateway's page, a cut answer, nothing at all.
  *
- * judge is total. What is not certainly refused is in doubt for a write and
- * later for a read (settle), and no success is concluded from silence: a
- * model that neither list names is in doubt.
+ * No success is concluded from silence: a model that neither list names is in
+ * doubt.
  *
  * Pure: no I/O, no state. The JSON tree is freed before judge returns;
  * everything in the answer lives in the arena or is constant.
@@ -17,88 +16,13 @@
 
 #include <string.h>
 
+#include "judge.h"
 #include "plain.h"
 
-/* A day: what a platform asks us to wait longer is not believed. */
-#define MAX_RETRY_AFTER		86400
 /* A refreshed token lives four hours; more than this is no duration. */
 #define MAX_EXPIRES_IN		INT64_C(1000000000)
 
 static const char not_named[] = "the answer does not name this model";
-
-static bool
-is_read(const PlatformCall *call)
-{
-	return call->kind == CALL_LIST_ORDERS || call->kind == CALL_GET_ORDERS;
-}
-
-/* item_class says what the class of a call means for each of its items. */
-static OutcomeClass
-item_class(OutcomeClass class)
-{
-	switch (class)
-	{
-		case OUTCOME_OK:
-		case OUTCOME_LATER:
-		case OUTCOME_PERMANENT:
-			return class;
-		case OUTCOME_THROTTLED:
-		case OUTCOME_QUOTA:
-		case OUTCOME_AUTH:
-			return OUTCOME_LATER;
-		case OUTCOME_PARTIAL:
-		case OUTCOME_IN_DOUBT:
-			break;
-	}
-	return OUTCOME_IN_DOUBT;
-}
-
-/*
- * settle gives the answer and all its items one class and a reason. The one
- * place where a read's doubt becomes later.
- */
-static void
-settle(const PlatformCall *call, PlatformAnswer *answer, OutcomeClass class, const char *message)
-{
-	int			i;
-
-	if (class == OUTCOME_IN_DOUBT && is_read(call))
-		class = OUTCOME_LATER;
-	answer->class = class;
-	answer->message = message;
-	for (i = 0; i < answer->n_items; i++)
-	{
-		answer->items[i].class = item_class(class);
-		answer->items[i].reason = class == OUTCOME_OK ? "" : message;
-	}
-}
-
-/* hide removes what looks like a secret from a clean text, within its bound. */
-static const char *
-hide(Arena *arena, const char *text, size_t max_bytes)
-{
-	return plain_clean(arena, plain_redact_tokens(arena, text), max_bytes);
-}
-
-/* judge_status judges an answer that is not the platform's envelope. */
-static void
-judge_status(const PlatformCall *call, const PlatformReply *reply, Arena *arena,
-			 PlatformAnswer *answer)
-{
-	const char *message;
-	OutcomeClass class = OUTCOME_IN_DOUBT;
-
-	if (reply->http_status == 429)
-		class = OUTCOME_THROTTLED;
-	else if (reply->http_status == 403)
-		class = OUTCOME_LATER;	/* turned away at the gate */
-	if (reply->http_status == 0)
-		message = "no answer came";
-	else
-		message = arena_printf(arena, "HTTP status %d, and the body is %s", reply->http_status,
-							   reply->complete ? "not an answer of Shopee" : "cut off");
-	settle(call, answer, class, message != NULL ? message : "");
-}
 
 /* find_item returns the place of the model that a list's entry names, -1 when it is none of ours. */
 static int
@@ -158,7 +82,7 @@ judge_lists(const PlatformCall *call, const cJSON *response, Arena *arena, Platf
 		reason = plain_clean(arena, reason != NULL ? reason : "", SHOPEE_MAX_MESSAGE);
 		/* in both lists: some of its warehouses took it, or nobody knows */
 		item->class = listed[i] ? OUTCOME_IN_DOUBT : shopee_reason_class(reason);
-		item->reason = *reason != '\0' ? hide(arena, reason, SHOPEE_MAX_MESSAGE) : "refused without a reason";
+		item->reason = *reason != '\0' ? judge_text(arena, reason, SHOPEE_MAX_MESSAGE) : "refused without a reason";
 		named += !listed[i];
 		listed[i] = true;
 	}
@@ -166,32 +90,6 @@ judge_lists(const PlatformCall *call, const cJSON *response, Arena *arena, Platf
 		if (!listed[i])
 			answer->items[i] = (ItemOutcome) {call->items[i].listing_id, OUTCOME_IN_DOUBT, not_named};
 	return named;
-}
-
-/* sum_up gives a stock answer the class that its items make together. */
-static void
-sum_up(PlatformAnswer *answer, bool failed)
-{
-	int			ok = 0;
-	int			doubtful = 0;
-	int			i;
-
-	for (i = 0; i < answer->n_items; i++)
-	{
-		ok += answer->items[i].class == OUTCOME_OK;
-		doubtful += answer->items[i].class == OUTCOME_IN_DOUBT;
-	}
-	/* a call without items has nothing to doubt */
-	if (ok == answer->n_items && !failed)
-		answer->class = OUTCOME_OK;
-	else if (doubtful == answer->n_items)
-	{
-		answer->class = OUTCOME_IN_DOUBT;
-		if (*answer->message == '\0')
-			answer->message = answer->items[0].reason;
-	}
-	else
-		answer->class = OUTCOME_PARTIAL;
 }
 
 /* judge_error judges an envelope whose error is not empty. */
@@ -210,22 +108,22 @@ judge_error(const PlatformCall *call, const PlatformReply *reply, const cJSON *r
 		class = OUTCOME_THROTTLED;
 	else if (!known && reply->http_status >= 500)
 		class = OUTCOME_IN_DOUBT;
-	answer->code = hide(arena, code, SHOPEE_MAX_CODE);
-	settle(call, answer, class, hide(arena, message, SHOPEE_MAX_MESSAGE));
+	answer->code = judge_text(arena, code, SHOPEE_MAX_CODE);
+	judge_settle(call, answer, class, judge_text(arena, message, SHOPEE_MAX_MESSAGE));
 
 	/* when all models are refused the reasons are in the list as well */
 	if (call->kind == CALL_PUSH_STOCK &&
 		judge_lists(call, jread_child(root, "response"), arena, answer) > 0)
-		sum_up(answer, true);
+		judge_sum_up(answer, true);
 }
 
 static void
 judge_push_stock(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
 {
-	settle(call, answer, OUTCOME_IN_DOUBT, not_named);
+	judge_settle(call, answer, OUTCOME_IN_DOUBT, not_named);
 	answer->message = "";
 	(void) judge_lists(call, jread_child(root, "response"), arena, answer);
-	sum_up(answer, false);
+	judge_sum_up(answer, false);
 }
 
 /*
@@ -249,11 +147,11 @@ judge_list_orders(const PlatformCall *call, const cJSON *root, Arena *arena, Pla
 						  strcmp(cursor, call->cursor) == 0)))
 	{
 		answer->more = false;
-		settle(call, answer, OUTCOME_LATER,
+		judge_settle(call, answer, OUTCOME_LATER,
 			   list == NULL ? "the answer has no order list" : "the answer does not say where the next page starts");
 		return;
 	}
-	settle(call, answer, OUTCOME_OK, "");
+	judge_settle(call, answer, OUTCOME_OK, "");
 	answer->next_cursor = answer->more ? arena_strdup(arena, cursor) : "";
 	answer->order_sns = arena_alloc(arena, sizeof(char *) * (size_t) cJSON_GetArraySize(list));
 	if (answer->order_sns == NULL)
@@ -277,10 +175,10 @@ judge_get_orders(const PlatformCall *call, const cJSON *root, Arena *arena, Plat
 	const cJSON *list = jread_array(jread_child(root, "response"), "order_list");
 
 	if (list == NULL)
-		settle(call, answer, OUTCOME_LATER, "the answer has no order list");
+		judge_settle(call, answer, OUTCOME_LATER, "the answer has no order list");
 	else
 	{
-		settle(call, answer, OUTCOME_OK, "");
+		judge_settle(call, answer, OUTCOME_OK, "");
 		shopee_documents(call, list, arena, answer);
 	}
 }
@@ -298,10 +196,10 @@ judge_refresh_token(const PlatformCall *call, const cJSON *root, Arena *arena, P
 		!jread_int(root, "expire_in", 1, MAX_EXPIRES_IN, &expires_in))
 	{
 		/* the old token may be spent */
-		settle(call, answer, OUTCOME_IN_DOUBT, "the answer lacks the tokens or their life");
+		judge_settle(call, answer, OUTCOME_IN_DOUBT, "the answer lacks the tokens or their life");
 		return;
 	}
-	settle(call, answer, OUTCOME_OK, "");
+	judge_settle(call, answer, OUTCOME_OK, "");
 	answer->access_token = arena_strdup(arena, access);
 	answer->refresh_token = arena_strdup(arena, refresh);
 	answer->expires_in = expires_in;
@@ -324,7 +222,7 @@ judge_body(const PlatformCall *call, const PlatformReply *reply, const cJSON *ro
 		judge_error(call, reply, root, arena, answer);
 		return true;
 	}
-	switch (call->kind)
+	switch ((int) call->kind)
 	{
 		case CALL_PUSH_STOCK:
 			judge_push_stock(call, root, arena, answer);
@@ -340,73 +238,13 @@ judge_body(const PlatformCall *call, const PlatformReply *reply, const cJSON *ro
 			break;
 	}
 	if (warning != NULL && answer->message != NULL && *answer->message == '\0')
-		answer->message = hide(arena, plain_clean(arena, warning, SHOPEE_MAX_MESSAGE), SHOPEE_MAX_MESSAGE);
+		answer->message = judge_text(arena, plain_clean(arena, warning, SHOPEE_MAX_MESSAGE), SHOPEE_MAX_MESSAGE);
 	return true;
-}
-
-/* begin sets up an answer with all that every class has: no list, no text, one outcome per item. */
-static void
-begin(const PlatformCall *call, const PlatformReply *reply, Arena *arena, PlatformAnswer *answer)
-{
-	int			i;
-
-	*answer = (PlatformAnswer) {
-		.class = OUTCOME_IN_DOUBT,
-		.code = "",
-		.message = "",
-		.retry_after = reply->retry_after,
-		.next_cursor = "",
-		.documents = "[]",
-	};
-	if (reply->retry_after < 0)
-		answer->retry_after = -1;
-	else if (reply->retry_after > MAX_RETRY_AFTER)
-		answer->retry_after = MAX_RETRY_AFTER;
-	if (call->kind != CALL_PUSH_STOCK || call->n_items <= 0)
-		return;
-	answer->items = arena_alloc(arena, sizeof(ItemOutcome) * (size_t) call->n_items);
-	if (answer->items == NULL)
-		return;
-	answer->n_items = call->n_items;
-	for (i = 0; i < call->n_items; i++)
-		answer->items[i].listing_id = call->items[i].listing_id;
-}
-
-/* forget takes back a judgement that did not fit into the arena: half an answer is none. */
-static void
-forget(const PlatformCall *call, bool sent, PlatformAnswer *answer)
-{
-	answer->code = "";
-	answer->order_sns = NULL;
-	answer->n_order_sns = 0;
-	answer->more = false;
-	answer->next_cursor = "";
-	answer->documents = "[]";
-	answer->n_documents = 0;
-	answer->access_token = NULL;
-	answer->refresh_token = NULL;
-	answer->expires_in = 0;
-	settle(call, answer, sent ? OUTCOME_IN_DOUBT : OUTCOME_LATER, "the answer does not fit into memory");
 }
 
 void
 shopee_judge(const PlatformCall *call, const PlatformReply *reply, Arena *arena,
 			 PlatformAnswer *answer)
 {
-	bool		sent = reply->sent || reply->complete || reply->http_status != 0;
-	cJSON	   *root = NULL;
-
-	begin(call, reply, arena, answer);
-	if (!sent)
-		settle(call, answer, OUTCOME_LATER, "the request was not sent");
-	else
-	{
-		if (reply->complete)
-			root = jread_parse(reply->body, reply->body_length);
-		if (!judge_body(call, reply, root, arena, answer))
-			judge_status(call, reply, arena, answer);
-		cJSON_Delete(root);
-	}
-	if (arena_failed(arena))
-		forget(call, sent, answer);
+	judge_reply(call, reply, "Shopee", judge_body, arena, answer);
 }

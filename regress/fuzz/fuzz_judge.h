@@ -87,7 +87,7 @@ static inline PlatformAnswer
 fuzz_judge(const PlatformCall *call, const PlatformReply *reply, Arena *arena)
 {
 	PlatformAnswer answer;
-	bool		read = call->kind == CALL_LIST_ORDERS || call->kind == CALL_GET_ORDERS;
+	bool		read = platform_call_reads(call->kind);
 
 	platform_shopee.judge(call, reply, arena, &answer);
 	REQUIRE(answer.class >= OUTCOME_OK && answer.class <= OUTCOME_IN_DOUBT);
@@ -95,11 +95,11 @@ fuzz_judge(const PlatformCall *call, const PlatformReply *reply, Arena *arena)
 	REQUIRE(reply->sent || answer.class == OUTCOME_LATER);
 	REQUIRE(reply->complete || (answer.class != OUTCOME_OK && answer.class != OUTCOME_PARTIAL &&
 								answer.class != OUTCOME_PERMANENT));
-	REQUIRE(answer.class != OUTCOME_PARTIAL || call->kind == CALL_PUSH_STOCK);
+	REQUIRE(answer.class != OUTCOME_PARTIAL || platform_call_has_items(call->kind));
 	REQUIRE(answer.retry_after >= -1 && answer.retry_after <= 86400);
 	fuzz_text(answer.code);
 	fuzz_text(answer.message);
-	REQUIRE(answer.n_items == (call->kind == CALL_PUSH_STOCK ? call->n_items : 0));
+	REQUIRE(answer.n_items == (platform_call_has_items(call->kind) ? call->n_items : 0));
 	REQUIRE(answer.next_cursor != NULL);
 	REQUIRE(answer.documents != NULL);
 	return answer;

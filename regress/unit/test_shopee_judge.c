@@ -21,7 +21,7 @@ static const PlatformCall *const all_calls[] = {&push, &list, &get, &refresh};
 static bool
 is_read(const PlatformCall *call)
 {
-	return call->kind == CALL_LIST_ORDERS || call->kind == CALL_GET_ORDERS;
+	return platform_call_reads(call->kind);
 }
 
 /* check_items asserts the class of each of the three items of `push` */
