@@ -49,10 +49,10 @@ DECLARE
 	bytes bigint;
 BEGIN
 	SELECT count(*), sum(length(r.payload::text)) INTO n, bytes FROM (
-		SELECT o.id, o.at, o.kind, o.payload, o.xid FROM storesync.outbox o
+		SELECT o.subject, o.at, o.kind, o.payload, o.xid FROM storesync.outbox o
 		WHERE o.xid >= pg_snapshot_xmax(old) AND o.xid < pg_snapshot_xmax(new)
 		UNION ALL
-		SELECT o.id, o.at, o.kind, o.payload, o.xid FROM storesync.outbox o
+		SELECT o.subject, o.at, o.kind, o.payload, o.xid FROM storesync.outbox o
 		WHERE o.xid = ANY (ARRAY(SELECT pg_snapshot_xip(old)))) r
 	WHERE pg_visible_in_snapshot(r.xid, new);
 	RETURN n;

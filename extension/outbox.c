@@ -5,7 +5,7 @@
  *
  * A row says that something changed, not to what: a quantity is computed when
  * the call is built. Rows need no lock of ours; readers cut them by snapshots
- * (docs/outbox.md), so the order of ids means nothing.
+ * (docs/outbox.md), so their order means nothing.
  */
 #include "storesync.h"
 
@@ -32,22 +32,21 @@ static const char *const kind_names[] = {"stock", "listing", "store", "platform"
 /* Columns of the outbox in the order of outbox_append. */
 enum
 {
-	X_ID, X_XID, X_AT, X_SUBJECT, X_VERSION, X_INCARNATION, X_KIND, X_COLUMNS
+	X_XID, X_AT, X_SUBJECT, X_VERSION, X_KIND, X_INCARNATION, X_COLUMNS
 };
 
 void
 outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versions)
 {
 	static RowsTable table = {
-		.name = {"outbox"}, .columns = "id, xid, at, subject, version, incarnation, kind",
+		.name = {"outbox"}, .columns = "xid, at, subject, version, kind, incarnation",
 		.wake_trigger = "outbox_wake", .wake = wake_at_commit
 	};
-	static RowsName ids = {"outbox_id_seq"};
-	static const Oid types[X_COLUMNS] = {INT8OID, XID8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, TEXTOID};
+	static const Oid types[X_COLUMNS] = {XID8OID, TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, INT2OID};
 	TimestampTz at = GetCurrentTimestamp();
 	Datum		kind_name;
 	Datum		xid;
-	int			incarnation;
+	int16		incarnation;
 	SsSet	   *set;
 
 	Assert(kind >= 0 && (int) kind < KINDS);
@@ -56,19 +55,18 @@ outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versio
 	partition_ensure("outbox", at);
 	kind_name = CStringGetTextDatum(kind_names[kind]);
 	xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	incarnation = incarnation_current();
+	incarnation = (int16) incarnation_current();
 	set = set_create(X_COLUMNS, types, n);
 	for (int i = 0; i < n; i++)
 	{
 		set_add_row(set);
-		set_put(set, X_ID, Int64GetDatum(rows_next_value(&ids)));
 		set_put(set, X_XID, xid);
 		set_put(set, X_AT, TimestampTzGetDatum(at));
 		set_put(set, X_SUBJECT, Int64GetDatum(subjects[i]));
 		if (versions[i] != 0)
 			set_put(set, X_VERSION, Int64GetDatum(versions[i]));
-		set_put(set, X_INCARNATION, Int32GetDatum(incarnation));
 		set_put(set, X_KIND, kind_name);
+		set_put(set, X_INCARNATION, Int16GetDatum(incarnation));
 	}
 	rows_insert(&table, set);
 }

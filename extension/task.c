@@ -220,19 +220,19 @@ static void
 write_row(TaskRequest *task, int64 id, TimestampTz at)
 {
 	static RowsTable table = {
-		.name = {"outbox"}, .columns = "id, xid, at, subject, incarnation, kind, payload",
+		.name = {"outbox"}, .columns = "xid, at, subject, kind, incarnation, id, payload",
 		.wake_trigger = "outbox_wake", .wake = wake_at_commit
 	};
-	static const Oid types[] = {INT8OID, XID8OID, TIMESTAMPTZOID, INT8OID, INT4OID, TEXTOID, JSONBOID};
+	static const Oid types[] = {XID8OID, TIMESTAMPTZOID, INT8OID, TEXTOID, INT2OID, INT8OID, JSONBOID};
 	SsSet	   *set = set_create(lengthof(types), types, 1);
 
 	set_add_row(set);
-	set_put(set, 0, Int64GetDatum(id));
-	set_put(set, 1, FullTransactionIdGetDatum(GetTopFullTransactionId()));
-	set_put(set, 2, TimestampTzGetDatum(at));
-	set_put(set, 3, Int64GetDatum(id));
-	set_put(set, 4, Int32GetDatum(incarnation_current()));
-	set_put(set, 5, CStringGetTextDatum("task"));
+	set_put(set, 0, FullTransactionIdGetDatum(GetTopFullTransactionId()));
+	set_put(set, 1, TimestampTzGetDatum(at));
+	set_put(set, 2, Int64GetDatum(id));
+	set_put(set, 3, CStringGetTextDatum("task"));
+	set_put(set, 4, Int16GetDatum((int16) incarnation_current()));
+	set_put(set, 5, Int64GetDatum(id));
 	set_put(set, 6, JsonbPGetDatum(row_payload(task)));
 	rows_insert(&table, set);
 }
@@ -241,7 +241,7 @@ write_row(TaskRequest *task, int64 id, TimestampTz at)
 static int64
 make_task(TaskRequest *task)
 {
-	static RowsName ids = {"outbox_id_seq"};
+	static RowsName ids = {"task_id_seq"};
 	TimestampTz at = GetCurrentTimestamp();
 	Answer		answer = {0};
 

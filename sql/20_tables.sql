@@ -33,7 +33,7 @@ UPDATE storesync.partitioned SET options = 'fillfactor = 80' WHERE parent = 'sal
 -- ---------------------------------------------------------------- identity of this database
 
 CREATE TABLE storesync.incarnation (
-	incarnation int PRIMARY KEY,
+	incarnation int PRIMARY KEY CHECK (incarnation <= 32767),
 	system_identifier bigint NOT NULL,
 	database_oid oid NOT NULL,
 	reason text NOT NULL CHECK (reason IN ('new', 'copy')),
@@ -357,22 +357,23 @@ COMMENT ON TABLE storesync.order_history IS 'One row per document that changed a
 
 -- ---------------------------------------------------------------- outbox
 
--- Ids say nothing about order, so a session takes them thirty-two at a time: fewer locks and less WAL a row.
-CREATE SEQUENCE storesync.outbox_id_seq CACHE 32;
+-- Ids of tasks. They say nothing about order, so a session takes them thirty-two at a time: fewer locks
+-- and less WAL a task.
+CREATE SEQUENCE storesync.task_id_seq CACHE 32;
 CREATE TABLE storesync.outbox (
-	id bigint NOT NULL DEFAULT nextval('storesync.outbox_id_seq'),
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
 	at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	subject bigint NOT NULL,
 	version bigint,
-	incarnation int NOT NULL DEFAULT storesync.current_incarnation(),
 	kind storesync.outbox_kind NOT NULL,
+	incarnation smallint NOT NULL DEFAULT storesync.current_incarnation(),
+	id bigint,
 	payload jsonb,
 	-- who adds rows by himself cannot set id: tasks are made by enqueue() alone, which checks them
-	CHECK (kind <> 'task' OR (subject = id AND payload IS NOT NULL))
+	CHECK (kind <> 'task' OR (id IS NOT NULL AND subject = id AND payload IS NOT NULL))
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE storesync.outbox IS
-'Insert-only: something changed, committed with the change. A stock row says which SKU and its version, never a quantity: that is computed when the call is built. Consumers read it by transaction snapshots (docs/outbox.md).';
+'Insert-only: something changed, committed with the change. A stock row says which SKU and its version, never a quantity: that is computed when the call is built. Consumers read it by transaction snapshots (docs/outbox.md). Only tasks have an id, the same as their subject.';
 
 CREATE TABLE storesync.consumer (
 	name text PRIMARY KEY CHECK (octet_length(name) BETWEEN 1 AND 200),

@@ -38,7 +38,7 @@ SELECT storesync.set_bundle('SET', '{"MUG": 1, "SHIRT": 2}');
 SELECT storesync.set_bundle('SET', '{"MUG": 1, "SHIRT": 2}');
 SELECT b.code, b.bundle, k.code, c.qty FROM storesync.component c JOIN storesync.sku b ON b.sku_id = c.bundle_id JOIN storesync.sku k ON k.sku_id = c.sku_id ORDER BY 1, 3;
 SELECT action, before, after FROM storesync.audit WHERE subject = concat('sku ', :set) AND action <> 'add' ORDER BY audit_id;
-SELECT kind, subject - :set AS sku FROM storesync.outbox ORDER BY id DESC LIMIT 1;
+SELECT kind, subject - :set AS sku FROM storesync.outbox ORDER BY xid DESC, ctid DESC LIMIT 1;
 SELECT storesync.available('SET'), storesync.available('SET', 'main'), storesync.available('SET', 'north');
 
 -- No nesting, whichever comes first; no stock of its own; nothing moves it.
@@ -70,7 +70,7 @@ CREATE FUNCTION pg_temp.rose(before bigint) RETURNS boolean LANGUAGE sql AS
 $$ SELECT version > $1 FROM storesync.listing_target WHERE item_id = '100' $$;
 UPDATE storesync.sku SET safety_stock = 3 WHERE code = 'SHIRT';
 SELECT *, pg_temp.rose(:before) FROM pg_temp.shown;
-SELECT kind, subject - :shirt AS sku FROM storesync.outbox ORDER BY id DESC LIMIT 1;
+SELECT kind, subject - :shirt AS sku FROM storesync.outbox ORDER BY xid DESC, ctid DESC LIMIT 1;
 UPDATE storesync.sku SET safety_stock = 1 WHERE code = 'SET';
 SELECT item_id, available, wanted FROM pg_temp.shown;
 SELECT pg_temp.arrive('SHIRT', 20);

@@ -109,7 +109,7 @@ DELETE FROM storesync.audit;
 UPDATE storesync.audit SET login = 'nobody';
 TRUNCATE storesync.audit;
 -- each change that moves what a listing shows is in the outbox
-SELECT kind, subject FROM storesync.outbox ORDER BY id;
+SELECT kind, subject FROM storesync.outbox ORDER BY xid, ctid;
 
 -- A restored row takes the place of the one that CREATE EXTENSION made, in whatever order the tables
 -- come, and tells nobody; where the application has secrets it is a duplicate like any other.

@@ -64,7 +64,7 @@ SELECT pg_temp.put('P1', 'ready_to_ship', 1, '[{"line_id":"1","sku":"CUP","qty":
 	pg_temp.put('U2', 'unpaid', 4, '[{"line_id":"1","sku":"CUP","qty":2},{"line_id":"2","sku":"CUP","qty":1}]'),
 	pg_temp.put('P3', 'ready_to_ship', 5, '[{"line_id":"1","sku":"CUP","qty":3}]');
 SELECT * FROM pg_temp.balance WHERE sku = 'CUP';
-SELECT max(id) AS last FROM storesync.outbox \gset
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 SELECT * FROM storesync.adjust('CUP', 18, pg_temp.k('c4'));
 SELECT sn, id, status, state, res, short, eff FROM pg_temp.line WHERE sku = 'CUP';
 SELECT * FROM storesync.adjust('CUP', 13, pg_temp.k('c5'));
@@ -72,7 +72,7 @@ SELECT sn, id, status, state, res, short, eff FROM pg_temp.line WHERE sku = 'CUP
 SELECT * FROM storesync.adjust('CUP', 4, pg_temp.k('c6'));
 SELECT sn, id, status, state, res, short, eff FROM pg_temp.line WHERE sku = 'CUP';
 SELECT reference, qty FROM storesync.reservation ORDER BY 1;
-SELECT kind, version FROM storesync.outbox WHERE id > :last ORDER BY id;
+SELECT kind, version FROM storesync.outbox WHERE xid > :'last' ORDER BY xid, ctid;
 SELECT * FROM storesync.check_invariants();
 SELECT * FROM storesync.adjust('CUP', 1, pg_temp.k('c7'));
 SELECT reference, qty FROM storesync.reservation ORDER BY 1;

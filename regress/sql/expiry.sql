@@ -28,14 +28,14 @@ SELECT (storesync.reserve('TEA', 3, storesync.new_key(), reference => 'a', expir
 SELECT (storesync.ship('TEA', 1, storesync.new_key(), reference => 'a')).outcome;
 SELECT pg_temp.put(:one, 'S', 'ready_to_ship', 1, '[{"line_id":"1","sku":"TEA","qty":5}]');
 SELECT storesync.next_expiry() < now() AS due;
-SELECT max(id) AS last FROM storesync.outbox \gset
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 SELECT storesync.release_expired();
 SELECT storesync.release_expired();
 SELECT reference, qty FROM storesync.reservation ORDER BY 1;
 SELECT * FROM pg_temp.line; SELECT * FROM pg_temp.balance;
 SELECT s.code, g.kind, g.reserved_delta, g.reference, g.reason, date_trunc('milliseconds', g.event_at) = storesync.key_time(g.key) AS derived
 FROM storesync.ledger g JOIN storesync.sku s USING (sku_id) WHERE g.reason IN ('expired', 'filled') ORDER BY 1, g.version;
-SELECT s.code, o.version FROM storesync.outbox o JOIN storesync.sku s ON s.sku_id = o.subject WHERE o.id > :last ORDER BY 1;
+SELECT s.code, o.version FROM storesync.outbox o JOIN storesync.sku s ON s.sku_id = o.subject WHERE o.xid > :'last' ORDER BY 1;
 SELECT storesync.ship('TEA', 1, storesync.new_key(), reference => 'a');
 SELECT storesync.next_expiry() > now() AS later;
 -- the last call's expiry holds for all of a reference

@@ -25,7 +25,7 @@ FROM storesync.ledger ORDER BY sku_id, location_id, version;
 SELECT reference, qty FROM storesync.reservation;
 SELECT reference, shipped, restocked FROM storesync.shipment;
 SELECT on_hand, reserved, version FROM storesync.stock;
-SELECT subject IS NOT NULL AS subject, version, kind FROM storesync.outbox WHERE kind = 'stock' ORDER BY id;
+SELECT subject IS NOT NULL AS subject, version, kind FROM storesync.outbox WHERE kind = 'stock' ORDER BY xid, ctid;
 
 -- a known key answers what it answered and writes nothing
 CREATE TEMP TABLE before AS SELECT (SELECT count(*) FROM storesync.ledger) AS ledger,

@@ -43,11 +43,11 @@ ORDER BY 1, 2;
 
 CREATE FUNCTION pg_temp.told(relation text, attribute text, value text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	before bigint := (SELECT coalesce(max(id), 0) FROM storesync.outbox);
+	before timestamptz := clock_timestamp();
 BEGIN
 	EXECUTE format('UPDATE storesync.%I SET %I = %s', relation, attribute, value);
 	RETURN (SELECT string_agg(DISTINCT o.kind::text, ',') FROM storesync.outbox o
-		WHERE o.id > before AND o.xid = pg_current_xact_id());
+		WHERE o.at > before AND o.xid = pg_current_xact_id());
 END
 $$;
 -- none of these is silent, and none says something else
@@ -62,11 +62,11 @@ WHERE m.value IS NOT NULL AND x.told IS NOT NULL;
 -- the movements of stock
 CREATE FUNCTION pg_temp.told_by(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	before bigint := (SELECT coalesce(max(id), 0) FROM storesync.outbox);
+	before timestamptz := clock_timestamp();
 BEGIN
 	EXECUTE statement;
 	RETURN (SELECT string_agg(DISTINCT o.kind::text, ',') FROM storesync.outbox o
-		WHERE o.id > before AND o.xid = pg_current_xact_id());
+		WHERE o.at > before AND o.xid = pg_current_xact_id());
 END
 $$;
 UPDATE storesync.location SET sellable = true;

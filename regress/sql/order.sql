@@ -205,15 +205,15 @@ SELECT pg_temp.put(:two, pg_temp.doc('I1', 'ready_to_ship', 2, '[{"line_id":"1",
 SELECT sn, id, state, res, ship, eff FROM pg_temp.line WHERE sn = 'I1' ORDER BY state, id;
 
 -- a page is one row of the outbox for each SKU, and none when nothing moved
-SELECT max(id) AS last FROM storesync.outbox \gset
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 SELECT count(*) FROM storesync.ingest_orders(:one, (SELECT jsonb_agg(pg_temp.doc('J' || n, 'ready_to_ship', 1,
 	'[{"line_id":"1","sku":"PRE","qty":1},{"line_id":"2","sku":"CUP","qty":1},{"line_id":"3","sku":"PRE","qty":2}]')) FROM generate_series(1, 50) n));
 SELECT s.code, o.version = t.version AS last_version FROM storesync.outbox o JOIN storesync.sku s ON s.sku_id = o.subject
-JOIN storesync.stock t USING (sku_id) WHERE o.id > :last AND o.kind = 'stock' ORDER BY 1;
-SELECT max(id) AS last FROM storesync.outbox \gset
+JOIN storesync.stock t USING (sku_id) WHERE o.xid > :'last' AND o.kind = 'stock' ORDER BY 1;
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 SELECT outcome, count(*) FROM storesync.ingest_orders(:one, (SELECT jsonb_agg(pg_temp.doc('J' || n, 'ready_to_ship', 1,
 	'[{"line_id":"1","sku":"PRE","qty":1},{"line_id":"2","sku":"CUP","qty":1},{"line_id":"3","sku":"PRE","qty":2}]')) FROM generate_series(1, 50) n)) GROUP BY 1;
-SELECT count(*) FROM storesync.outbox WHERE id > :last;
+SELECT count(*) FROM storesync.outbox WHERE xid > :'last';
 SELECT * FROM storesync.ingest_orders(:one, '[]');
 
 SELECT * FROM storesync.check_invariants();

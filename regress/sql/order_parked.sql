@@ -27,13 +27,13 @@ SELECT pg_temp.put(:one, 'A', 'ready_to_ship', 1, '[{"line_id":"1","item_id":"10
 	pg_temp.put(:one, 'E', 'returned', 1, '[{"line_id":"1","item_id":"100","qty":2},{"line_id":"2","sku":"CUP","qty":1,"returned_qty":1}]'),
 	pg_temp.put(:two, 'A', 'ready_to_ship', 1, '[{"line_id":"1","item_id":"100","qty":1},{"line_id":"2","sku":"POT","qty":1}]');
 SELECT * FROM pg_temp.line;
-SELECT max(id) AS last FROM storesync.outbox \gset
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 BEGIN;
 SELECT storesync.add_listing(:one, 'TEA', '100', pack => 2) AS listing \gset
 SELECT * FROM pg_temp.line;
 COMMIT;
 SELECT s.code, o.kind, o.version = (SELECT t.version FROM storesync.stock t WHERE t.sku_id = s.sku_id) AS last_version
-FROM storesync.outbox o LEFT JOIN storesync.sku s ON s.sku_id = o.subject AND o.kind = 'stock' WHERE o.id > :last ORDER BY 2, 1;
+FROM storesync.outbox o LEFT JOIN storesync.sku s ON s.sku_id = o.subject AND o.kind = 'stock' WHERE o.xid > :'last' ORDER BY 2, 1;
 SELECT o.order_sn, h.outcome, h.status, h.lines FROM storesync.order_history h JOIN storesync.sales_order o USING (order_id) WHERE o.store_id = :one ORDER BY o.order_sn, h.recorded_at;
 SELECT order_sn, status, buyer, update_time - at AS after FROM storesync.sales_order, clock ORDER BY store_id, order_sn;
 -- its own documents go on from there
@@ -55,10 +55,10 @@ SELECT * FROM storesync.check_invariants();
 SELECT count(*) FROM storesync.ingest_orders(:two, (SELECT jsonb_agg(jsonb_build_object('order_sn', 'M' || n, 'status', 'ready_to_ship',
 	'create_time', extract(epoch FROM at)::bigint, 'lines', '[{"line_id":"1","item_id":"300","qty":1},{"line_id":"2","item_id":"300","qty":1}]'::jsonb))
 	FROM clock, generate_series(1, 600) n));
-SELECT max(id) AS last FROM storesync.outbox \gset
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 SELECT count(storesync.add_listing(:two, 'TEA', '300'));
 SELECT state, count(*) FROM pg_temp.line WHERE sn LIKE 'M%' GROUP BY 1 ORDER BY 1;
-SELECT count(*) FROM storesync.outbox WHERE id > :last AND kind = 'order';
+SELECT count(*) FROM storesync.outbox WHERE xid > :'last' AND kind = 'order';
 SELECT storesync.take_up_parked(100);
 SELECT storesync.take_up_parked();
 SELECT storesync.take_up_parked();

@@ -27,7 +27,7 @@ SELECT outcome FROM storesync.receive('TEA', 10, pg_temp.k('r1'));
 SELECT pg_temp.put('A', 'shipped', 1, '[{"line_id":"1","item_id":"100","qty":4}]');
 SELECT pg_temp.put('A', 'cancelled', 2, '[{"line_id":"1","item_id":"100","qty":4}]');
 SELECT * FROM pg_temp.due;
-SELECT max(id) AS last FROM storesync.outbox \gset
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 -- saleable, damaged, lost: the line remembers, what is due shrinks
 SELECT * FROM storesync.receive_return(:one, 'A', '1', 3, pg_temp.k('b1'), reference => 'RMA 1');
 SELECT * FROM pg_temp.due;
@@ -37,7 +37,7 @@ SELECT * FROM storesync.receive_return(:one, 'A', '1', 2, pg_temp.k('b3'), 'lost
 SELECT * FROM pg_temp.due;
 SELECT * FROM pg_temp.line; SELECT * FROM pg_temp.balance;
 SELECT version, kind, on_hand_delta, reference, reason, key OPERATOR(storesync.=) pg_temp.k('b1') AS callers_key FROM storesync.ledger WHERE order_id IS NOT NULL ORDER BY location_id, version;
-SELECT kind, version FROM storesync.outbox WHERE id > :last ORDER BY id;
+SELECT kind, version FROM storesync.outbox WHERE xid > :'last' ORDER BY xid, ctid;
 SELECT status, outcome, lines FROM storesync.order_history ORDER BY recorded_at;
 -- replays; other requests under a used key
 SELECT * FROM storesync.receive_return(:one, 'A', '1', 3, pg_temp.k('b1'), reference => 'RMA 1');

@@ -20,14 +20,14 @@ CREATE VIEW pg_temp.balance AS SELECT s.code AS sku, t.on_hand, t.reserved, t.ve
 	FROM storesync.stock t JOIN storesync.sku s USING (sku_id) ORDER BY 1;
 
 -- two facts of one moment are two, however alike: nothing is told apart by time or by quantity
-SELECT max(id) AS last FROM storesync.outbox \gset
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 SELECT outcome, on_hand, version FROM storesync.receive('TEA', 5, pg_temp.k('one'));
 SELECT outcome, on_hand, version FROM storesync.receive('TEA', 5, pg_temp.k('two'));
 -- up and down again: each is a version and a row of the outbox
 SELECT outcome, reserved, version FROM storesync.reserve('TEA', 1, pg_temp.k('up'));
 SELECT outcome, reserved, version FROM storesync.release('TEA', 1, pg_temp.k('down'));
 SELECT outcome, reserved, version FROM storesync.reserve('TEA', 1, pg_temp.k('up again'), reference => 'x');
-SELECT kind, version FROM storesync.outbox WHERE id > :last ORDER BY id;
+SELECT kind, version FROM storesync.outbox WHERE xid > :'last' ORDER BY xid, ctid;
 
 -- no direct call reaches what an order line holds, whatever reference it names
 SELECT pg_temp.put('A', 'ready_to_ship', 1, '[{"line_id":"1","sku":"TEA","qty":4}]');

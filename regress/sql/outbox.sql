@@ -8,7 +8,7 @@ SELECT storesync.outbox_add('stock', '{7}');
 SELECT storesync.outbox_add('listing', '{1,2,3}');
 SELECT storesync.outbox_add('store', '{}');
 SELECT subject, version, incarnation, kind, payload, xid IS NOT NULL AS has_xid, clock_timestamp() - at < '1 minute' AS fresh
-FROM storesync.outbox ORDER BY id;
+FROM storesync.outbox ORDER BY xid, ctid;
 -- rows of one transaction carry one transaction id
 BEGIN;
 SELECT storesync.outbox_add('order', '{8}');

@@ -91,14 +91,14 @@ SELECT storesync.outbox_add('stock', '{4}');
 SELECT subject FROM storesync.outbox;
 ROLLBACK;
 SELECT storesync.outbox_add('stock', '{5}');
-SELECT subject FROM storesync.outbox ORDER BY id;
+SELECT subject FROM storesync.outbox ORDER BY xid, ctid;
 
 -- Where one has to be made while a statement has the parent open, the error says so; nothing is half done.
 SELECT pg_temp.drop_outbox();
 INSERT INTO storesync.outbox (subject, kind) SELECT 6, 'stock' FROM storesync.outbox_add('stock', '{7}');
 SELECT count(*) FROM part WHERE parent = 'outbox';
 SELECT storesync.outbox_add('stock', '{8}');
-SELECT subject FROM storesync.outbox ORDER BY id;
+SELECT subject FROM storesync.outbox ORDER BY xid, ctid;
 
 -- What is asked for has limits.
 SELECT storesync.ensure_partitions('-1 second');

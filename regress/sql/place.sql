@@ -24,7 +24,7 @@ SELECT storesync.set_store_locations(:store, ARRAY['south', 'north', 'scrap']);
 SELECT storesync.set_store_locations(:store, ARRAY['north', 'scrap', 'south']);
 SELECT p.code FROM storesync.store_location z JOIN storesync.location p USING (location_id) WHERE z.store_id = :store ORDER BY 1;
 SELECT action, before, after FROM storesync.audit WHERE subject = concat('store ', :store) AND action <> 'add';
-SELECT kind, subject - :store AS store FROM storesync.outbox ORDER BY id DESC LIMIT 1;
+SELECT kind, subject - :store AS store FROM storesync.outbox ORDER BY xid DESC, ctid DESC LIMIT 1;
 DELETE FROM storesync.location WHERE code = 'scrap';
 
 -- Listings show what lies there and sells; available() knows no store.

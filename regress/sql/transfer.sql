@@ -17,7 +17,7 @@ CREATE VIEW pg_temp.balance AS SELECT s.code AS sku, c.code AS place, t.on_hand,
 
 SELECT outcome FROM storesync.receive('TEA', 10, pg_temp.k('r1'));
 SELECT wanted FROM storesync.listing_target;
-SELECT max(id) AS last FROM storesync.outbox \gset
+SELECT xid AS last FROM storesync.outbox ORDER BY xid DESC LIMIT 1 \gset
 -- both ways, to a place that was never used and back
 SELECT * FROM storesync.transfer('TEA', 4, 'main', 'damaged', pg_temp.k('t1'), 'box 7');
 SELECT wanted FROM storesync.listing_target;
@@ -27,7 +27,7 @@ SELECT * FROM pg_temp.balance;
 SELECT wanted FROM storesync.listing_target;
 SELECT c.code, g.version, g.kind, g.on_hand_delta, g.reserved_delta, g.reference, g.event_at = storesync.key_time(g.key) AS event_is_key_time
 FROM storesync.ledger g JOIN storesync.location c USING (location_id) WHERE g.kind = 'transfer' ORDER BY c.code, g.version;
-SELECT kind, version FROM storesync.outbox WHERE id > :last ORDER BY id;
+SELECT kind, version FROM storesync.outbox WHERE xid > :'last' ORDER BY xid, ctid;
 
 -- a known key, the same key for something else
 SELECT * FROM storesync.transfer('TEA', 4, 'main', 'damaged', pg_temp.k('t1'), 'box 7');
