@@ -66,10 +66,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	split(data, size, arena, texts);
 	{
-		PlatformItem items[] = {{1, texts[5], texts[6], (int64_t) size}, {2, texts[5], texts[7], -(int64_t) (size % 2)}};
+		PlatformItem items[] = {
+			{.listing_id = 1, .item_id = texts[5], .model_id = texts[6], .quantity = (int64_t) size},
+			{.listing_id = 2, .item_id = texts[5], .model_id = texts[7], .quantity = -(int64_t) (size % 2)}
+		};
 		const char *const sns[] = {texts[8], texts[9]};
 		PlatformAccess access = {
-			"http://127.0.0.1:8", texts[0], texts[1], texts[2], texts[3], texts[4], (int64_t) size
+			.base_url = "http://127.0.0.1:8", .shop_id = texts[0], .partner_id = texts[1], .partner_key = texts[2],
+			.access_token = texts[3], .refresh_token = texts[4], .now = (int64_t) size
 		};
 		PlatformCall call = {
 			.items = items, .n_items = 2, .from = (int64_t) size, .to = (int64_t) size + 60,
