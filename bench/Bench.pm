@@ -161,10 +161,23 @@ sub children {
 	return split ' ', <$file> // '';
 }
 
-# Sessions end a moment after their client has gone.
-sub wait_for_children {
+# sessions lists those of them that serve a client, as their titles say, and those that have no title yet
+# or any more: what a dead child has used counts for its parent when that has been told of it.
+sub sessions {
+	my @found;
+	for my $pid (children()) {
+		open my $file, '<', "/proc/$pid/cmdline" or next;
+		push @found, $pid if (<$file> // '') !~ /^postgres: (?!.*\[local\])/;
+	}
+	return @found;
+}
+
+# Sessions end a moment after their client has gone: what one that lingers has used would be counted for
+# whoever comes next.
+sub wait_for_sessions {
 	my ($most) = @_;
-	for (my $wait = 0; (my @now = children()) > $most && $wait < 200; $wait++) {
+	for (my $wait = 0; (my @now = sessions()) > $most; $wait++) {
+		die "a session does not end\n" if $wait >= 1000;
 		select undef, undef, undef, 0.01;
 	}
 	return;
@@ -184,8 +197,6 @@ sub live_cpu {
 # pgbench runs scripts and returns what one thing done (an order, a statement: `per` of them in a
 # transaction) cost: {rate} a second, {cpu} server microseconds, {count}, {out} as pgbench said it.
 # Its first second, in which sessions start and plan, is left out of all figures. With -t there is none.
-my $idle;
-
 sub pgbench {
 	my (%a) = @_;
 	my @options = ('-n', '-M', 'prepared', '-c', $a{clients}, '-j', min(2, $a{clients}), @{ $a{options} // [] });
@@ -193,8 +204,7 @@ sub pgbench {
 	my ($per, $first, $at_first, $out) = ($a{per} // 1, 0, 0, '');
 	push @options, '-P', 1, '-T', $seconds + 1 if $seconds;
 	local $ENV{PGOPTIONS} = "-c client_min_messages=warning -c synchronous_commit=$a{sync}";
-	$idle //= () = children();
-	wait_for_children($idle + ($a{held} // 0));
+	wait_for_sessions($a{held} // 0);
 	my %others = map { $_ => 1 } children();
 	my $cpu = reaped_cpu();
 	open my $pgbench, '-|', "pgbench @options @{$a{args}} @{[$a{database} // 'bench']} 2>&1" or die "could not run pgbench: $!\n";
@@ -206,7 +216,7 @@ sub pgbench {
 	close $pgbench;
 	die "pgbench @options @{$a{args}} failed:\n$out"
 		if $? != 0 or $out =~ /aborted|[1-9]\d* failed|number of failed transactions: [1-9]/;
-	wait_for_children($idle + ($a{held} // 0));
+	wait_for_sessions($a{held} // 0);
 	my ($count) = $out =~ /actually processed: (\d+)/ or die "no count in:\n$out";
 	my ($tps) = $out =~ /tps = ([\d.]+)/;
 	my $done = max($count - $first, 1) * $per;
