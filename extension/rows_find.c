@@ -200,6 +200,24 @@ index_lock(const RowsLookup *lookup)
 	return lookup->writes ? RowExclusiveLock : AccessShareLock;
 }
 
+/*
+ * kept_lock is what a lock is given back as once a relation has been looked
+ * into: NoLock keeps it until the transaction ends. A statement would keep
+ * all of them, twenty for an order, of which a backend's fast path holds
+ * sixteen; the rest go through the lock table that all sessions share. What
+ * was only read needs no lock any more where the next look takes a snapshot
+ * of its own anyway. A transaction with one snapshot keeps it, or a table
+ * truncated meanwhile would look empty to it. Locks of tables whose rows are
+ * locked or will be written stay, and of indexes that will be.
+ */
+static LOCKMODE
+kept_lock(const RowsLookup *lookup, bool index)
+{
+	if (IsolationUsesXactSnapshot() || lookup->writes || (lookup->locks && !index))
+		return NoLock;
+	return AccessShareLock;
+}
+
 /* end_scan closes the index and, when it is a partition, the heap at hand. */
 static void
 end_scan(RowsScan *scan)
@@ -210,9 +228,9 @@ end_scan(RowsScan *scan)
 		index_endscan(scan->scan);
 	ExecDropSingleTupleTableSlot(scan->slot);
 	if (scan->index != NULL)
-		index_close(scan->index, NoLock);
+		index_close(scan->index, kept_lock(scan->lookup, true));
 	if (scan->heap != scan->parent)
-		table_close(scan->heap, NoLock);
+		table_close(scan->heap, kept_lock(scan->lookup, false));
 	scan->heap = NULL;
 }
 
@@ -519,6 +537,6 @@ void
 rows_close(RowsScan *scan)
 {
 	end_scan(scan);
-	table_close(scan->parent, NoLock);
+	table_close(scan->parent, kept_lock(scan->lookup, false));
 	PopActiveSnapshot();
 }

@@ -253,6 +253,24 @@ ROLLBACK TO a;
 SELECT pg_temp.receive(8, 'kept');
 COMMIT;
 SELECT reference FROM storesync.ledger WHERE reference IN ('lost', 'kept');
+-- an order's locks: no more than the 16 that a backend's fast path holds, and none on what was only read;
+-- a transaction with one snapshot keeps those, too
+CREATE FUNCTION pg_temp.locks() RETURNS TABLE(fits boolean, read_only text) LANGUAGE SQL AS $$
+	SELECT count(DISTINCT l.relation) <= 16, string_agg(DISTINCT c.relname, ' ' ORDER BY c.relname)
+		FILTER (WHERE c.relname IN ('sku', 'location', 'component', 'store', 'store_location'))
+	FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+	WHERE l.pid = pg_backend_pid() AND c.relnamespace = 'storesync'::regnamespace $$;
+SELECT format('{"order_sn": "L%%s", "status": "ready_to_ship", "create_time": %s, "lines": [{"line_id": "1", "sku": "TEA", "qty": 1}]}',
+	extract(epoch FROM at)::bigint) AS document FROM clock \gset
+SELECT outcome FROM storesync.ingest_order(:one, format(:'document', 1)::jsonb);
+BEGIN;
+SELECT outcome FROM storesync.ingest_order(:one, format(:'document', 2)::jsonb);
+SELECT * FROM pg_temp.locks();
+COMMIT;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT outcome FROM storesync.ingest_order(:one, format(:'document', 3)::jsonb);
+SELECT read_only FROM pg_temp.locks();
+COMMIT;
 SELECT * FROM storesync.check_invariants();
 DROP TABLE seen;
 DROP FUNCTION note_delete();
