@@ -8,7 +8,8 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 # extension/: the library that every backend maps
 MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat store_stat utility incarnation partition outbox task task_payload rotation \
-	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing listing_wanted allotment credential \
+	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing listing_wanted listing_terms listing_read listing_facts listing_stock listing_sales \
+	allotment credential \
 	set ids rows rows_target rows_insert rows_memo rows_find rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
 	order order_part order_draw order_doc order_number order_time order_load order_map order_want order_book order_write order_fill order_json \
@@ -30,14 +31,14 @@ DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
 PURE_FILES = $(addprefix extension/, arena plain json sign platform judge \
-	shopee shopee_class shopee_judge shopee_order gcra pace)
+	shopee shopee_class shopee_judge shopee_order gcra pace listing_terms)
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_shopee_build \
-	test_shopee_judge test_shopee_order test_gcra test_lane
+	test_shopee_judge test_shopee_order test_gcra test_terms test_lane
 FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list \
 	fuzz_shopee_orders fuzz_shopee_token
 REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
-	order order_input order_found order_rules place bundle direct memo peak listing unseen solo stop allotment dispatch invariant tamper
+	order order_input order_found order_rules place bundle direct memo peak listing unseen solo stop allotment terms dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot allot_race last_unit same_key opposite_pages \
 	transfer_opposite bundle_opposite return_race taken count_race count_late same_order one_holder \
 	expiry_race snapshot first_row lock_order

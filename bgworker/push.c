@@ -40,18 +40,18 @@ push_pick(DispatchStore *store, bool decrease, TimestampTz now, PushPick *pick)
 
 /* judge_target tells whether the listing has to be written now, by what was read in this transaction. */
 static Verdict
-judge_target(const DispatchStore *store, const Target *target, TimestampTz now)
+judge_target(const DispatchStore *store, const ListingTerms *target, TimestampTz now)
 {
 	if (target == NULL || !target->due)
 		return NOT_NEEDED;
-	if (store->writes != WRITES_ALL && !target_lowers(target->to_send, target->at_most))
+	if (store->writes != WRITES_ALL && !target_lowers(target->terms.to_send, target->terms.at_most))
 		return NOT_NEEDED;
-	return Min(target->fetch_after, now - FETCH_GRACE_US) > store->lanes.fetched_through ? FETCH_FIRST : SEND;
+	return Min(target->terms.fetch_after, now - FETCH_GRACE_US) > store->lanes.fetched_through ? FETCH_FIRST : SEND;
 }
 
 /* sift_pick lets go of the listings that are not to be written now. */
 static void
-sift_pick(PushPick *pick, const Target *targets, int found, TimestampTz now)
+sift_pick(PushPick *pick, const ListingTerms *targets, int found, TimestampTz now)
 {
 	QueueItem  *item = pick->taken[0]->item;
 	int			n = 0;
@@ -79,7 +79,7 @@ sift_pick(PushPick *pick, const Target *targets, int found, TimestampTz now)
 }
 
 static void
-fill_call(DispatchCall *call, const PushPick *pick, const Target *targets, int found)
+fill_call(DispatchCall *call, const PushPick *pick, const ListingTerms *targets, int found)
 {
 	PlatformItem *items = MemoryContextAllocZero(call->context, pick->n * sizeof(PlatformItem));
 
@@ -89,15 +89,15 @@ fill_call(DispatchCall *call, const PushPick *pick, const Target *targets, int f
 	for (int i = 0; i < pick->n; i++)
 	{
 		QueueListing *listing = pick->taken[i];
-		const Target *target = target_find(targets, found, listing->listing_id);
+		const ListingTerms *target = target_find(targets, found, listing->listing_id);
 
 		items[i].listing_id = listing->listing_id;
 		items[i].item_id = arena_strdup(call->arena, listing->item->item_id);
 		items[i].model_id = arena_strdup(call->arena, target->model_id);
-		items[i].quantity = target->to_send;
+		items[i].quantity = target->terms.to_send;
 		call->listings[i] = listing;
 		call->versions[i] = target->version;
-		call->at_most[i] = target->at_most;
+		call->at_most[i] = target->terms.at_most;
 	}
 	call->call.items = items;
 	call->call.n_items = pick->n;
@@ -162,7 +162,7 @@ note_sending(const DispatchCall *call, SsSet *sending)
 }
 
 static void
-build_one(const PushPick *pick, const Target *targets, int found, SsSet *sending)
+build_one(const PushPick *pick, const ListingTerms *targets, int found, SsSet *sending)
 {
 	DispatchCall *call = call_create(pick->store, CALL_PUSH_STOCK);
 	const char *error;
@@ -186,7 +186,7 @@ push_build(PushPick *picks, int n, TimestampTz now)
 	int			unused = 0;
 	int			found;
 	int64	   *ids;
-	Target	   *targets;
+	ListingTerms *targets;
 	SsSet	   *sending;
 
 	for (int i = 0; i < n; i++)

@@ -344,6 +344,7 @@ round_run(TimestampTz now)
 	worker_begin("storesync: dispatching");
 	ss_enter(&session, "storesync dispatcher", true);
 	task_event_init(round_context);
+	target_begin();
 	watch_prepared(now);
 	settle_ended(again);
 	read_changes(now, again);

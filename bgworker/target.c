@@ -1,6 +1,6 @@
 /*
  * target.c
- *		The comparison of wanted and believed, by the view listing_target.
+ *		The comparison of wanted and believed.
  *
  * Whatever changed, the question asked is the same and is asked of tables:
  * does this listing have to be written? So a change met twice, late or out of
@@ -10,8 +10,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
+#include "utils/float.h"
 
 #include "queue.h"
 #include "stores.h"
@@ -22,16 +21,6 @@
 /* A unit shown too many counts as so many sold a second. */
 #define UNSOLD_WEIGHT	1e-6
 
-/* Columns that both comparisons return. */
-#define COMPARED \
-	"t.listing_id, t.store_id, t.item_id, t.to_send, t.at_most, t.not_before, t.dirty AND NOT t.dead, " \
-	"t.needs_fetch_after, CASE WHEN t.stopped IS NOT NULL THEN 'infinity' ELSE t.per_second::double precision END"
-enum
-{
-	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_TO_SEND, COL_AT_MOST, COL_NOT_BEFORE, COL_DUE,
-	COL_FETCH_AFTER, COL_PER_SECOND
-};
-
 /* A listing to be compared, and since when. */
 typedef struct Changed
 {
@@ -41,14 +30,9 @@ typedef struct Changed
 
 bool		target_overflow = false;
 
-static Datum
-column(HeapTuple row, TupleDesc desc, int number, Datum missing)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(row, desc, number, &isnull);
-
-	return isnull ? missing : value;
-}
+/* What this transaction has compared, by id. In the memory context of SPI, and gone with it. */
+static ListingTerms *compared = NULL;
+static int	n_compared = 0;
 
 bool
 target_lowers(int64 to_send, int64 at_most)
@@ -80,43 +64,39 @@ spread_of(int64 listing_id, int64 spread_us)
 }
 
 /*
- * settle_row brings the queue in line with one compared listing. A write that
+ * settle_listing brings the queue in line with one compared listing. A write that
  * may raise what is shown waits until its store's orders are fetched through
  * the change: else it would give away again what was sold there meanwhile. A
  * change noted by a clock that has been set back since was now at the latest.
  */
 static void
-settle_row(HeapTuple row, TupleDesc desc, TimestampTz changed_at)
+settle_listing(const ListingTerms *listing, TimestampTz changed_at)
 {
-	int64		listing_id = DatumGetInt64(column(row, desc, COL_LISTING, 0));
-	int64		to_send = DatumGetInt64(column(row, desc, COL_TO_SEND, 0));
-	int64		at_most = DatumGetInt64(column(row, desc, COL_AT_MOST, Int64GetDatum(-1)));
-	TimestampTz not_before = DatumGetTimestampTz(column(row, desc, COL_NOT_BEFORE, TimestampTzGetDatum(0)));
-	DispatchStore *store = stores_find(DatumGetInt32(column(row, desc, COL_STORE, 0)));
-	TimestampTz fetch_after = DatumGetTimestampTz(column(row, desc, COL_FETCH_AFTER, TimestampTzGetDatum(0)));
-	double		per_second = DatumGetFloat8(column(row, desc, COL_PER_SECOND, Float8GetDatum(0)));
-	bool		decrease = target_lowers(to_send, at_most);
-	TimestampTz fetch_through = Max(fetch_after, Min(changed_at, GetCurrentTimestamp()));
+	const Terms *terms = &listing->terms;
+	DispatchStore *store = stores_find(listing->store_id);
+	bool		decrease = target_lowers(terms->to_send, terms->at_most);
+	TimestampTz fetch_through = Max(terms->fetch_after, Min(changed_at, GetCurrentTimestamp()));
 	QueueWant	want = {
-		.listing_id = listing_id,
+		.listing_id = listing->listing_id,
+		.store_id = listing->store_id,
+		.item_id = listing->item_id,
 		.decrease = decrease,
-		.fetch_after = fetch_after == 0 ? 0 : fetch_through,
-		.urgency = urgency_of(to_send, at_most, per_second),
+		.fetch_after = terms->fetch_after == 0 ? 0 : fetch_through,
+		.urgency = listing->stopped ? get_float8_infinity() :
+		urgency_of(terms->to_send, terms->at_most, listing->per_second),
 		.changed_at = changed_at,
-		.due = not_before
+		.due = terms->not_before
 	};
 
-	if (!DatumGetBool(column(row, desc, COL_DUE, BoolGetDatum(false))) || store == NULL ||
+	if (!listing->due || store == NULL ||
 		store->writes == WRITES_NONE || (store->writes == WRITES_LOWER && !decrease))
 	{
-		queue_drop(listing_id);
+		queue_drop(listing->listing_id);
 		return;
 	}
 	if (!decrease && store->raises_held != 0)
-		want.held_until = store->raises_held + spread_of(listing_id, store->spread_us);
+		want.held_until = store->raises_held + spread_of(listing->listing_id, store->spread_us);
 	want.lanes = &store->lanes;
-	want.store_id = store->store_id;
-	want.item_id = TextDatumGetCString(column(row, desc, COL_ITEM, 0));
 	if (!queue_put(&want))
 		target_overflow = true;
 }
@@ -132,48 +112,114 @@ by_listing_and_age(const void *a, const void *b)
 	return left->at < right->at ? -1 : left->at > right->at ? 1 : 0;
 }
 
+/* A list of changed listings that grows. */
+typedef struct ChangedList
+{
+	int			n;
+	int			room;
+	Changed    *rows;
+} ChangedList;
+
+static void
+add_changed(ChangedList *list, int64 listing_id, TimestampTz at)
+{
+	if (list->n == list->room)
+	{
+		list->room = Max(64, 2 * list->room);
+		list->rows = list->rows == NULL ? palloc(list->room * sizeof(Changed)) :
+			repalloc_huge(list->rows, list->room * sizeof(Changed));
+	}
+	list->rows[list->n++] = (Changed) {listing_id, at};
+}
+
+/* add_sellers_by_statement adds the listings that draw on the SKUs, by themselves or through a bundle. */
+static void
+add_sellers_by_statement(SsSet *skus, ChangedList *list)
+{
+	static SPIPlanPtr plan = NULL;
+	bool		isnull;
+
+	set_execute(&plan,
+				"SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
+				"JOIN storesync.listing l ON l.sku_id = x.sku_id "
+				"UNION ALL SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
+				"JOIN storesync.component c ON c.sku_id = x.sku_id AND c.qty > 0 "
+				"JOIN storesync.listing l ON l.sku_id = c.bundle_id",
+				SPI_OK_SELECT, skus);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		add_changed(list,
+					DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)),
+					DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull)));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* add_selling adds the listings of one SKU. */
+static void
+add_selling(RowsScan *listings, Datum sku_id, TimestampTz at, ChangedList *list)
+{
+	for (bool more = rows_find(listings, 1, &sku_id); more; more = rows_next(listings))
+		add_changed(list, listing_int64(listings, 0, 0), at);
+}
+
+/* add_sellers is add_sellers_by_statement without one, where the tables allow it. */
+static void
+add_sellers(SsSet *skus, ChangedList *list)
+{
+	static RowsLookup by_sku = {
+		.name = {"listing"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "listing_id", .many = true
+	};
+	static RowsLookup by_component = {
+		.name = {"component"}, .nkeys = 2, .keys = {"sku_id", "bundle_id"}, .columns = "bundle_id, qty"
+	};
+	RowsScan	listings;
+	RowsScan	bundles;
+	bool		opened = rows_open(&listings, &by_sku, false);
+
+	if (opened && !rows_open(&bundles, &by_component, false))
+	{
+		rows_close(&listings);
+		opened = false;
+	}
+	if (!opened)
+	{
+		add_sellers_by_statement(skus, list);
+		return;
+	}
+	for (int i = 0; i < skus->rows; i++)
+	{
+		Datum		sku_id = skus->values[0][i];
+		TimestampTz at = DatumGetTimestampTz(skus->values[1][i]);
+
+		add_selling(&listings, sku_id, at, list);
+		for (bool more = rows_find(&bundles, 1, &sku_id); more; more = rows_next(&bundles))
+			if (listing_int64(&bundles, 1, 0) > 0)
+				add_selling(&listings, Int64GetDatum(listing_int64(&bundles, 0, 0)), at, list);
+	}
+	rows_close(&bundles);
+	rows_close(&listings);
+}
+
 /*
- * gather_changed returns the listings that draw on the SKUs, by themselves or
- * through a bundle, and the listings themselves, each once with its oldest
- * change, ordered by id.
+ * gather_changed returns the listings that draw on the SKUs and the listings
+ * themselves, each once with its oldest change, ordered by id.
  */
 static Changed *
 gather_changed(SsSet *skus, SsSet *listings, int *n)
 {
-	static SPIPlanPtr plan = NULL;
-	uint64		expanded = 0;
+	ChangedList list = {0};
 	int			kept = 0;
-	int			i = 0;
-	Changed    *all;
 
 	if (skus != NULL && skus->rows > 0)
-	{
-		set_execute(&plan,
-					"SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
-					"JOIN storesync.listing l ON l.sku_id = x.sku_id "
-					"UNION ALL SELECT l.listing_id, x.at FROM unnest($1, $2) AS x (sku_id, at) "
-					"JOIN storesync.component c ON c.sku_id = x.sku_id AND c.qty > 0 "
-					"JOIN storesync.listing l ON l.sku_id = c.bundle_id",
-					SPI_OK_SELECT, skus);
-		expanded = SPI_processed;
-	}
-	all = palloc((expanded + listings->rows + 1) * sizeof(Changed));
-	for (; (uint64) i < expanded; i++)
-	{
-		all[i].listing_id = DatumGetInt64(column(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, 0));
-		all[i].at = DatumGetTimestampTz(column(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, 0));
-	}
-	for (int j = 0; j < listings->rows; j++, i++)
-	{
-		all[i].listing_id = DatumGetInt64(listings->values[0][j]);
-		all[i].at = DatumGetTimestampTz(listings->values[1][j]);
-	}
-	qsort(all, i, sizeof(Changed), by_listing_and_age);
-	for (int j = 0; j < i; j++)
-		if (j == 0 || all[j].listing_id != all[j - 1].listing_id)
-			all[kept++] = all[j];
+		add_sellers(skus, &list);
+	for (int i = 0; i < listings->rows; i++)
+		add_changed(&list, DatumGetInt64(listings->values[0][i]), DatumGetTimestampTz(listings->values[1][i]));
+	if (list.n > 0)
+		qsort(list.rows, list.n, sizeof(Changed), by_listing_and_age);
+	for (int i = 0; i < list.n; i++)
+		if (i == 0 || list.rows[i].listing_id != list.rows[i - 1].listing_id)
+			list.rows[kept++] = list.rows[i];
 	*n = kept;
-	return all;
+	return list.rows;
 }
 
 static int
@@ -183,35 +229,6 @@ find_changed(const void *key, const void *changed)
 	int64		right = ((const Changed *) changed)->listing_id;
 
 	return left < right ? -1 : left > right ? 1 : 0;
-}
-
-/*
- * compare_some asks for listings by their ids: the planner then looks up each
- * of them, where a join would have it compute every row of the view.
- */
-static void
-compare_some(const Changed *changed, int n)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID};
-	Datum		values[1];
-	Datum	   *ids = palloc(n * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(changed[i].listing_id);
-	values[0] = PointerGetDatum(construct_array(ids, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	ss_execute(&plan, "SELECT " COMPARED " FROM storesync.listing_target t WHERE t.listing_id = ANY ($1)",
-			   SPI_OK_SELECT, 1, types, values, NULL, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		int64		listing_id = DatumGetInt64(column(row, SPI_tuptable->tupdesc, COL_LISTING, 0));
-		const Changed *found = bsearch(&listing_id, changed, n, sizeof(Changed), find_changed);
-
-		settle_row(row, SPI_tuptable->tupdesc, found->at);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	pfree(ids);
 }
 
 /* drop_vanished forgets listings that came back from a call and have no row any more. */
@@ -233,9 +250,17 @@ target_compare(SsSet *skus, SsSet *listings)
 {
 	int			n;
 	Changed    *changed = gather_changed(skus, listings, &n);
+	int64	   *ids = palloc(Max(n, 1) * sizeof(int64));
 
-	for (int i = 0; i < n; i += FETCH_ROWS)
-		compare_some(changed + i, Min(n - i, FETCH_ROWS));
+	for (int i = 0; i < n; i++)
+		ids[i] = changed[i].listing_id;
+	n_compared = listing_read(ids, n, &compared);
+	for (int i = 0; i < n_compared; i++)
+	{
+		const Changed *found = bsearch(&compared[i].listing_id, changed, n, sizeof(Changed), find_changed);
+
+		settle_listing(&compared[i], found->at);
+	}
 	drop_vanished(listings);
 }
 
@@ -243,7 +268,7 @@ void
 target_compare_all(int store_id)
 {
 	static const char *const sql =
-		"SELECT " COMPARED " FROM storesync.listing_target t "
+		"SELECT " LISTING_COLUMNS " FROM storesync.listing_target t "
 		"WHERE ($1 = 0 OR t.store_id = $1) AND t.enabled AND t.dirty AND NOT t.dead";
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(store_id)};
@@ -261,62 +286,78 @@ target_compare_all(int store_id)
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		for (uint64 i = 0; i < SPI_processed; i++)
-			settle_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, now);
+		{
+			ListingTerms terms;
+
+			listing_take_row(SPI_tuptable->vals[i], &terms);
+			settle_listing(&terms, now);
+		}
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0 && !target_overflow);
 	SPI_cursor_close(portal);
 	queue_sweep_end(store == NULL ? NULL : &store->lanes);
 }
 
+void
+target_begin(void)
+{
+	compared = NULL;
+	n_compared = 0;
+}
+
 static int
 by_listing(const void *a, const void *b)
 {
-	int64		left = ((const Target *) a)->listing_id;
-	int64		right = ((const Target *) b)->listing_id;
+	int64		left = ((const ListingTerms *) a)->listing_id;
+	int64		right = ((const ListingTerms *) b)->listing_id;
 
 	return left < right ? -1 : left > right ? 1 : 0;
 }
 
-Target *
-target_read(const int64 *listing_ids, int n, int *found)
+const ListingTerms *
+target_find(const ListingTerms *targets, int n, int64 listing_id)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID};
-	Datum		values[1];
-	Datum	   *elements = palloc(n * sizeof(Datum));
-	Target	   *targets;
+	ListingTerms key = {.listing_id = listing_id};
 
-	for (int i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(listing_ids[i]);
-	values[0] = PointerGetDatum(construct_array(elements, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	ss_execute(&plan,
-			   "SELECT t.listing_id, t.to_send, t.version, t.at_most, t.dirty AND NOT t.dead, t.model_id, "
-			   "t.needs_fetch_after "
-			   "FROM storesync.listing_target t WHERE t.listing_id = ANY ($1)",
-			   SPI_OK_SELECT, 1, types, values, NULL, 0);
-	*found = (int) SPI_processed;
-	targets = palloc(Max(*found, 1) * sizeof(Target));
-	for (int i = 0; i < *found; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-
-		targets[i].listing_id = DatumGetInt64(column(row, desc, 1, 0));
-		targets[i].to_send = DatumGetInt64(column(row, desc, 2, 0));
-		targets[i].version = DatumGetInt64(column(row, desc, 3, 0));
-		targets[i].at_most = DatumGetInt64(column(row, desc, 4, Int64GetDatum(-1)));
-		targets[i].due = DatumGetBool(column(row, desc, 5, BoolGetDatum(false)));
-		targets[i].model_id = TextDatumGetCString(column(row, desc, 6, 0));
-		targets[i].fetch_after = DatumGetTimestampTz(column(row, desc, 7, TimestampTzGetDatum(0)));
-	}
-	qsort(targets, *found, sizeof(Target), by_listing);
-	return targets;
+	return n == 0 ? NULL : bsearch(&key, targets, n, sizeof(ListingTerms), by_listing);
 }
 
-const Target *
-target_find(const Target *targets, int n, int64 listing_id)
+static int
+by_number(const void *a, const void *b)
 {
-	Target		key = {.listing_id = listing_id};
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
 
-	return bsearch(&key, targets, n, sizeof(Target), by_listing);
+	return left < right ? -1 : left > right ? 1 : 0;
+}
+
+ListingTerms *
+target_read(int64 *listing_ids, int n, int *found)
+{
+	ListingTerms *known = palloc(n * sizeof(ListingTerms));
+	ListingTerms *targets;
+	int			n_known = 0;
+	int			unknown = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const ListingTerms *terms = target_find(compared, n_compared, listing_ids[i]);
+
+		if (terms != NULL)
+			known[n_known++] = *terms;
+		else
+			listing_ids[unknown++] = listing_ids[i];
+	}
+	if (unknown == 0)
+		targets = known;
+	else
+	{
+		qsort(listing_ids, unknown, sizeof(int64), by_number);
+		unknown = listing_read(listing_ids, unknown, &targets);
+		targets = repalloc_huge(targets, (unknown + n_known + 1) * sizeof(ListingTerms));
+		memcpy(targets + unknown, known, n_known * sizeof(ListingTerms));
+	}
+	*found = unknown + n_known;
+	qsort(targets, *found, sizeof(ListingTerms), by_listing);
+	return targets;
 }

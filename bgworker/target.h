@@ -5,20 +5,9 @@
 #ifndef STORESYNC_TARGET_H
 #define STORESYNC_TARGET_H
 
-#include "set.h"
 #include "feed.h"
-
-/* What a listing should show, read in the transaction that builds its call. */
-typedef struct Target
-{
-	int64		listing_id;
-	int64		to_send;
-	int64		version;
-	int64		at_most;		/* the most the platform may show, -1 unknown */
-	bool		due;			/* dirty, and not given up at this version */
-	TimestampTz fetch_after;	/* not before its store's orders are fetched through this; 0: at once */
-	const char *model_id;
-} Target;
+#include "listing_read.h"
+#include "set.h"
 
 /* Whether writing `to_send` lowers what the platform may show, -1 for unknown: then only 0 surely does. */
 extern bool target_lowers(int64 to_send, int64 at_most);
@@ -30,8 +19,14 @@ extern bool target_overflow;
 extern void target_compare(SsSet *skus, SsSet *listings);
 /* Compare all listings of one store, or of all with store_id 0. SPI connected. */
 extern void target_compare_all(int store_id);
-/* The present targets of n listings, sorted by their ids; *found says how many exist still. SPI connected. */
-extern Target *target_read(const int64 *listing_ids, int n, int *found);
-extern const Target *target_find(const Target *targets, int n, int64 listing_id);
+/*
+ * The present terms of n listings, sorted by their ids; *found says how many
+ * exist still. What the same transaction has compared is not read again. SPI
+ * connected.
+ */
+extern ListingTerms *target_read(int64 *listing_ids, int n, int *found);
+extern const ListingTerms *target_find(const ListingTerms *targets, int n, int64 listing_id);
+/* A transaction begins. */
+extern void target_begin(void);
 
 #endif

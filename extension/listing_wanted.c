@@ -11,20 +11,24 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
+#include "listing_read.h"
+
 PG_FUNCTION_INFO_V1(wanted_quantity);
 PG_FUNCTION_INFO_V1(clock_doubt);
 PG_FUNCTION_INFO_V1(max_fetch_age);
 
 /*
- * share_of returns floor(units × share / pack) for units > 0. The product is
- * exact; taking its floor before the integer division changes nothing, as
- * floor(floor(x) / n) = floor(x / n) for a whole n.
+ * listing_share_of returns floor(units × share / pack), 0 for units below 1.
+ * The product is exact; taking its floor before the integer division changes
+ * nothing, as floor(floor(x) / n) = floor(x / n) for a whole n.
  */
-static int64
-share_of(int64 units, Datum share, int32 pack)
+int64
+listing_share_of(int64 units, Datum share, int32 pack)
 {
 	Datum		product;
 
+	if (units <= 0)
+		return 0;
 	product = DirectFunctionCall2(numeric_mul, NumericGetDatum(int64_to_numeric(units)), share);
 	product = DirectFunctionCall1(numeric_floor, product);
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, product)) / pack;
@@ -68,7 +72,7 @@ wanted_quantity(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(5))
 		most = Min(most, PG_GETARG_INT64(5));
 	if (!pg_sub_s64_overflow(PG_GETARG_INT64(0), PG_GETARG_INT64(1), &units) && units > 0)
-		quantity = share_of(units, PG_GETARG_DATUM(2), PG_GETARG_INT32(3)) - PG_GETARG_INT64(4);
+		quantity = listing_share_of(units, PG_GETARG_DATUM(2), PG_GETARG_INT32(3)) - PG_GETARG_INT64(4);
 	PG_RETURN_INT64(Max(Min(quantity, most), 0));
 }
 

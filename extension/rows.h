@@ -69,13 +69,16 @@ extern void rows_insert_new(RowsTable *table, SsSet *set, bool *inserted);
 
 /* ---------------------------------------------------------------- finding */
 
-/* A look-up by the leading columns of a unique index; a static variable of the caller. */
+/* A look-up by the leading columns of an index, unique unless `many`; a static variable of the caller. */
 typedef struct RowsLookup
 {
 	RowsName	name;
 	int			nkeys;
 	const char *keys[ROWS_MAX_KEYS];
 	const char *columns;		/* comma-separated: what is wanted of a row */
+	bool		many;			/* the index need not be unique */
+	const char *predicate;		/* of a partial index, as pg_get_expr() prints it; NULL: the index has to be whole */
+	bool		active;			/* under the active snapshot, which the caller has pushed for several look-ups */
 	bool		settled;		/* rows that seldom change: remember where they lie (rows_memo.h) */
 	bool		locks;			/* rows are to be locked */
 	bool		writes;			/* rows will be inserted next: take that lock at once, instead of two */
@@ -113,6 +116,8 @@ extern bool rows_open(RowsScan *scan, RowsLookup *lookup, bool latest);
 /* Position on the first row with these keys: nkeys values, fewer than the look-up has for a prefix. */
 extern bool rows_find(RowsScan *scan, int nkeys, const Datum *keys);
 extern bool rows_next(RowsScan *scan);
+/* As rows_find with nkeys values for all columns of the index, but the last column may also be greater than its value. */
+extern bool rows_find_from(RowsScan *scan, int nkeys, const Datum *keys);
 /*
  * The same in the partition that holds `at`, a value of the partitioned
  * table's key column. False also when there is no such partition.

@@ -1,6 +1,6 @@
 /*
  * rows_find.c
- *		Finds rows by a unique index without a statement (rows.h).
+ *		Finds rows by an index without a statement (rows.h).
  *
  * table_fits() is the decision: a table with row security, inheritance
  * children, without the right to read it, or without the index is read by a
@@ -18,12 +18,14 @@
 #include "partitioning/partdesc.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "rows.h"
 #include "rows_memo.h"
@@ -66,14 +68,28 @@ table_fits(const RowsLookup *lookup, Relation rel)
 		(lookup->delete_trigger == NULL || rows_may_delete(lookup, rel));
 }
 
-/* index_serves: unique, whole, in use, and on the very columns of the look-up. */
+/* has_predicate tells whether the index holds just the rows that the look-up asks for. */
+static bool
+has_predicate(const RowsLookup *lookup, Relation index)
+{
+	bool		isnull;
+	Datum		stored = SysCacheGetAttr(INDEXRELID, index->rd_indextuple, Anum_pg_index_indpred, &isnull);
+	Datum		printed;
+
+	if (isnull || lookup->predicate == NULL)
+		return isnull && lookup->predicate == NULL;
+	printed = DirectFunctionCall2(pg_get_expr, stored, ObjectIdGetDatum(index->rd_index->indrelid));
+	return strcmp(TextDatumGetCString(printed), lookup->predicate) == 0;
+}
+
+/* index_serves: in use, and on the very columns of the look-up; unique and whole unless that says otherwise. */
 static bool
 index_serves(const RowsLookup *lookup, Relation rel, Relation index)
 {
 	Form_pg_index form = index->rd_index;
 
-	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisunique || !form->indisvalid ||
-		form->indnkeyatts != lookup->nkeys || RelationGetIndexPredicate(index) != NIL ||
+	if (index->rd_rel->relam != BTREE_AM_OID || !(form->indisunique || lookup->many) || !form->indisvalid ||
+		form->indnkeyatts != lookup->nkeys || !has_predicate(lookup, index) ||
 		(form->indcheckxmin && !TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
 													  TransactionXmin)))
 		return false;
@@ -102,7 +118,7 @@ prepare_keys(const RowsLookup *lookup, Relation rel, Relation index, RowsPath *p
 	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
 	int			last = lookup->nkeys - 1;
 
-	path->remembers = lookup->settled && rel->rd_tableam == GetHeapamTableAmRoutine();
+	path->remembers = lookup->settled && !lookup->many && rel->rd_tableam == GetHeapamTableAmRoutine();
 	for (int k = 0; k < lookup->nkeys; k++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), index->rd_index->indkey.values[k] - 1);
@@ -302,7 +318,7 @@ rows_open(RowsScan *scan, RowsLookup *lookup, bool latest)
 		table_close(scan->parent, NoLock);
 		return false;
 	}
-	PushActiveSnapshot(latest ? GetLatestSnapshot() : GetTransactionSnapshot());
+	PushActiveSnapshot(lookup->active ? GetActiveSnapshot() : latest ? GetLatestSnapshot() : GetTransactionSnapshot());
 	scan->snapshot = GetActiveSnapshot();
 	return true;
 }
@@ -460,6 +476,18 @@ find_from(RowsScan *scan, int nkeys, const Datum *keys, int64 from)
 	seek(scan, nkeys + 1, values);
 	scan->keys[nkeys] = scan->path->keys[nkeys];
 	return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
+}
+
+bool
+rows_find_from(RowsScan *scan, int nkeys, const Datum *keys)
+{
+	Assert(nkeys == scan->lookup->nkeys);
+	if (nothing_there(scan))
+		return false;
+	scan->keys[nkeys - 1] = scan->path->from;
+	seek(scan, nkeys, keys);
+	scan->keys[nkeys - 1] = scan->path->keys[nkeys - 1];
+	return rows_next(scan);
 }
 
 /*

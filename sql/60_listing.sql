@@ -223,6 +223,14 @@ CROSS JOIN LATERAL (
 COMMENT ON VIEW storesync.listing_target IS
 'Per listing, in sold units: wanted; allotted and allotted_to_others, what remains of units set aside for it and for others as far as the stock covers it, the oldest first, in units of the SKU (NULL: nothing); left_units, available less that of others and safety stock, in units of the SKU; sole_id, the one listing of the SKU that shows its last units (NULL: each shows its own part); stopped, the reason of a stop_selling() that holds it at 0; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
 
+CREATE FUNCTION storesync.listing_terms(listings bigint[], OUT listing_id bigint, OUT direct boolean, OUT version bigint,
+	OUT wanted bigint, OUT believed bigint, OUT at_most bigint, OUT dirty boolean, OUT due boolean, OUT unseen bigint,
+	OUT to_send bigint, OUT needs_fetch_after timestamptz, OUT not_before timestamptz, OUT stopped boolean)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'listing_terms' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION storesync.listing_terms(bigint[]) IS
+'What the dispatcher makes of listings: the terms of the view listing_target by the same names, due (dirty and not dead), and direct: read without the view, whose plan takes long to start. Listings that do not exist have no row. Error 22004 for a NULL among them. Example: SELECT * FROM storesync.listing_terms(ARRAY[1, 2]);';
+
 CREATE VIEW storesync.listing_status AS
 SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.item_id, t.model_id,
 	CASE WHEN NOT t.enabled THEN 'disabled' WHEN t.dead AND t.dirty THEN 'dead' WHEN t.doubt_qty IS NOT NULL THEN 'in doubt'
