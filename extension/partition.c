@@ -419,9 +419,11 @@ void
 partition_ensure(const char *parent, TimestampTz at)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	SsPin		pin;
 
 	if (partition_exists(parent, at) && outbox_ready(now))
 		return;
+	ss_pin(&pin);
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
@@ -430,6 +432,7 @@ partition_ensure(const char *parent, TimestampTz at)
 	lock_for_making();
 	make_missing("outbox", now, now + OUTBOX_AHEAD);
 	make_missing(parent, at, at);
+	ss_unpin(&pin);
 }
 
 /* look_ahead counts what all parents lack from now through `until`, and makes it if asked to. */

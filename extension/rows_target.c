@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -134,6 +135,36 @@ table_fits(RowsTable *table, Relation rel, const SsSet *set)
 }
 
 static bool
+is_foreign(Oid function, void *unused)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* calls_foreign walks an expression. */
+static bool
+calls_foreign(Node *node, void *unused)
+{
+	return node != NULL && (check_functions_in_node(node, is_foreign, NULL) ||
+							expression_tree_walker(node, calls_foreign, NULL));
+}
+
+/* has_foreign_code says whether an insert calls functions that may look names up by search_path. */
+static bool
+has_foreign_code(const ResultRelInfo *info)
+{
+	TupleConstr *constraints = info->ri_RelationDesc->rd_att->constr;
+
+	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
+		if (calls_foreign(stringToNode(constraints->check[i].ccbin), NULL))
+			return true;
+	for (int i = 0; i < info->ri_NumIndices; i++)
+		if (calls_foreign((Node *) info->ri_IndexRelationInfo[i]->ii_Expressions, NULL) ||
+			calls_foreign((Node *) info->ri_IndexRelationInfo[i]->ii_Predicate, NULL))
+			return true;
+	return false;
+}
+
+static bool
 target_fits(const RowsTable *table, const RowsTarget *target, Relation rel, const SsSet *set)
 {
 	bool		wakes;
@@ -179,6 +210,8 @@ void
 rows_give_back(RowsTable *table, RowsTarget *target)
 {
 	close_target(target);
+	if (target->foreign_code)
+		ss_unpin(&target->pin);
 	if (target->epoch != rows_epoch())
 	{
 		free_target(target);
@@ -244,6 +277,7 @@ make_target(RowsTable *table, Relation rel, const SsSet *set)
 	}
 	(void) rows_columns(rel, table->columns, target->attnums);
 	target->direct = target_fits(table, target, rel, set);
+	target->foreign_code = has_foreign_code(target->info);
 	for (int c = 0; target->direct && c < set->columns; c++)
 	{
 		Oid			type = TupleDescAttr(RelationGetDescr(rel), target->attnums[c] - 1)->atttypid;
@@ -261,11 +295,16 @@ rows_take_target(RowsTable *table, Oid relation, const SsSet *set)
 	RowsTarget *target = take_kept(table, relation);
 
 	if (target == NULL)
-		return make_target(table, rel, set);
-	target->info->ri_RelationDesc = rel;
-	for (int i = 0; i < target->nindexes; i++)
-		if (target->info->ri_IndexRelationInfo[i]->ii_Predicate == NIL)
-			target->info->ri_IndexRelationDescs[i] = index_open(target->indexes[i], RowExclusiveLock);
+		target = make_target(table, rel, set);
+	else
+	{
+		target->info->ri_RelationDesc = rel;
+		for (int i = 0; i < target->nindexes; i++)
+			if (target->info->ri_IndexRelationInfo[i]->ii_Predicate == NIL)
+				target->info->ri_IndexRelationDescs[i] = index_open(target->indexes[i], RowExclusiveLock);
+	}
+	if (target->foreign_code)
+		ss_pin(&target->pin);
 	return target;
 }
 

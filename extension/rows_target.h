@@ -25,6 +25,8 @@ typedef struct RowsTarget
 	ResultRelInfo *info;
 	int			nindexes;
 	Oid		   *indexes;
+	bool		foreign_code;	/* its constraints or indexes call functions that are not PostgreSQL's own */
+	SsPin		pin;			/* for these, while it is taken */
 } RowsTarget;
 
 /* A label of an enum. */

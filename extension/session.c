@@ -42,8 +42,45 @@ schema_owner(void)
  */
 static bool by_index = false;
 
+/*
+ * Whether search_path is pinned, as far as the session at hand has to care:
+ * ss_enter_direct alone leaves that to do. Whoever changes this for a while
+ * puts back what it was, so that a session goes on as it was when one inside
+ * it was ended by an error that was caught.
+ */
+static bool pinned = true;
+
+static void
+pin_path(void)
+{
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	pinned = true;
+}
+
 void
-ss_enter(SsSession *session, const char *function, bool writes)
+ss_pin(SsPin *pin)
+{
+	pin->guc_level = 0;
+	if (pinned)
+		return;
+	pin->by_index = by_index;
+	pin->guc_level = NewGUCNestLevel();
+	pin_path();
+}
+
+void
+ss_unpin(const SsPin *pin)
+{
+	pinned = pin->guc_level == 0;
+	if (pinned)
+		return;
+	AtEOXact_GUC(true, pin->guc_level);
+	by_index = pin->by_index;
+}
+
+void
+ss_enter_direct(SsSession *session, const char *function, bool writes)
 {
 	if (writes)
 	{
@@ -54,13 +91,21 @@ ss_enter(SsSession *session, const char *function, bool writes)
 	GetUserIdAndSecContext(&session->user, &session->security);
 	SetUserIdAndSecContext(schema_owner(),
 						   session->security | SECURITY_LOCAL_USERID_CHANGE);
-	session->guc_level = NewGUCNestLevel();
+	session->guc_level = 0;
 	session->by_index = by_index;
+	session->pinned = pinned;
 	by_index = false;
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	pinned = false;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+}
+
+void
+ss_enter(SsSession *session, const char *function, bool writes)
+{
+	ss_enter_direct(session, function, writes);
+	session->guc_level = NewGUCNestLevel();
+	pin_path();
 }
 
 void
@@ -68,8 +113,10 @@ ss_leave(SsSession *session)
 {
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
-	AtEOXact_GUC(true, session->guc_level);
+	if (session->guc_level != 0)
+		AtEOXact_GUC(true, session->guc_level);
 	by_index = session->by_index;
+	pinned = session->pinned;
 	SetUserIdAndSecContext(session->user, session->security);
 }
 
@@ -79,7 +126,7 @@ ss_plan_by_index(void)
 	by_index = true;
 }
 
-/* avoid_scans makes the settings that ss_plan_by_index asked for; ss_leave undoes them. */
+/* avoid_scans makes the settings that ss_plan_by_index asked for; ss_leave or ss_unpin undoes them. */
 static void
 avoid_scans(void)
 {
@@ -96,8 +143,10 @@ ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
 		   int nargs, const Oid *types, Datum *values, const char *nulls,
 		   uint64 limit)
 {
+	SsPin		pin;
 	int			code;
 
+	ss_pin(&pin);
 	if (by_index)
 		avoid_scans();
 	if (*plan == NULL)
@@ -111,6 +160,7 @@ ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
 	code = SPI_execute_plan(*plan, values, nulls, false, (long) limit);
 	if (code != expect)
 		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(code));
+	ss_unpin(&pin);
 	return code;
 }
 

@@ -46,17 +46,37 @@ extern void settings_define(void);
  * search_path to pg_catalog, pg_temp; ss_leave undoes it. On error the
  * transaction's abort undoes it. EXECUTE on the function is the gate.
  * Raises 25006 in a read-only transaction or on a standby when `writes`.
+ *
+ * ss_enter_direct leaves search_path alone until something asks for it, which
+ * ss_execute does by itself: for calls that mostly run no statement, since a
+ * setting costs a walk through all settings when it is undone.
  */
 typedef struct SsSession
 {
 	Oid			user;
 	int			security;
-	int			guc_level;
+	int			guc_level;		/* 0: none of its own */
 	bool		by_index;		/* of the session around this one: see ss_plan_by_index */
+	bool		pinned;			/* of the session around this one: whether search_path is pinned */
 } SsSession;
 
 extern void ss_enter(SsSession *session, const char *function, bool writes);
+extern void ss_enter_direct(SsSession *session, const char *function, bool writes);
 extern void ss_leave(SsSession *session);
+
+/*
+ * Pin search_path between the two in a session that left it alone; nothing
+ * happens in others. Around whatever looks names up, or calls functions that
+ * somebody else wrote. In pairs; an error undoes it.
+ */
+typedef struct SsPin
+{
+	int			guc_level;		/* 0: it was pinned already */
+	bool		by_index;
+} SsPin;
+
+extern void ss_pin(SsPin *pin);
+extern void ss_unpin(const SsPin *pin);
 
 /*
  * After ss_enter: statements planned until ss_leave reach tables by index, in

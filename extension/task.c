@@ -112,34 +112,50 @@ typedef struct Subjects
 	bool		has_listing;	/* of that store */
 } Subjects;
 
+/* find_listing says in *found whether the task's listing is one of its store; false: a statement has to. */
+static bool
+find_listing(const TaskRequest *task, bool *found)
+{
+	static RowsLookup rows = {
+		.name = {"listing"}, .nkeys = 1, .keys = {"listing_id"}, .columns = "store_id", .settled = true
+	};
+	Datum		key = Int64GetDatum(task->listing_id);
+	RowsScan	scan;
+	bool		isnull;
+
+	if (!rows_open(&scan, &rows, false))
+		return false;
+	*found = rows_find(&scan, 1, &key) && DatumGetInt32(rows_get(&scan, 0, &isnull)) == task->store_id;
+	rows_close(&scan);
+	return true;
+}
+
+static bool
+find_store(const TaskRequest *task, bool *found)
+{
+	static RowsLookup rows = {
+		.name = {"store"}, .nkeys = 1, .keys = {"store_id"}, .columns = "store_id", .settled = true
+	};
+	Datum		key = Int32GetDatum(task->store_id);
+	RowsScan	scan;
+
+	if (!rows_open(&scan, &rows, false))
+		return false;
+	*found = rows_find(&scan, 1, &key);
+	rows_close(&scan);
+	return true;
+}
+
 /* find_directly looks the subjects up by their keys; false: a statement has to. */
 static bool
 find_directly(const TaskRequest *task, Subjects *found)
 {
-	static RowsLookup store_rows = {
-		.name = {"store"}, .nkeys = 1, .keys = {"store_id"}, .columns = "store_id", .settled = true
-	};
-	static RowsLookup listing_rows = {
-		.name = {"listing"}, .nkeys = 1, .keys = {"listing_id"}, .columns = "store_id", .settled = true
-	};
-	Datum		store = Int32GetDatum(task->store_id);
-	Datum		listing = Int64GetDatum(task->listing_id);
-	RowsScan	scan;
-	bool		isnull;
-
-	if (!rows_open(&scan, &store_rows, false))
-		return false;
-	found->has_store = rows_find(&scan, 1, &store);
-	rows_close(&scan);
 	found->has_listing = false;
-	if (!found->has_store || task->listing_id == 0)
-		return true;
-	if (!rows_open(&scan, &listing_rows, false))
+	if (task->listing_id != 0 && !find_listing(task, &found->has_listing))
 		return false;
-	found->has_listing = rows_find(&scan, 1, &listing) &&
-		DatumGetInt32(rows_get(&scan, 0, &isnull)) == task->store_id;
-	rows_close(&scan);
-	return true;
+	/* a listing has a store, by its foreign key */
+	found->has_store = found->has_listing;
+	return found->has_listing || find_store(task, &found->has_store);
 }
 
 static void
@@ -270,7 +286,7 @@ enqueue(PG_FUNCTION_ARGS)
 	int64		id;
 
 	read_request(fcinfo, &task);
-	ss_enter(&session, "storesync.enqueue()", true);
+	ss_enter_direct(&session, "storesync.enqueue()", true);
 	ss_plan_by_index();
 	if (task.key != NULL && answer_find(task.key, task.fingerprint, &answer))
 		id = answer.available;

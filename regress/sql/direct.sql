@@ -53,6 +53,26 @@ ALTER TABLE storesync.ledger ADD CONSTRAINT no_bad CHECK (reference <> 'bad');
 SELECT pg_temp.receive(1, 'bad');
 SELECT pg_temp.receive(1, 'good');
 ALTER TABLE storesync.ledger DROP CONSTRAINT no_bad;
+-- what somebody else wrote runs under the pinned path, in calls too that pin it only when they must
+CREATE FUNCTION is_pinned() RETURNS boolean LANGUAGE sql AS $$ SELECT current_setting('search_path') = 'pg_catalog, pg_temp' $$;
+SELECT storesync.enqueue(:one, 'fetch_orders', '{}') AS before \gset
+BEGIN;
+ALTER TABLE storesync.outbox ADD CONSTRAINT pinned CHECK (public.is_pinned()) NOT VALID;
+SELECT storesync.enqueue(:one, 'fetch_orders', '{}') > :before AS made, public.is_pinned() AS here;
+SELECT storesync.enqueue(:one, 'fetch_orders', '{}') > :before AS made, public.is_pinned() AS here;
+ALTER TABLE storesync.outbox DROP CONSTRAINT pinned;
+-- nor does an error that was caught on the way leave it open
+CREATE FUNCTION pg_temp.try() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM storesync.enqueue(0, 'fetch_orders', '{}');
+EXCEPTION WHEN OTHERS THEN
+	RETURN public.is_pinned();
+END $$;
+SELECT pg_temp.try(), public.is_pinned();
+ALTER TABLE storesync.outbox ADD CONSTRAINT pinned CHECK (public.is_pinned()) NOT VALID;
+SELECT pg_temp.receive(1), public.is_pinned() AS here;
+ROLLBACK;
+DROP FUNCTION is_pinned();
 BEGIN;
 ALTER TABLE storesync.outbox ADD CONSTRAINT no_stock CHECK (kind <> 'stock') NOT VALID;
 SELECT pg_temp.receive(1);
