@@ -111,6 +111,27 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #define SsRelFile(rel) ((rel)->rd_locator)
 #endif
 
+/* 15 gave the end of a btree's page a macro; the includer has access/nbtree.h */
+#if PG_VERSION_NUM < 150000
+#define SsBtOpaque(page) ((BTPageOpaque) PageGetSpecialPointer(page))
+#else
+#define SsBtOpaque(page) BTPageGetOpaque(page)
+#endif
+
+/* 16 names the table in a descent of a btree, 17 no longer the snapshot; 17 tells descents which way they will go on */
+#if PG_VERSION_NUM < 160000
+#define SsBtSearch(index, key, leaf, snapshot) _bt_search(index, key, leaf, BT_READ, snapshot)
+#elif PG_VERSION_NUM < 170000
+#define SsBtSearch(index, key, leaf, snapshot) _bt_search(index, NULL, key, leaf, BT_READ, snapshot)
+#else
+#define SsBtSearch(index, key, leaf, snapshot) _bt_search(index, NULL, key, leaf, BT_READ)
+#endif
+#if PG_VERSION_NUM < 170000
+#define SsSearchBackward(key) ((void) 0)
+#else
+#define SsSearchBackward(key) ((key).backward = true)
+#endif
+
 /* 18 counts what an index scan looked at */
 #if PG_VERSION_NUM < 180000
 #define SsIndexBeginScan(heap, index, snapshot, nkeys) index_beginscan(heap, index, snapshot, nkeys, 0)

@@ -60,8 +60,10 @@ find_sku(RowsScan *codes, DocLine *line)
 	Datum		key = PointerGetDatum(line->sku);
 	bool		isnull;
 
-	if (line->sku != NULL && rows_find(codes, 1, &key))
-		line->sku_id = DatumGetInt64(rows_get(codes, 0, &isnull));
+	if (line->sku == NULL || !rows_find(codes, 1, &key))
+		return;
+	line->sku_id = DatumGetInt64(rows_get(codes, 0, &isnull));
+	stock_note_sku(codes, line->sku_id);
 }
 
 /* find_listing looks up the listing that a line names. */

@@ -103,6 +103,7 @@ typedef struct RowsScan
 	TupleTableSlot *slot;
 	ItemPointerData entry;		/* where the index says the row begins */
 	Snapshot	snapshot;
+	bool		empty;			/* the relation had no block under this snapshot */
 	int			partition;		/* how many rows_enter_older() has been to */
 	ScanKeyData keys[ROWS_MAX_KEYS];
 } RowsScan;
@@ -118,6 +119,11 @@ extern bool rows_find(RowsScan *scan, int nkeys, const Datum *keys);
 extern bool rows_next(RowsScan *scan);
 /* As rows_find with nkeys values for all columns of the index, but the last column may also be greater than its value. */
 extern bool rows_find_from(RowsScan *scan, int nkeys, const Datum *keys);
+/*
+ * Tell another look-up into the same table, settled as this one, where the row
+ * at hand lies and which keys of its own it has.
+ */
+extern void rows_note(const RowsScan *scan, RowsLookup *other, const Datum *keys);
 /*
  * The same in the partition that holds `at`, a value of the partitioned
  * table's key column. False also when there is no such partition.

@@ -28,6 +28,7 @@
 #include "utils/syscache.h"
 
 #include "rows.h"
+#include "rows_last.h"
 #include "rows_memo.h"
 
 /* Columns that one look-up may want. */
@@ -47,10 +48,10 @@ typedef struct RowsPath
 	int16		key_lengths[ROWS_MAX_KEYS];
 	bool		filled;			/* the relation was seen to have blocks */
 	bool		remembers;		/* rows of a settled look-up, by keys that can be hashed */
-	bool		counts;			/* the last key column is a bigint: its highest value is remembered */
+	bool		heap;			/* rows are fetched by their places */
 	ScanKeyData from;			/* the last key column is at least this */
+	ScanKeyData compare[ROWS_MAX_KEYS]; /* for rows_last_entry */
 	RowsMemo	places;
-	RowsMemo	highest;
 } RowsPath;
 
 /* ---------------------------------------------------------------- the decision */
@@ -116,9 +117,9 @@ static void
 prepare_keys(const RowsLookup *lookup, Relation rel, Relation index, RowsPath *path)
 {
 	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
-	int			last = lookup->nkeys - 1;
 
-	path->remembers = lookup->settled && !lookup->many && rel->rd_tableam == GetHeapamTableAmRoutine();
+	path->heap = rel->rd_tableam == GetHeapamTableAmRoutine();
+	path->remembers = lookup->settled && !lookup->many && path->heap;
 	for (int k = 0; k < lookup->nkeys; k++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), index->rd_index->indkey.values[k] - 1);
@@ -128,8 +129,8 @@ prepare_keys(const RowsLookup *lookup, Relation rel, Relation index, RowsPath *p
 		path->key_lengths[k] = att->attlen;
 		path->remembers &= att->attbyval || att->attlen == -1;
 	}
-	prepare_key(index, last, BTGreaterEqualStrategyNumber, &path->from);
-	path->counts = index->rd_opcintype[last] == INT8OID;
+	prepare_key(index, lookup->nkeys - 1, BTGreaterEqualStrategyNumber, &path->from);
+	rows_last_prepare(index, lookup->nkeys, path->compare);
 	MemoryContextSwitchTo(old);
 }
 
@@ -182,7 +183,6 @@ forget_paths(RowsLookup *lookup)
 
 		lookup->paths = path->next;
 		rows_memo_forget(&path->places);
-		rows_memo_forget(&path->highest);
 		pfree(path);
 	}
 }
@@ -258,6 +258,7 @@ begin_scan(RowsScan *scan, Relation heap)
 	if (scan->path == NULL)
 		return false;
 	scan->heap = heap;
+	scan->empty = false;
 	scan->index = NULL;
 	scan->slot = table_slot_create(heap, NULL);
 	scan->scan = NULL;
@@ -323,12 +324,18 @@ rows_open(RowsScan *scan, RowsLookup *lookup, bool latest)
 	return true;
 }
 
+static void
+open_index(RowsScan *scan)
+{
+	if (scan->index == NULL)
+		scan->index = index_open(scan->path->index, index_lock(scan->lookup));
+}
+
 /* seek positions the scan before the rows with these keys. */
 static void
 seek(RowsScan *scan, int nkeys, const Datum *keys)
 {
-	if (scan->index == NULL)
-		scan->index = index_open(scan->path->index, index_lock(scan->lookup));
+	open_index(scan);
 	if (scan->scan != NULL && scan->scan->numberOfKeys != nkeys)
 	{
 		index_endscan(scan->scan);
@@ -350,10 +357,11 @@ seek(RowsScan *scan, int nkeys, const Datum *keys)
 static bool
 nothing_there(RowsScan *scan)
 {
-	if (scan->path->filled || IsolationIsSerializable())
-		return false;
+	if (scan->empty || scan->path->filled || IsolationIsSerializable())
+		return scan->empty;
 	scan->path->filled = RelationGetNumberOfBlocks(scan->heap) > 0;
-	return !scan->path->filled;
+	scan->empty = !scan->path->filled;
+	return scan->empty;
 }
 
 /* has_keys compares the row in the slot with the look-up's keys. */
@@ -374,6 +382,13 @@ has_keys(RowsScan *scan, const Datum *keys)
 	return true;
 }
 
+static void
+note_row(const RowsScan *scan, RowsNote *note)
+{
+	note->row = scan->entry;
+	note->buffer = ((const BufferHeapTupleTableSlot *) scan->slot)->buffer;
+}
+
 /*
  * find_settled looks where the row was when it was last found. A visible row
  * with these keys is the row: they are unique.
@@ -386,14 +401,32 @@ find_settled(RowsScan *scan, const Datum *keys)
 	RowsNote   *note = rows_memo_find(&path->places, hash);
 
 	if (note != NULL && rows_memo_fetch(note, scan->heap, scan->snapshot, scan->slot) && has_keys(scan, keys))
+	{
+		scan->entry = note->row;
 		return true;
+	}
 	seek(scan, scan->lookup->nkeys, keys);
 	if (!rows_next(scan))
 		return false;
-	note = rows_memo_put(&path->places, hash);
-	note->u.row = scan->entry;
-	note->buffer = ((BufferHeapTupleTableSlot *) scan->slot)->buffer;
+	note_row(scan, rows_memo_put(&path->places, hash));
 	return true;
+}
+
+void
+rows_note(const RowsScan *scan, RowsLookup *other, const Datum *keys)
+{
+	RowsPath   *path = NULL;
+	uint32		hash;
+
+	if (other->epoch == rows_epoch())
+		for (path = other->paths; path != NULL; path = path->next)
+			if (path->relation == RelationGetRelid(scan->heap))
+				break;
+	if (path == NULL || !path->remembers || !scan->path->remembers)
+		return;
+	hash = rows_memo_hash(keys, path->key_lengths, other->nkeys);
+	if (rows_memo_find(&path->places, hash) == NULL)
+		note_row(scan, rows_memo_put(&path->places, hash));
 }
 
 bool
@@ -464,20 +497,6 @@ rows_enter_older(RowsScan *scan)
 	return true;
 }
 
-/* find_from is rows_find_last among the rows whose last key column is at least `from`. */
-static bool
-find_from(RowsScan *scan, int nkeys, const Datum *keys, int64 from)
-{
-	Datum		values[ROWS_MAX_KEYS];
-
-	memcpy(values, keys, sizeof(Datum) * nkeys);
-	values[nkeys] = Int64GetDatum(from);
-	scan->keys[nkeys] = scan->path->from;
-	seek(scan, nkeys + 1, values);
-	scan->keys[nkeys] = scan->path->keys[nkeys];
-	return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
-}
-
 bool
 rows_find_from(RowsScan *scan, int nkeys, const Datum *keys)
 {
@@ -490,35 +509,33 @@ rows_find_from(RowsScan *scan, int nkeys, const Datum *keys)
 	return rows_next(scan);
 }
 
+/* find_last_entry fetches the row of the index's last entry; false: a scan has to look. */
+static bool
+find_last_entry(RowsScan *scan, int nkeys, const Datum *keys)
+{
+	ItemPointerData row;
+
+	if (!scan->path->heap || IsolationIsSerializable())
+		return false;
+	open_index(scan);
+	return rows_last_entry(scan->index, scan->snapshot, nkeys, scan->path->compare, keys, &row) &&
+		rows_fetch(scan->heap, ReadBuffer(scan->heap, ItemPointerGetBlockNumber(&row)), row, scan->snapshot, scan->slot);
+}
+
 /*
- * An index scan takes all rows of a page that fit before it returns the first,
- * hundreds where a SKU moves often. So it starts from the highest number that
- * this backend has seen, and anew where that was never committed.
+ * The index's last entry is the row, unless it was rolled back or is newer
+ * than the snapshot.
  */
 bool
 rows_find_last(RowsScan *scan, int nkeys, const Datum *keys)
 {
-	RowsPath   *path = scan->path;
-	uint32		hash;
-	RowsNote   *note;
-	bool		isnull;
-
 	Assert(nkeys == scan->lookup->nkeys - 1);
 	if (nothing_there(scan))
 		return false;
-	if (!path->counts)
-	{
-		seek(scan, nkeys, keys);
-		return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
-	}
-	hash = rows_memo_hash(keys, path->key_lengths, nkeys);
-	note = rows_memo_find(&path->highest, hash);
-	if ((note == NULL || !find_from(scan, nkeys, keys, note->u.last)) &&
-		!find_from(scan, nkeys, keys, PG_INT64_MIN))
-		return false;
-	note = rows_memo_put(&path->highest, hash);
-	note->u.last = DatumGetInt64(slot_getattr(scan->slot, path->key_attnums[nkeys], &isnull));
-	return true;
+	if (find_last_entry(scan, nkeys, keys))
+		return true;
+	seek(scan, nkeys, keys);
+	return index_getnext_slot(scan->scan, BackwardScanDirection, scan->slot);
 }
 
 Datum

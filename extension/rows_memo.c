@@ -3,9 +3,9 @@
  *		Notes on where rows lie, in a small hash table for each look-up and
  *		backend (rows_memo.h).
  *
- * The tables are bounded: a note is put over whatever stands in its place.
+ * The tables are bounded: a note that finds its bucket full is put over another.
  * They begin small, since most look-ups of a shop's backend see one store and
- * one location, and grow fourfold when half full, starting empty each time.
+ * one location, and grow fourfold when half full.
  *
  * A row is reached through the buffer that held it, if that still holds its
  * block: a block that a truncation has taken away is in no buffer.
@@ -24,6 +24,7 @@
 
 #define FIRST_SIZE		64
 #define MOST_NOTES		16384
+#define BUCKET			4		/* notes that a hash may stand in: a cache line */
 
 uint32
 rows_memo_hash(const Datum *values, const int16 *lengths, int n)
@@ -47,33 +48,68 @@ rows_memo_hash(const Datum *values, const int16 *lengths, int n)
 	return hash == 0 ? 1 : hash;
 }
 
+/* bucket_of returns the first of the notes that a hash may stand in. */
+static RowsNote *
+bucket_of(const RowsMemo *memo, uint32 hash)
+{
+	return &memo->notes[hash & (memo->size - 1) & ~(BUCKET - 1)];
+}
+
 RowsNote *
 rows_memo_find(const RowsMemo *memo, uint32 hash)
 {
-	RowsNote   *note;
+	RowsNote   *bucket;
 
 	if (memo->size == 0)
 		return NULL;
-	note = &memo->notes[hash & (memo->size - 1)];
-	return note->hash == hash ? note : NULL;
+	bucket = bucket_of(memo, hash);
+	for (int i = 0; i < BUCKET; i++)
+		if (bucket[i].hash == hash)
+			return &bucket[i];
+	return NULL;
+}
+
+/* choose_note returns where a hash that has no note gets one: a free one, else one that is overwritten. */
+static RowsNote *
+choose_note(RowsMemo *memo, uint32 hash)
+{
+	RowsNote   *bucket = bucket_of(memo, hash);
+
+	for (int i = 0; i < BUCKET; i++)
+	{
+		if (bucket[i].hash != 0)
+			continue;
+		memo->used++;
+		return &bucket[i];
+	}
+	return &bucket[(hash >> 16) % BUCKET];
+}
+
+/* grow makes the memo larger and takes its notes along. */
+static void
+grow(RowsMemo *memo)
+{
+	RowsMemo	old = *memo;
+
+	memo->used = 0;
+	memo->size = old.size == 0 ? FIRST_SIZE : old.size * 4;
+	memo->notes = MemoryContextAllocZero(CacheMemoryContext, sizeof(RowsNote) * memo->size);
+	for (int i = 0; i < old.size; i++)
+		if (old.notes[i].hash != 0)
+			*choose_note(memo, old.notes[i].hash) = old.notes[i];
+	rows_memo_forget(&old);
 }
 
 RowsNote *
 rows_memo_put(RowsMemo *memo, uint32 hash)
 {
-	RowsNote   *note;
+	RowsNote   *note = rows_memo_find(memo, hash);
 
+	if (note != NULL)
+		return note;
 	if (memo->size < MOST_NOTES && memo->used >= memo->size / 2)
-	{
-		int			size = memo->size == 0 ? FIRST_SIZE : memo->size * 4;
-
-		rows_memo_forget(memo);
-		memo->notes = MemoryContextAllocZero(CacheMemoryContext, sizeof(RowsNote) * size);
-		memo->size = size;
-	}
-	note = &memo->notes[hash & (memo->size - 1)];
-	if (note->hash == 0)
-		memo->used++;
+		grow(memo);
+	note = choose_note(memo, hash);
 	note->hash = hash;
 	return note;
 }
@@ -87,27 +123,31 @@ rows_memo_forget(RowsMemo *memo)
 }
 
 bool
-rows_memo_fetch(const RowsNote *note, Relation heap, Snapshot snapshot, TupleTableSlot *slot)
+rows_fetch(Relation heap, Buffer buffer, ItemPointerData row, Snapshot snapshot, TupleTableSlot *slot)
 {
-	BufferHeapTupleTableSlot *heap_slot = (BufferHeapTupleTableSlot *) slot;
-	HeapTuple	tuple = &heap_slot->base.tupdata;
-	ItemPointerData row = note->u.row;
+	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) slot)->base.tupdata;
 	bool		found;
 
 	ExecClearTuple(slot);
-	if (!ReadRecentBuffer(SsRelFile(heap), MAIN_FORKNUM, ItemPointerGetBlockNumber(&row), note->buffer))
-		return false;
-	LockBuffer(note->buffer, BUFFER_LOCK_SHARE);
-	found = heap_hot_search_buffer(&row, heap, note->buffer, snapshot, tuple, NULL, true);
-	LockBuffer(note->buffer, BUFFER_LOCK_UNLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&row, heap, buffer, snapshot, tuple, NULL, true);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	if (!found)
 	{
-		ReleaseBuffer(note->buffer);
+		ReleaseBuffer(buffer);
 		return false;
 	}
 	tuple->t_self = row;
 	slot->tts_tableOid = RelationGetRelid(heap);
-	(void) ExecStorePinnedBufferHeapTuple(tuple, slot, note->buffer);
+	(void) ExecStorePinnedBufferHeapTuple(tuple, slot, buffer);
 	pgstat_count_heap_fetch(heap);
 	return true;
+}
+
+bool
+rows_memo_fetch(const RowsNote *note, Relation heap, Snapshot snapshot, TupleTableSlot *slot)
+{
+	if (!ReadRecentBuffer(SsRelFile(heap), MAIN_FORKNUM, ItemPointerGetBlockNumber(&note->row), note->buffer))
+		return false;
+	return rows_fetch(heap, note->buffer, note->row, snapshot, slot);
 }

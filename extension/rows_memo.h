@@ -22,11 +22,7 @@ typedef struct RowsNote
 {
 	uint32		hash;			/* 0: an empty note */
 	Buffer		buffer;			/* that held the row's block */
-	union
-	{
-		ItemPointerData row;	/* where the index says the row begins */
-		int64		last;		/* highest value of the last key column that was seen */
-	}			u;
+	ItemPointerData row;		/* where the index says the row begins */
 } RowsNote;
 
 typedef struct RowsMemo
@@ -43,6 +39,13 @@ extern RowsNote *rows_memo_find(const RowsMemo *memo, uint32 hash);
 /* The note under a hash, which may have said something else till now. */
 extern RowsNote *rows_memo_put(RowsMemo *memo, uint32 hash);
 extern void rows_memo_forget(RowsMemo *memo);
+
+/*
+ * Store the version of the row that begins at `row`, in a pinned buffer, that
+ * the snapshot shows in the slot, which keeps the pin; false: there is none,
+ * and the pin is given back.
+ */
+extern bool rows_fetch(Relation heap, Buffer buffer, ItemPointerData row, Snapshot snapshot, TupleTableSlot *slot);
 
 /*
  * Store the version of the row at the note's place that the snapshot shows in

@@ -146,6 +146,8 @@ struct RowsScan;
  * NULL. Raises 40001 as the isolation level demands.
  */
 extern void stock_load(int n, StockPlace *places, const StockPlace *usual);
+/* The scan is at the SKU's row, which will be looked for here soon. */
+extern void stock_note_sku(const struct RowsScan *scan, int64 sku_id);
 /* Take over what a row of location says: the look-up's columns begin with sellable, priority, code. */
 extern void stock_take_location(struct RowsScan *scan, StockPlace *place);
 

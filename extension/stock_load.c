@@ -26,6 +26,10 @@ static RowsLookup ledger_rows = {
 	.columns = "on_hand, reserved, version, recorded_at", .writes = true
 };
 
+static RowsLookup sku_rows = {
+	.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "allow_backorder, bundle", .settled = true
+};
+
 /*
  * A place's newest row leads the index backwards: one probe of each
  * partition, whatever the number of rows.
@@ -139,14 +143,10 @@ get_int64(RowsScan *scan, int column)
 static bool
 load_skus(int n, StockPlace *places)
 {
-	static RowsLookup lookup = {
-		.name = {"sku"}, .nkeys = 1, .keys = {"sku_id"}, .columns = "allow_backorder, bundle",
-		.settled = true
-	};
 	RowsScan	scan;
 	bool		isnull;
 
-	if (!rows_open(&scan, &lookup, false))
+	if (!rows_open(&scan, &sku_rows, false))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
@@ -167,6 +167,14 @@ load_skus(int n, StockPlace *places)
 	}
 	rows_close(&scan);
 	return true;
+}
+
+void
+stock_note_sku(const RowsScan *scan, int64 sku_id)
+{
+	Datum		key = Int64GetDatum(sku_id);
+
+	rows_note(scan, &sku_rows, &key);
 }
 
 static bool

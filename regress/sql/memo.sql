@@ -46,7 +46,7 @@ VACUUM FULL storesync.sku;
 VACUUM FULL storesync.listing;
 SELECT pg_temp.sell('D2', '{"sku": "TEA"}'), pg_temp.sell('D3', '{"item_id": "I1"}');
 
--- the highest version that was seen may have been rolled back
+-- the last versions in the index may have been rolled back
 BEGIN;
 SELECT pg_temp.receive('CUP') FROM generate_series(1, 5);
 ROLLBACK;
