@@ -97,17 +97,21 @@ line_reason(const OrderLine *line)
 									line->reason == NULL ? "" : text_to_cstring(line->reason)));
 }
 
-/* push_detail adds what an answer says of a line; booked: units it keeps off the shelf. */
+/*
+ * push_detail adds what an answer says of a line, in the order in which jsonb
+ * keeps keys, shorter ones first: what is sorted need not be.
+ * booked: units it keeps off the shelf.
+ */
 static void
 push_detail(JsonbParseState **state, const OrderLine *line, text *reason)
 {
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	push_text(state, "line_id", line->line_id);
-	push_word(state, "state", order_state_name(line->state));
 	push_int(state, "qty", line->qty);
+	push_parts(state, line);
+	push_word(state, "state", order_state_name(line->state));
 	push_int(state, "booked", line->reserved + line->shipped - line->restocked);
 	push_text(state, "reason", reason);
-	push_parts(state, line);
+	push_text(state, "line_id", line->line_id);
 	(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
@@ -142,7 +146,7 @@ order_answer_reject(OrderPage *page, int d, const char *reason)
 	page->answers[d].detail = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* order_history_lines says how lines stand; their status where it is not their order's. */
+/* order_history_lines says how lines stand, keys as in push_detail; their status where it is not their order's. */
 Jsonb *
 order_history_lines(OrderLine **lines, int n, const char *order_status)
 {
@@ -154,24 +158,24 @@ order_history_lines(OrderLine **lines, int n, const char *order_status)
 		const OrderLine *line = lines[i];
 
 		(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		push_text(&state, "line_id", line->line_id);
+		push_int(&state, "qty", line->qty);
+		if (line->lost > 0)
+			push_int(&state, "lost", line->lost);
+		push_parts(&state, line);
+		if (line->missing > 0)
+			push_int(&state, "short", line->missing);
 		push_word(&state, "state", order_state_name(line->state));
 		if (strcmp(order_status_name(line->status), order_status) != 0)
 			push_word(&state, "status", order_status_name(line->status));
-		push_int(&state, "qty", line->qty);
-		if (line->cancelled_qty > 0)
-			push_int(&state, "cancelled_qty", line->cancelled_qty);
-		if (line->reserved > 0)
-			push_int(&state, "reserved", line->reserved);
+		push_text(&state, "line_id", line->line_id);
 		if (line->shipped > 0)
 			push_int(&state, "shipped", line->shipped);
+		if (line->reserved > 0)
+			push_int(&state, "reserved", line->reserved);
 		if (line->restocked > 0)
 			push_int(&state, "restocked", line->restocked);
-		if (line->lost > 0)
-			push_int(&state, "lost", line->lost);
-		if (line->missing > 0)
-			push_int(&state, "short", line->missing);
-		push_parts(&state, line);
+		if (line->cancelled_qty > 0)
+			push_int(&state, "cancelled_qty", line->cancelled_qty);
 		(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
