@@ -40,6 +40,7 @@ typedef struct DispatchCall
 	int64	   *at_most;		/* the most the platform could have shown, -1 unknown */
 
 	TimestampTz answered_at;
+	bool		stored;			/* CALL_REFRESH_TOKEN: its pair is in the table */
 	bool		probe;			/* of its store's host */
 	bool		host_away;		/* it reached nobody, and its host is known to be away */
 	bool		sent;

@@ -33,6 +33,7 @@
 #include "round.h"
 #include "share.h"
 #include "task.h"
+#include "token.h"
 #include "worker.h"
 
 /* The heartbeat is at most this old, also when there is nothing to do. */
@@ -143,12 +144,15 @@ dispatch_hold_store(const DispatchCall *call)
 			store_trouble(store, TROUBLE_QUOTA, rate_quota_used_up(store->store_id), call->answer.message);
 			return true;
 		case OUTCOME_AUTH:
+			if (token_refused(call))
+				return true;
 			store_trouble(store, TROUBLE_AUTH, call->answered_at + STORE_AUTH_WAIT_US, call->answer.message);
 			return true;
 		case OUTCOME_OK:
 		case OUTCOME_PARTIAL:
 			rate_succeeded(store->store_id, 1);
 			store_well(store);
+			token_worked(call);
 			return false;
 		default:
 			return false;
@@ -192,6 +196,8 @@ start_calls(void)
 		call->store->token_due = GetCurrentTimestamp() + NO_ROOM_US;
 		if (call->call.kind == CALL_PUSH_STOCK)
 			push_return(call);
+		else if (call->call.kind == CALL_REFRESH_TOKEN)
+			token_return(call);
 		else
 			intake_return(call);
 	}
@@ -225,8 +231,13 @@ take_answers(void)
 	{
 		call->store->in_flight--;
 		dispatch.in_flight--;
-		dlist_push_tail(&dispatch.ended, &call->node);
 		tell_host(call);
+		if (call->call.kind == CALL_REFRESH_TOKEN)
+		{
+			token_answered(call);
+			continue;
+		}
+		dispatch_ended(call);
 		if (call->call.kind == CALL_GET_ORDERS &&
 			(call->answer.class == OUTCOME_OK || call->answer.class == OUTCOME_PARTIAL))
 			intake_ingest(call);
@@ -277,7 +288,7 @@ static long
 wait_ms(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz due = Min(Min(round_due(), due_at()), Min(Min(partitions_due, rotation_due), now + HEARTBEAT_US));
+	TimestampTz due = Min(Min(round_due(), due_at()), Min(Min(partitions_due, rotation_due), Min(token_save_due(), now + HEARTBEAT_US)));
 	long		ms = due <= now ? 0 : (long) ((due - now + 999) / 1000);
 	long		http_ms = http_timeout_ms(dispatch.engine);
 
@@ -362,6 +373,8 @@ storesync_dispatcher_main(Datum argument)
 		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());
 		check_clock();
 		take_answers();
+		if (token_save_due() <= GetCurrentTimestamp())
+			token_save_again(GetCurrentTimestamp());
 		if (partitions_due <= GetCurrentTimestamp())
 			make_partitions(GetCurrentTimestamp());
 		if (round_due() <= GetCurrentTimestamp())

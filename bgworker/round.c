@@ -21,6 +21,7 @@
 #include "target.h"
 #include "task.h"
 #include "task_event.h"
+#include "token.h"
 #include "worker.h"
 
 /* Stores whose tokens come this close together ask together, so that it is their turn that counts. */
@@ -74,7 +75,8 @@ store_due(const DispatchStore *store)
 
 	if (!has_room(store))
 		return DT_NOEND;
-	due = pushes ? 0 : intake_due(store);
+	due = token_blocks(store) ? DT_NOEND : pushes ? 0 : intake_due(store);
+	due = Min(due, token_due(store));
 	return Max(Max(due, host_due(store->host)), Max(store->waits_until, store->token_due));
 }
 
@@ -138,6 +140,8 @@ settle_ended(SsSet *again)
 
 		if (call->call.kind == CALL_PUSH_STOCK)
 			push_settle(call, &record, again);
+		else if (call->call.kind == CALL_REFRESH_TOKEN)
+			token_settle(call, &record);
 		else
 			intake_settle(call, &record);
 	}
@@ -206,6 +210,9 @@ lane_wants(DispatchStore *store, TimestampTz now, bool wants[LANE_NONE])
 	memset(wants, 0, LANE_NONE * sizeof(bool));
 	if (host_due(store->host) > now)
 		return;
+	wants[LANE_TOKEN] = token_due(store) <= now;
+	if (token_blocks(store))
+		return;
 	wants[LANE_FETCH] = intake_due(store) <= now;
 	wants[LANE_LOWER] = writes && queue_has_decreases(&store->lanes);
 	wants[LANE_RAISE] = writes && queue_has_raises(&store->lanes);
@@ -256,7 +263,9 @@ build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 		return false;
 	lane_charge(&store->turns, wants, lane);
 	store->probing = host_probe(store->host);
-	if (lane == LANE_FETCH)
+	if (lane == LANE_TOKEN)
+		token_build(store);
+	else if (lane == LANE_FETCH)
 		intake_build(store);
 	else
 	{

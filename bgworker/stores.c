@@ -198,6 +198,7 @@ stores_load(void)
 			store = add_store_entry(store_id);
 		read_store(store, row, SPI_tuptable->tupdesc);
 	}
+	token_load();
 }
 
 void

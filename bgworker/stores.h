@@ -15,6 +15,7 @@
 #include "queue.h"
 #include "rate.h"
 #include "store_stat.h"
+#include "token.h"
 
 /*
  * Calls under way to one store at once: so many as long as others leave half
@@ -114,6 +115,7 @@ struct DispatchStore
 	bool		probing;		/* the call that is being built is its host's probe */
 	QueueLanes	lanes;
 	StoreIntake intake;
+	StoreToken	token;
 	TaskShelf	tasks[TASK_SORTS];
 	TimestampTz tasks_read_at;
 };

@@ -144,6 +144,7 @@ remember(HeapTuple row, TupleDesc desc)
 	task->attempts = DatumGetInt32(SPI_getbinval(row, desc, 5, &isnull));
 	task->told = false;
 	task->look = false;
+	task->refresh = 0;
 	shelf->n++;
 	shelf->latest = Max(shelf->latest, due);
 	put_waiting(task, due);
@@ -329,6 +330,18 @@ take_up(Task *task, TimestampTz now, SsSet *again)
 		values[1] = TimestampTzGetDatum(now);
 		set_add(again, values, NULL);
 	}
+	else if (strcmp(task->kind, "refresh_token") == 0)
+	{
+		if (!store->fetches)
+			return;
+		task->refresh = token_ask(store);
+		if (task->refresh == 0)
+		{
+			task_close_dead(task, OUTCOME_PERMANENT, "the store has no refresh token");
+			return;
+		}
+		task_tell(task);
+	}
 	else
 	{
 		task_close_dead(task, OUTCOME_PERMANENT, "this kind of task is not supported on this platform yet");
@@ -379,6 +392,8 @@ task_settle(TimestampTz now, const SsSet *again)
 
 			if (task->sort == TASK_FETCH)
 				task_settle_fetch(task, now);
+			else if (task->refresh != 0)
+				task_settle_refresh(task, now);
 		}
 	}
 	if (all)

@@ -61,7 +61,7 @@ mark_pushes(dlist_head *running, const SsSet *again, bool all, int *n)
 	{
 		Task	   *task = dlist_container(Task, node, iter.cur);
 
-		if (task->sort != TASK_WRITE ||
+		if (task->sort != TASK_WRITE || task->refresh != 0 ||
 			(!all && bsearch(&task->listing_id, heard, again->rows, sizeof(int64), by_id) == NULL))
 			continue;
 		task->look = true;
@@ -193,4 +193,21 @@ task_settle_fetch(Task *task, TimestampTz now)
 		task_fail(task, now, errand->class, errand->reason);
 		errand_clear(task->store);
 	}
+}
+
+/* ---------------------------------------------------------------- refresh_token */
+
+void
+task_settle_refresh(Task *task, TimestampTz now)
+{
+	const StoreToken *token = &task->store->token;
+
+	if (token->ended < task->refresh)
+		return;
+	if (token->last_class == OUTCOME_OK)
+		task_close_done(task, NULL);
+	else if (token->last_class == OUTCOME_AUTH)
+		task_close_dead(task, OUTCOME_AUTH, token->last_reason);
+	else
+		task_fail(task, now, token->last_class, token->last_reason);
 }

@@ -159,6 +159,7 @@ static void
 put_store(int store_id, const char *name, const char *value)
 {
 	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr given_plan = NULL;
 	const Oid	types[] = {INT4OID, TEXTOID, TEXTOID};
 	const int64 subject = store_id;
 	const int64 no_version = 0;
@@ -172,6 +173,7 @@ put_store(int store_id, const char *name, const char *value)
 			   "INSERT INTO storesync.credential (store_id, name, value) VALUES ($1, $2, $3) "
 			   "ON CONFLICT (store_id, name) DO UPDATE SET value = excluded.value, set_at = clock_timestamp()",
 			   SPI_OK_INSERT, 3, types, values, NULL, 0);
+	ss_execute(&given_plan, "SELECT storesync.token_given($1, $2)", SPI_OK_SELECT, 2, types, values, NULL, 0);
 	audit(psprintf("store %d", store_id), name);
 	outbox_append(OUTBOX_STORE, 1, &subject, &no_version);
 }

@@ -138,6 +138,19 @@ admin_expire_token(AdminCall *call)
 	text_addf(&call->answer->body, "{\"ok\":true}");
 }
 
+static void
+admin_authorize(AdminCall *call)
+{
+	uint32_t	shop = admin_shop(call);
+	const ShopTokens *held;
+
+	if (shop == NO_INDEX)
+		return;
+	tokens_authorize(&call->sim->tokens, shop);
+	held = &call->sim->tokens.shops[shop];
+	text_addf(&call->answer->body, "{\"access_token\":\"%s\",\"refresh_token\":\"%s\"}", held->access, held->refresh);
+}
+
 typedef struct AdminEndpoint
 {
 	const char *path;
@@ -157,6 +170,7 @@ static const AdminEndpoint endpoints[] = {
 	{"/admin/order", "POST", admin_order},
 	{"/admin/order_status", "POST", admin_order_status},
 	{"/admin/expire_token", "POST", admin_expire_token},
+	{"/admin/authorize", "POST", admin_authorize},
 	{"/admin/sign", "GET", admin_sign},
 };
 

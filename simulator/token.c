@@ -89,6 +89,20 @@ tokens_refresh(Tokens *tokens, uint32_t shop, const char *refresh)
 }
 
 void
+tokens_authorize(Tokens *tokens, uint32_t shop)
+{
+	ShopTokens *held = &tokens->shops[shop];
+
+	free(held->previous);
+	held->previous = NULL;
+	free(held->access);
+	held->access = make_token(tokens, "access");
+	held->access_until_us = clock_us() + tokens->life_us;
+	free(held->refresh);
+	held->refresh = make_token(tokens, "refresh");
+}
+
+void
 tokens_expire(Tokens *tokens, uint32_t shop)
 {
 	ShopTokens *held = &tokens->shops[shop];

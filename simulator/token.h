@@ -40,6 +40,9 @@ extern bool tokens_valid(const Tokens *tokens, uint32_t shop, const char *access
 /* Trades the shop's refresh token for a new pair. False: not the one in force. */
 extern bool tokens_refresh(Tokens *tokens, uint32_t shop, const char *refresh);
 
+/* The seller authorises the shop anew: another pair, and the one before ends at once. */
+extern void tokens_authorize(Tokens *tokens, uint32_t shop);
+
 /* Ends the shop's access tokens at once; the refresh token stays. */
 extern void tokens_expire(Tokens *tokens, uint32_t shop);
 

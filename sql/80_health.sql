@@ -134,8 +134,9 @@ CREATE FUNCTION storesync.health() RETURNS TABLE(component text, state text, rea
 AS $$
 	SELECT * FROM storesync.health_workers()
 	UNION ALL SELECT * FROM storesync.health_stores()
+	UNION ALL SELECT * FROM storesync.health_tokens()
 	UNION ALL SELECT * FROM storesync.health_data()
 	UNION ALL SELECT * FROM storesync.health_allotments()
 $$;
 COMMENT ON FUNCTION storesync.health() IS
-'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; compensation, partitions, consumer NAME, allotments of SKU. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';
+'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; authorisation of store N where it needs somebody; compensation, partitions, consumer NAME, allotments of SKU. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';

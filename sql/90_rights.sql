@@ -17,7 +17,7 @@ BEGIN
 	FOR relation IN
 		SELECT c.oid FROM pg_catalog.pg_class c
 		WHERE c.relnamespace = 'storesync'::regnamespace AND c.relkind IN ('r', 'p', 'S')
-			AND c.relname NOT IN ('partitioned', 'credential', 'app_credential', 'instance')
+			AND c.relname NOT IN ('partitioned', 'credential', 'app_credential', 'instance', 'token')
 	LOOP
 		PERFORM pg_catalog.pg_extension_config_dump(relation, '');
 	END LOOP;

@@ -1,0 +1,465 @@
+/*
+ * token.c
+ *		Refreshing access tokens.
+ *
+ * A refresh token works once: the platform forgets it with the answer that
+ * brings the next one. So the answer is stored before anything else is done,
+ * in a transaction of its own that waits for the disk, and what could not be
+ * stored stays in memory and is stored later; no call uses a token that is not
+ * in the table. That a refresh was asked for is committed before it leaves:
+ * who finds that note and no answer knows that the token may be spent, and
+ * tries it at once, while the old access token still works.
+ *
+ * A pair is stored only in the place of the refresh token that it was got
+ * for: what people have set meanwhile is newer.
+ */
+#include "token.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "dispatcher.h"
+#include "record.h"
+#include "retry.h"
+#include "worker.h"
+
+/* A refused refresh token is tried again after this time: platforms err. token_status says the same. */
+#define REFUSED_AGAIN_US	USECS_PER_HOUR
+/* A refresh that helped nobody is repeated after this time, which doubles each time up to the second. */
+#define VAIN_FIRST_US		USECS_PER_MINUTE
+#define VAIN_LAST_US		USECS_PER_HOUR
+/* A pair that could not be stored is tried again after this time. */
+#define SAVE_AGAIN_US		USECS_PER_SEC
+#define MAYBE_SPENT			"a lost answer may have spent the refresh token"
+
+/* Answered refreshes whose pair is not stored yet. */
+static dlist_head unsaved = DLIST_STATIC_INIT(unsaved);
+static TimestampTz save_due = DT_NOEND;
+
+/* ---------------------------------------------------------------- what is known */
+
+static TimestampTz
+column(HeapTuple row, TupleDesc desc, int number, TimestampTz missing)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, number, &isnull);
+
+	return isnull ? missing : DatumGetTimestampTz(value);
+}
+
+/* read_token takes over a row of the table, unless it says nothing new of tokens that are known. */
+static void
+read_token(DispatchStore *store, HeapTuple row, TupleDesc desc)
+{
+	StoreToken *token = &store->token;
+	TimestampTz access_set_at = column(row, desc, 2, 0);
+	TimestampTz refresh_set_at = column(row, desc, 3, 0);
+	bool		same = token->access_set_at == access_set_at && token->refresh_set_at == refresh_set_at;
+
+	token->known = store->platform != NULL && (store->platform->calls & CALL_BIT(CALL_REFRESH_TOKEN)) != 0;
+	if (same)
+		return;
+	token->access_set_at = access_set_at;
+	token->refresh_set_at = refresh_set_at;
+	token->expires = column(row, desc, 4, 0);
+	token->due = column(row, desc, 5, 0);
+	token->in_doubt = column(row, desc, 6, 0) != 0;
+	token->refused = column(row, desc, 7, 0) != 0;
+	token->useless = store->access.access_token == NULL;
+	token->vain = 0;
+	token->failures = 0;
+}
+
+void
+token_load(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	for (int i = 0; i < stores_count(); i++)
+		stores_nth(i)->token.known = false;
+	ss_execute(&plan,
+			   "SELECT t.store_id, a.set_at, r.set_at, t.access_expires, t.refresh_due, t.asked_at, t.refused_at "
+			   "FROM storesync.token_status t "
+			   "JOIN storesync.credential r ON r.store_id = t.store_id AND r.name = 'refresh_token' "
+			   "LEFT JOIN storesync.credential a ON a.store_id = t.store_id AND a.name = 'access_token'",
+			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull)));
+
+		if (store != NULL)
+			read_token(store, row, desc);
+	}
+}
+
+TimestampTz
+token_due(const DispatchStore *store)
+{
+	const StoreToken *token = &store->token;
+
+	return token->known && store->fetches && !token->flying ? token->due : DT_NOEND;
+}
+
+/*
+ * token_blocks: an access token that has ended is not tried while there is
+ * hope for another. Without that it is, so that the platform says what is
+ * wrong and the store waits for people.
+ */
+bool
+token_blocks(const DispatchStore *store)
+{
+	const StoreToken *token = &store->token;
+
+	return token->known &&
+		(token->useless ||
+		 (token->expires != 0 && !token->refused && token->expires <= GetCurrentTimestamp()));
+}
+
+/* ---------------------------------------------------------------- a refresh */
+
+/* note_asked keeps a refresh's mark in the table: set before it leaves, taken away when it certainly did nothing. */
+static void
+note_asked(const DispatchStore *store, bool asked)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID, BOOLOID};
+	Datum		values[] = {Int32GetDatum(store->store_id), BoolGetDatum(asked)};
+
+	ss_execute(&plan,
+			   "INSERT INTO storesync.token AS t (store_id, authorized_at, asked_at) "
+			   "SELECT r.store_id, r.set_at, CASE WHEN $2 THEN clock_timestamp() END FROM storesync.credential r "
+			   "WHERE r.store_id = $1 AND r.name = 'refresh_token' "
+			   "ON CONFLICT (store_id) DO UPDATE SET asked_at = CASE WHEN $2 THEN coalesce(t.asked_at, excluded.asked_at) END",
+			   SPI_OK_INSERT, 2, types, values, NULL, 0);
+}
+
+/* note_refused writes down that the platform refuses the refresh token; the audit hears of it once. */
+static void
+note_refused(const DispatchStore *store, const char *reason)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID, TEXTOID, BOOLOID};
+	Datum		values[] = {Int32GetDatum(store->store_id), CStringGetTextDatum(reason),
+	BoolGetDatum(!store->token.refused)};
+
+	ss_execute(&plan,
+			   "WITH told AS (UPDATE storesync.token t SET refused_at = clock_timestamp(), reason = $2, asked_at = NULL "
+			   "WHERE t.store_id = $1 RETURNING t.store_id) "
+			   "INSERT INTO storesync.audit (action, subject, after) "
+			   "SELECT 'refresh token refused', concat('store ', store_id), jsonb_build_object('reason', $2) "
+			   "FROM told WHERE $3",
+			   SPI_OK_INSERT, 3, types, values, NULL, 0);
+}
+
+/* ended closes the refresh that was under way, for those who asked for it. */
+static void
+ended(StoreToken *token, OutcomeClass class, const char *reason)
+{
+	if (reason == NULL)
+		reason = "";
+	token->flying = false;
+	token->ended = token->begun;
+	token->last_class = class;
+	strlcpy(token->last_reason, reason,
+			pg_mbcliplen(reason, (int) strlen(reason), sizeof(token->last_reason) - 1) + 1);
+}
+
+/* refused: the refresh token is of no use. The store goes on until its access token is refused too. */
+static void
+refused(DispatchStore *store, TimestampTz now, const char *reason)
+{
+	StoreToken *token = &store->token;
+
+	if (token->in_doubt)
+		reason = psprintf("%s: %s", MAYBE_SPENT, reason);
+	note_refused(store, reason);
+	if (!token->refused)
+		ereport(LOG,
+				(errmsg("storesync store %d: the platform refuses its refresh token", store->store_id),
+				 errdetail_internal("%s", reason)));
+	token->refused = true;
+	token->due = now + REFUSED_AGAIN_US;
+	if (token->useless)
+		store_trouble(store, TROUBLE_AUTH, token->due, reason);
+	ended(token, OUTCOME_AUTH, reason);
+}
+
+/* cannot_build: a credential is missing or malformed. The store's other calls go on while they can. */
+static void
+cannot_build(DispatchStore *store, const char *error)
+{
+	store->token.due = GetCurrentTimestamp() + STORE_AUTH_WAIT_US;
+	if (token_blocks(store))
+		store_trouble(store, TROUBLE_ACCESS, store->token.due, error);
+	ended(&store->token, OUTCOME_PERMANENT, error);
+}
+
+void
+token_build(DispatchStore *store)
+{
+	DispatchCall *call = call_create(store, CALL_REFRESH_TOKEN);
+	const char *error;
+
+	store->token.begun++;
+	store->token.flying = true;
+	if (!call_build(call, &error))
+	{
+		cannot_build(store, error);
+		call_free(call);
+		return;
+	}
+	note_asked(store, true);
+	dispatch_ready(call);
+}
+
+void
+token_return(DispatchCall *call)
+{
+	call->store->token.flying = false;
+	call->store->token.begun--;
+	call_free(call);
+}
+
+/* ---------------------------------------------------------------- its answer */
+
+/* Whether the store's refresh token is still the one that the call was made with. */
+static bool
+is_current(const DispatchCall *call)
+{
+	const char *now = call->store->access.refresh_token;
+
+	return now != NULL && call->access.refresh_token != NULL && strcmp(now, call->access.refresh_token) == 0;
+}
+
+static TimestampTz
+expiry_of(const DispatchCall *call)
+{
+	return call->sent_at + call->answer.expires_in * USECS_PER_SEC;
+}
+
+/* save_pair runs in a transaction of its own; sets the flag when the pair took the place of the old one. */
+static void
+save_pair(void *arg)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	DispatchCall *call = arg;
+	SsSession	session;
+	Datum		values[] = {
+		Int32GetDatum(call->store->store_id),
+		CStringGetTextDatum(call->access.refresh_token),
+		CStringGetTextDatum(call->answer.refresh_token),
+		CStringGetTextDatum(call->answer.access_token),
+		TimestampTzGetDatum(call->answered_at),
+		TimestampTzGetDatum(expiry_of(call))
+	};
+
+	ss_enter(&session, "storesync dispatcher", true);
+	ss_execute(&plan,
+			   "WITH refresh AS ("
+			   "UPDATE storesync.credential SET value = $3, set_at = $5 "
+			   "WHERE store_id = $1 AND name = 'refresh_token' AND value = $2 RETURNING store_id), "
+			   "access AS ("
+			   "INSERT INTO storesync.credential (store_id, name, value, set_at) "
+			   "SELECT store_id, 'access_token', $4, $5 FROM refresh "
+			   "ON CONFLICT (store_id, name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at), "
+			   "told AS ("
+			   "INSERT INTO storesync.token AS t (store_id, authorized_at, refreshed_at, access_expires) "
+			   "SELECT store_id, $5, $5, $6 FROM refresh "
+			   "ON CONFLICT (store_id) DO UPDATE SET refreshed_at = $5, access_expires = $6, "
+			   "incarnation = excluded.incarnation, asked_at = NULL, refused_at = NULL, reason = NULL) "
+			   "INSERT INTO storesync.audit (action, subject, after) "
+			   "SELECT 'refresh token', concat('store ', store_id), jsonb_build_object('access_expires', $6) FROM refresh",
+			   SPI_OK_INSERT, 6, types, values, NULL, 0);
+	call->stored = SPI_processed > 0;
+	ss_leave(&session);
+	/* whatever synchronous_commit says: the platform knows no other token any more */
+	ForceSyncCommit();
+}
+
+/* take_over lets calls use the pair, which is committed. */
+static void
+take_over(const DispatchCall *call)
+{
+	DispatchStore *store = call->store;
+	StoreToken *token = &store->token;
+	int64		life_us = expiry_of(call) - call->answered_at;
+
+	store->access.access_token = MemoryContextStrdup(store->context, call->answer.access_token);
+	store->access.refresh_token = MemoryContextStrdup(store->context, call->answer.refresh_token);
+	token->access_set_at = call->answered_at;
+	token->refresh_set_at = call->answered_at;
+	token->expires = expiry_of(call);
+	token->due = token->expires - Min(30 * USECS_PER_MINUTE, life_us / 4);
+	token->failures = 0;
+	token->useless = false;
+	token->refused = false;
+	token->in_doubt = false;
+	token->vain++;
+}
+
+/* save stores the pair; false when that has to be tried again. */
+static bool
+save(DispatchCall *call)
+{
+	bool		done = worker_try("storesync: storing a token", save_pair, call);
+
+	dispatch_count(SS_STATEMENTS, 1);
+	if (done && call->stored)
+		take_over(call);
+	return done;
+}
+
+void
+token_answered(DispatchCall *call)
+{
+	if (call->answer.class == OUTCOME_OK && !save(call))
+	{
+		dlist_push_tail(&unsaved, &call->node);
+		save_due = GetCurrentTimestamp() + SAVE_AGAIN_US;
+		return;
+	}
+	dispatch_ended(call);
+}
+
+TimestampTz
+token_save_due(void)
+{
+	return save_due;
+}
+
+void
+token_save_again(TimestampTz now)
+{
+	dlist_mutable_iter iter;
+
+	save_due = DT_NOEND;
+	dlist_foreach_modify(iter, &unsaved)
+	{
+		DispatchCall *call = dlist_container(DispatchCall, node, iter.cur);
+
+		if (!save(call))
+		{
+			save_due = now + SAVE_AGAIN_US;
+			continue;
+		}
+		dlist_delete(&call->node);
+		dispatch_ended(call);
+	}
+}
+
+/* failed: the refresh token is tried again, whether this try has spent it or not. */
+static void
+failed(DispatchCall *call)
+{
+	StoreToken *token = &call->store->token;
+
+	token->failures++;
+	token->due = call->answered_at + retry_delay_us(token->failures);
+	if (call->answer.class == OUTCOME_IN_DOUBT)
+		token->in_doubt = true;
+	else if (!token->in_doubt)
+		note_asked(call->store, false);
+	ended(token, call->answer.class, call->answer.message);
+}
+
+void
+token_settle(DispatchCall *call, Record *record)
+{
+	DispatchStore *store = call->store;
+	StoreToken *token = &store->token;
+	OutcomeClass class = call->answer.class;
+
+	record_call(record, call, NULL);
+	dispatch_count_answer(call);
+	if (class != OUTCOME_AUTH && class != OUTCOME_OK)
+		(void) dispatch_hold_store(call);
+	if (call->stored)
+	{
+		rate_succeeded(store->store_id, 1);
+		store_well(store);
+		ended(token, class, NULL);
+	}
+	else if (!is_current(call))
+		ended(token, OUTCOME_LATER, "the tokens were set anew meanwhile");
+	else if (class == OUTCOME_AUTH || class == OUTCOME_PERMANENT)
+		refused(store, call->answered_at, call->answer.message);
+	else
+		failed(call);
+	call_free(call);
+}
+
+/* ---------------------------------------------------------------- other calls */
+
+/* Whether the call was made with the access token that the store has now. */
+static bool
+used_current(const DispatchCall *call)
+{
+	const char *now = call->store->access.access_token;
+
+	return now != NULL && call->access.access_token != NULL && strcmp(now, call->access.access_token) == 0;
+}
+
+/* refresh_helps_at: a token that was refreshed and refused all the same is not refreshed again at once. */
+static TimestampTz
+refresh_helps_at(const StoreToken *token)
+{
+	int64		pause = VAIN_FIRST_US;
+
+	if (token->vain == 0)
+		return 0;
+	for (int i = 1; i < token->vain && pause < VAIN_LAST_US; i++)
+		pause *= 2;
+	return token->refresh_set_at + Min(pause, VAIN_LAST_US);
+}
+
+void
+token_worked(const DispatchCall *call)
+{
+	if (used_current(call))
+		call->store->token.vain = 0;
+}
+
+bool
+token_refused(const DispatchCall *call)
+{
+	DispatchStore *store = call->store;
+	StoreToken *token = &store->token;
+
+	if (!token->known)
+		return false;
+	if (!used_current(call) || token->flying)
+	{
+		token->useless |= used_current(call);
+		return true;
+	}
+	if (call->answered_at < refresh_helps_at(token))
+		return false;
+	token->useless = true;
+	if (token->refused)
+	{
+		store_trouble(store, TROUBLE_AUTH, token->due, call->answer.message);
+		return true;
+	}
+	if (token->failures == 0)
+		token->due = 0;
+	return true;
+}
+
+uint64
+token_ask(DispatchStore *store)
+{
+	StoreToken *token = &store->token;
+
+	if (!token->known)
+		return 0;
+	if (!token->flying)
+		token->due = 0;
+	return token->flying ? token->begun : token->begun + 1;
+}

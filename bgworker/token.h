@@ -1,0 +1,72 @@
+/*
+ * token.h
+ *		A store's access token, refreshed before it ends and when the platform
+ *		refuses it. docs/token.md has the rules.
+ *
+ * A refresh is a call of the store like any other and goes before all others.
+ * One is under way at a time. Its pair is committed before anything uses it.
+ */
+#ifndef STORESYNC_TOKEN_H
+#define STORESYNC_TOKEN_H
+
+#include "storesync.h"
+
+#include "platform.h"
+
+typedef struct DispatchStore DispatchStore;
+typedef struct DispatchCall DispatchCall;
+typedef struct Record Record;
+
+/* Lives in its DispatchStore. Zeroed: a store without tokens, or not read yet. */
+typedef struct StoreToken
+{
+	bool		known;			/* the platform has tokens and the store a refresh token */
+	TimestampTz access_set_at;	/* which tokens the rest is about; 0 for none */
+	TimestampTz refresh_set_at;
+	TimestampTz expires;		/* of the access token, 0 unknown */
+	TimestampTz due;			/* of the next refresh */
+	int			failures;		/* in a row */
+	bool		flying;			/* from the building of the call until its outcome is recorded */
+	bool		useless;		/* the access token was refused, or there is none */
+	int			vain;			/* refreshes since a call went well */
+	bool		refused;		/* the refresh token was */
+	bool		in_doubt;		/* it may have been spent by a refresh whose answer was lost */
+	uint64		begun;			/* refreshes, the one under way included */
+	uint64		ended;
+	OutcomeClass last_class;	/* of the last one that ended, with its reason */
+	char		last_reason[120];
+} StoreToken;
+
+/* Read what the tables say of all stores' tokens, after the stores themselves. SPI connected, as the owner. */
+extern void token_load(void);
+
+/* When the store's next refresh may be built; DT_NOEND for never or while one is under way. */
+extern TimestampTz token_due(const DispatchStore *store);
+/* Whether a call of another kind would be refused for certain. */
+extern bool token_blocks(const DispatchStore *store);
+/* Build the refresh and hand it over; that it was asked for is committed before it leaves. SPI connected. */
+extern void token_build(DispatchStore *store);
+/* A refresh was answered: store the pair that it brought, in a transaction of its own. Not called inside one. */
+extern void token_answered(DispatchCall *call);
+/* Pairs that could not be stored are tried again, and when. */
+extern void token_save_again(TimestampTz now);
+extern TimestampTz token_save_due(void);
+/* Record the call and what follows from it. */
+extern void token_settle(DispatchCall *call, Record *record);
+/* The call could not be started. */
+extern void token_return(DispatchCall *call);
+
+/*
+ * A call of another kind went well, or was refused its credential. True: the
+ * token is refreshed, or has been meanwhile; false: that would not help.
+ */
+extern void token_worked(const DispatchCall *call);
+extern bool token_refused(const DispatchCall *call);
+
+/*
+ * Somebody wants a refresh: its number, 0 when the store has nothing to
+ * refresh. It has ended when store->token.ended has come so far.
+ */
+extern uint64 token_ask(DispatchStore *store);
+
+#endif
