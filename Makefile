@@ -13,7 +13,8 @@ EXTENSION_FILES = storesync settings session shmem stat store_stat utility incar
 	set ids rows rows_target rows_insert rows_memo rows_last rows_find rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
 	order order_part order_draw order_doc order_number order_time order_load order_map order_want order_book order_write order_fill order_json \
-	arena plain json sign platform judge shopee shopee_class shopee_judge shopee_order
+	arena plain json sign platform judge shopee shopee_class shopee_judge shopee_order \
+	shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
@@ -30,12 +31,13 @@ SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_
 DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
-PURE_FILES = $(addprefix extension/, arena plain json sign platform judge \
-	shopee shopee_class shopee_judge shopee_order gcra pace listing_terms)
-UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_shopee_build \
-	test_shopee_judge test_shopee_order test_gcra test_terms test_lane
-FUZZ_TARGETS = fuzz_plain fuzz_json fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list \
-	fuzz_shopee_orders fuzz_shopee_token
+PURE_FILES = arena plain json sign platform judge gcra pace listing_terms \
+	shopee shopee_class shopee_judge shopee_order shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push
+UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_gcra test_terms test_lane \
+	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_push
+FUZZ_TARGETS = fuzz_plain fuzz_json \
+	fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list fuzz_shopee_orders fuzz_shopee_token fuzz_shopee_item \
+	fuzz_shopee_write fuzz_shopee_notice
 REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential token rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
 	order order_input order_found order_rules place bundle direct memo peak listing unseen solo stop allotment terms dispatch invariant tamper
@@ -157,29 +159,43 @@ tap: simulator
 .PHONY: installcheck
 installcheck: regress isolation tap
 
-.build/unit/%: regress/unit/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h bgworker/*.h)
+# The pure files, compiled once for the unit tests, once for the fuzz targets and once for bench-codec
+CHECKED_FLAGS = -std=gnu11 -O1 -g $(PG_CFLAGS) -Wall -fno-sanitize-recover=all -Iextension -Ibgworker
+UNIT_CC = $(CC) $(CHECKED_FLAGS) -fsanitize=address,undefined
+FUZZ_CC = clang $(CHECKED_FLAGS) -fsanitize=fuzzer,address,undefined
+BENCH_CC = $(CC) -std=gnu11 -O2 -g $(PG_CFLAGS) -Wall -Iextension
+PURE_HEADERS = $(wildcard extension/*.h bgworker/*.h)
+PURE_LIBS = -lcjson -lcrypto -lm
+
+.build/unit/pure/%.o: extension/%.c $(PURE_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-parameter -fsanitize=address,undefined \
-		-fno-sanitize-recover=all -Iextension -Ibgworker -o $@ $< $(PURE_FILES:%=%.c) \
-		-lcmocka -lcjson -lcrypto -lm $(UNIT_LIBS)
+	$(UNIT_CC) -c -o $@ $<
+.build/fuzz/pure/%.o: extension/%.c $(PURE_HEADERS)
+	@mkdir -p $(@D)
+	$(subst =fuzzer,=fuzzer-no-link,$(FUZZ_CC)) -c -o $@ $<
+.build/bench/pure/%.o: extension/%.c $(PURE_HEADERS)
+	@mkdir -p $(@D)
+	$(BENCH_CC) -c -o $@ $<
+pure = $(PURE_FILES:%=.build/$(1)/pure/%.o)
 
-# The one part that is pure but for curl
-.build/unit/test_http: PURE_FILES = bgworker/http bgworker/http_call
-.build/unit/test_http: UNIT_LIBS = -lcurl -lssl -ldl -pthread
-.build/unit/test_http: bgworker/http.c bgworker/http_call.c
+# The engine and the lanes are pure too, but for curl
+.build/unit/test_http: regress/unit/test_http.c bgworker/http.c bgworker/http_call.c $(PURE_HEADERS)
+	@mkdir -p $(@D)
+	$(UNIT_CC) -o $@ $(filter %.c,$^) -lcmocka -lcurl -lssl -lcrypto -ldl -pthread
+.build/unit/test_lane: regress/unit/test_lane.c bgworker/lane.c $(PURE_HEADERS)
+	@mkdir -p $(@D)
+	$(UNIT_CC) -o $@ $(filter %.c,$^) -lcmocka
 
-.build/unit/test_lane: PURE_FILES = bgworker/lane
-.build/unit/test_lane: bgworker/lane.c
+.build/unit/%: regress/unit/%.c $(call pure,unit)
+	$(UNIT_CC) -o $@ $^ -lcmocka $(PURE_LIBS)
 
 unit: $(UNIT_TESTS:%=.build/unit/%)
 	@status=0; for test in $(UNIT_TESTS); do CMOCKA_MESSAGE_OUTPUT=TAP .build/unit/$$test || status=1; done; exit $$status
 
 # FUZZ_SECONDS a target, from a fixed seed
-FUZZ_SECONDS = 10
-.build/fuzz/%: regress/fuzz/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h)
-	@mkdir -p $(@D)
-	clang -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-parameter -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -Iextension -o $@ $< $(PURE_FILES:%=%.c) -lcjson -lcrypto -lm
+FUZZ_SECONDS = 5
+.build/fuzz/%: regress/fuzz/%.c $(call pure,fuzz)
+	$(FUZZ_CC) -o $@ $^ $(PURE_LIBS)
 
 fuzz: $(FUZZ_TARGETS:%=.build/fuzz/%)
 	@for target in $(FUZZ_TARGETS); do \
@@ -234,10 +250,8 @@ bench-outbox: installed
 	$(stage)
 	@$(CLUSTER) run check/$@/bench/outbox $(BENCH)
 
-.build/bench/%: bench/%.c $(PURE_FILES:%=%.c) $(wildcard extension/*.h)
-	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Iextension -o $@ $< \
-		$(PURE_FILES:%=%.c) -lcjson -lcrypto -lm
+.build/bench/%: bench/%.c $(call pure,bench)
+	$(BENCH_CC) -o $@ $^ $(PURE_LIBS)
 
 .PHONY: bench-codec
 bench-codec: .build/bench/codec
@@ -254,7 +268,7 @@ help:
 #:    make isolation   isolation tester   ISOLATION_TESTS=...
 #:    make tap         real processes     TAP=regress/t/030_dispatch.pl
 #:  make unit          pure C code under cmocka, with address and undefined-behaviour sanitizers
-#:  make fuzz          libFuzzer targets, FUZZ_SECONDS each (10)
+#:  make fuzz          libFuzzer targets, FUZZ_SECONDS each (5)
 #:  make lint          compilers' warnings as errors, clang-tidy, cppcheck, SQL rules
 #:  make test          all of these, counted; installs first
 #:  make bench         storesync beside its peers and the floors, BENCH="--mode hot --rounds 3" to shorten

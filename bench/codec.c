@@ -27,8 +27,13 @@
 #define ARENA_BYTES		(16 * 1024 * 1024)
 
 static const PlatformAccess access = {
-	"https://partner.example.com", "300123456", "2009999", "demoPartnerKey0123456789abcdef",
-	"demoAccessToken0123456789", "demoRefreshToken0123456789", 1760000000
+	.base_url = "https://partner.example.com",
+	.shop_id = "300123456",
+	.partner_id = "2009999",
+	.partner_key = "demoPartnerKey0123456789abcdef",
+	.access_token = "demoAccessToken0123456789",
+	.refresh_token = "demoRefreshToken0123456789",
+	.now = 1760000000
 };
 
 /* One measured thing: what is repeated, and on what. */

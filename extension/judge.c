@@ -9,6 +9,8 @@
  */
 #include "judge.h"
 
+#include <string.h>
+
 #include "plain.h"
 
 /* A day: what a platform asks us to wait longer is not believed. */
@@ -151,6 +153,22 @@ forget(const PlatformCall *call, bool sent, PlatformAnswer *answer)
 	answer->refresh_token = NULL;
 	answer->expires_in = 0;
 	judge_settle(call, answer, sent ? OUTCOME_IN_DOUBT : OUTCOME_LATER, "the answer does not fit into memory");
+}
+
+bool
+judge_amount(const char *text)
+{
+	size_t		whole = strspn(text, "0123456789");
+	size_t		part;
+
+	if (whole == 0 || whole > 15 || (*text == '0' && whole > 1))
+		return false;
+	if (text[whole] == '\0')
+		return true;
+	if (text[whole] != '.')
+		return false;
+	part = strspn(text + whole + 1, "0123456789");
+	return part > 0 && part <= 6 && text[whole + 1 + part] == '\0';
 }
 
 void

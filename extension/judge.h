@@ -39,4 +39,7 @@ extern void judge_sum_up(PlatformAnswer *answer, bool failed);
 /* A platform's text for a log: without what looks like a secret, clean, at most max_bytes. */
 extern const char *judge_text(Arena *arena, const char *text, size_t max_bytes);
 
+/* Whether a text is an amount: a plain decimal number without sign or exponent. */
+extern bool judge_amount(const char *text);
+
 #endif

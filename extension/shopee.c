@@ -17,11 +17,6 @@
 
 #include "plain.h"
 
-#define PATH_UPDATE_STOCK	"/api/v2/product/update_stock"
-#define PATH_ORDER_LIST		"/api/v2/order/get_order_list"
-#define PATH_ORDER_DETAIL	"/api/v2/order/get_order_detail"
-#define PATH_REFRESH		"/api/v2/auth/access_token/get"
-
 static const char *const get_headers[] = {"Accept: application/json"};
 static const char *const post_headers[] = {"Accept: application/json", "Content-Type: application/json"};
 
@@ -54,9 +49,9 @@ shopee_model_id(const char *text, int64_t *model_id)
 	return plain_int(text, 0, INT64_MAX, model_id);
 }
 
-/* check_access says what is wrong with the access, NULL when a call can be signed by it. */
+/* check_access says what is wrong with the access, NULL when a call of that scope can be signed by it. */
 static const char *
-check_access(const PlatformAccess *access, bool public_call)
+check_access(const PlatformAccess *access, ShopeeScope scope)
 {
 	int64_t		id;
 
@@ -68,40 +63,36 @@ check_access(const PlatformAccess *access, bool public_call)
 		return "credential partner_id is not a number that Shopee takes";
 	if (access->partner_key == NULL || *access->partner_key == '\0')
 		return "credential partner_key is missing";
-	if (access->shop_id == NULL || !plain_int(access->shop_id, 1, SHOPEE_MAX_UINT32, &id))
+	if (scope != SHOPEE_APP && (access->shop_id == NULL || !plain_int(access->shop_id, 1, SHOPEE_MAX_UINT32, &id)))
 		return "the shop id is not a number that Shopee takes";
 	if (access->now < 0 || access->now > SHOPEE_MAX_UINT32)
 		return "the clock shows a time that Shopee does not take";
-	if (!public_call && access->access_token == NULL)
+	if (scope == SHOPEE_SHOP && access->access_token == NULL)
 		return "credential access_token is missing";
-	if (!public_call && !plain_visible(access->access_token, SHOPEE_MAX_TOKEN))
+	if (scope == SHOPEE_SHOP && !plain_visible(access->access_token, SHOPEE_MAX_TOKEN))
 		return "credential access_token is malformed";
 	return NULL;
 }
 
-/*
- * begin_url signs the path and writes the URL up to the common parameters;
- * the caller adds its own and finishes it.
- */
+/* begin_url signs the path and writes the URL up to the common parameters; the call adds its own. */
 static bool
-begin_url(PlainBuffer *url, Arena *arena, const PlatformAccess *access,
-		  const char *path, bool public_call)
+begin_url(PlainBuffer *url, Arena *arena, const PlatformAccess *access, const ShopeeCall *kind)
 {
-	const char *token = public_call ? NULL : access->access_token;
-	const char *shop = public_call ? NULL : access->shop_id;
+	const char *token = kind->scope == SHOPEE_SHOP ? access->access_token : NULL;
+	const char *shop = kind->scope == SHOPEE_SHOP ? access->shop_id : NULL;
 	char		hex[SIGN_HEX_BYTES];
 
-	if (!shopee_signature(arena, access->partner_key, access->partner_id, path,
+	if (!shopee_signature(arena, access->partner_key, access->partner_id, kind->path,
 						  access->now, token, shop, hex))
 		return false;
 	plain_begin(url, arena, 512);
 	plain_add(url, access->base_url);
-	plain_add(url, path);
+	plain_add(url, kind->path);
 	plain_add(url, "?partner_id=");
 	plain_add(url, access->partner_id);
 	plain_add(url, "&timestamp=");
 	plain_add_int(url, access->now);
-	if (!public_call)
+	if (token != NULL)
 	{
 		plain_add(url, "&access_token=");
 		plain_add_query(url, token);
@@ -113,131 +104,75 @@ begin_url(PlainBuffer *url, Arena *arena, const PlatformAccess *access,
 	return true;
 }
 
-/* check_items says why the items cannot be one update_stock call, NULL when they can. */
-static const char *
-check_items(const PlatformItem *items, int n)
-{
-	int64_t		item_id;
-	int64_t		models[SHOPEE_MAX_MODELS];
-	int			i;
-	int			j;
+static const ShopeeCall calls[CALL_KINDS] = {
+	[CALL_PUSH_STOCK] = {"/api/v2/product/update_stock", SHOPEE_SHOP, true,
+		shopee_build_stock, shopee_judge_write},
+	[CALL_PUSH_PRICE] = {"/api/v2/product/update_price", SHOPEE_SHOP, true,
+		shopee_build_price, shopee_judge_write},
+	[CALL_SET_LISTED] = {"/api/v2/product/unlist_item", SHOPEE_SHOP, true,
+		shopee_build_listed, shopee_judge_write},
+	[CALL_LIST_ORDERS] = {"/api/v2/order/get_order_list", SHOPEE_SHOP, false,
+		shopee_build_list_orders, shopee_judge_list_orders},
+	[CALL_GET_ORDERS] = {"/api/v2/order/get_order_detail", SHOPEE_SHOP, false,
+		shopee_build_get_orders, shopee_judge_get_orders},
+	[CALL_LIST_ITEMS] = {"/api/v2/product/get_item_list", SHOPEE_SHOP, false,
+		shopee_build_list_items, shopee_judge_list_items},
+	[CALL_GET_ITEMS] = {"/api/v2/product/get_item_base_info", SHOPEE_SHOP, false,
+		shopee_build_get_items, shopee_judge_get_items},
+	[CALL_GET_MODELS] = {"/api/v2/product/get_model_list", SHOPEE_SHOP, false,
+		shopee_build_get_models, shopee_judge_get_models},
+	[CALL_SHIP_INFO] = {"/api/v2/logistics/get_shipping_parameter", SHOPEE_SHOP, false,
+		shopee_build_ship_info, shopee_judge_ship_info},
+	[CALL_SHIP] = {"/api/v2/logistics/ship_order", SHOPEE_SHOP, true,
+		shopee_build_ship, NULL},
+	[CALL_CANCEL_LINES] = {"/api/v2/order/cancel_order", SHOPEE_SHOP, true,
+		shopee_build_cancel, NULL},
+	[CALL_GET_TOKEN] = {"/api/v2/auth/token/get", SHOPEE_PUBLIC, true,
+		shopee_build_get_token, shopee_judge_token},
+	[CALL_REFRESH_TOKEN] = {"/api/v2/auth/access_token/get", SHOPEE_PUBLIC, true,
+		shopee_build_refresh_token, shopee_judge_token},
+	[CALL_LOST_PUSHES] = {"/api/v2/push/get_lost_push_message", SHOPEE_APP, false,
+		NULL, shopee_judge_lost_pushes},
+	[CALL_CONFIRM_PUSHES] = {"/api/v2/push/confirm_consumed_lost_push_message", SHOPEE_APP, true,
+		shopee_build_confirm_pushes, NULL},
+};
 
-	if (n < 1 || n > SHOPEE_MAX_MODELS)
-		return "a stock call takes 1 to 50 models";
-	if (!plain_int(items[0].item_id, 1, INT64_MAX, &item_id))
-		return "the item id is not a number";
-	for (i = 0; i < n; i++)
-	{
-		if (strcmp(items[i].item_id, items[0].item_id) != 0)
-			return "a stock call takes models of one item only";
-		if (!shopee_model_id(items[i].model_id, &models[i]))
-			return "the model id is not a number";
-		if (items[i].quantity < 0 || items[i].quantity > SHOPEE_MAX_QUANTITY)
-			return "the quantity is not between 0 and 999999";
-		for (j = 0; j < i; j++)
-			if (models[j] == models[i])
-				return "a stock call names each model once";
-	}
-	return NULL;
+const ShopeeCall *
+shopee_call(CallKind kind)
+{
+	return (unsigned) kind < CALL_KINDS && calls[kind].path != NULL ? &calls[kind] : NULL;
 }
 
+/* make builds the request; NULL, or what is wrong. */
 static const char *
-build_push_stock(const PlatformCall *call, const PlatformAccess *access, PlainBuffer *url,
-				 PlainBuffer *body, Arena *arena)
+make(const PlatformCall *call, const PlatformAccess *access, Arena *arena, PlatformRequest *request)
 {
-	const char *wrong = check_items(call->items, call->n_items);
-	int			i;
+	const ShopeeCall *kind = shopee_call(call->kind);
+	PlainBuffer url = {0};
+	PlainBuffer body = {0};
+	const char *wrong;
 
+	if (kind == NULL)
+		return "Shopee has no such call";
+	request->path = kind->path;
+	request->method = kind->post ? "POST" : "GET";
+	wrong = check_access(access, kind->scope);
 	if (wrong != NULL)
 		return wrong;
-	if (!begin_url(url, arena, access, PATH_UPDATE_STOCK, false))
+	if (!begin_url(&url, arena, access, kind))
 		return "could not sign the request";
-	plain_begin(body, arena, 64 + 80 * (size_t) call->n_items);
-	plain_add(body, "{\"item_id\":");
-	plain_add(body, call->items[0].item_id);
-	plain_add(body, ",\"stock_list\":[");
-	for (i = 0; i < call->n_items; i++)
-	{
-		const char *model_id = call->items[i].model_id;
-
-		plain_add(body, i > 0 ? ",{\"model_id\":" : "{\"model_id\":");
-		plain_add(body, *model_id != '\0' ? model_id : "0");
-		plain_add(body, ",\"seller_stock\":[{\"stock\":");
-		plain_add_int(body, call->items[i].quantity);
-		plain_add(body, "}]}");
-	}
-	plain_add(body, "]}");
-	return NULL;
-}
-
-static const char *
-build_list_orders(const PlatformCall *call, const PlatformAccess *access, PlainBuffer *url,
-				  Arena *arena)
-{
-	if (call->from < 0 || call->to > SHOPEE_MAX_UINT32 || call->from > call->to ||
-		call->to - call->from > SHOPEE_MAX_WINDOW)
-		return "the window of an order list is empty or over 15 days";
-	if (strlen(call->cursor) > SHOPEE_MAX_CURSOR)
-		return "the cursor is too long";
-	if (!begin_url(url, arena, access, PATH_ORDER_LIST, false))
-		return "could not sign the request";
-	plain_add(url, "&time_range_field=update_time&time_from=");
-	plain_add_int(url, call->from);
-	plain_add(url, "&time_to=");
-	plain_add_int(url, call->to);
-	plain_add(url, "&page_size=" SHOPEE_PAGE_SIZE "&cursor=");
-	plain_add_query(url, call->cursor);
-	/* without the last one, orders that are PENDING are not listed */
-	plain_add(url, "&response_optional_fields=order_status&request_order_status_pending=true");
-	return NULL;
-}
-
-/*
- * Asks for item_list alone beyond the default fields: everything else that a
- * document needs is among them, and no personal data comes.
- */
-static const char *
-build_get_orders(const PlatformCall *call, const PlatformAccess *access, PlainBuffer *url,
-				 Arena *arena)
-{
-	int			i;
-
-	if (call->n_order_sns < 1 || call->n_order_sns > SHOPEE_MAX_ORDERS)
-		return "an order detail call takes 1 to 50 orders";
-	for (i = 0; i < call->n_order_sns; i++)
-		if (!shopee_order_sn_ok(call->order_sns[i]))
-			return "the order number is malformed";
-	if (!begin_url(url, arena, access, PATH_ORDER_DETAIL, false))
-		return "could not sign the request";
-	plain_add(url, "&order_sn_list=");
-	for (i = 0; i < call->n_order_sns; i++)
-	{
-		if (i > 0)
-			plain_add(url, "%2C");
-		plain_add_query(url, call->order_sns[i]);
-	}
-	plain_add(url, "&response_optional_fields=item_list&request_order_status_pending=true");
-	return NULL;
-}
-
-static const char *
-build_refresh_token(const PlatformAccess *access, PlainBuffer *url, PlainBuffer *body, Arena *arena)
-{
-	if (access->refresh_token == NULL)
-		return "credential refresh_token is missing";
-	if (!plain_visible(access->refresh_token, SHOPEE_MAX_TOKEN))
-		return "credential refresh_token is malformed";
-	if (!begin_url(url, arena, access, PATH_REFRESH, true))
-		return "could not sign the request";
-	plain_begin(body, arena, 256);
-	plain_add(body, "{\"refresh_token\":");
-	plain_add_json(body, access->refresh_token);
-	plain_add(body, ",\"partner_id\":");
-	plain_add(body, access->partner_id);
-	plain_add(body, ",\"shop_id\":");
-	plain_add(body, access->shop_id);
-	plain_add(body, "}");
-	return NULL;
+	if (kind->post)
+		plain_begin(&body, arena, 256);
+	if (kind->build != NULL)
+		wrong = kind->build(call, access, &url, &body);
+	if (wrong != NULL)
+		return wrong;
+	request->url = plain_finish(&url);
+	request->body = kind->post ? plain_finish(&body) : NULL;
+	request->body_length = request->body != NULL ? body.length : 0;
+	request->headers = kind->post ? post_headers : get_headers;
+	request->n_headers = kind->post ? 2 : 1;
+	return arena_failed(arena) ? "the request does not fit into memory" : NULL;
 }
 
 /* build makes the request of any call; see Platform in platform.h. */
@@ -245,60 +180,30 @@ static bool
 build(const PlatformCall *call, const PlatformAccess *access, Arena *arena,
 	  PlatformRequest *request, const char **error)
 {
-	bool		post = call->kind == CALL_PUSH_STOCK || call->kind == CALL_REFRESH_TOKEN;
-	PlainBuffer url = {0};
-	PlainBuffer body = {0};
-	const char *wrong = check_access(access, call->kind == CALL_REFRESH_TOKEN);
-
-	*request = (PlatformRequest) {.method = post ? "POST" : "GET"};
-	if (wrong == NULL)
-		switch ((int) call->kind)
-		{
-			case CALL_PUSH_STOCK:
-				request->path = PATH_UPDATE_STOCK;
-				wrong = build_push_stock(call, access, &url, &body, arena);
-				break;
-			case CALL_LIST_ORDERS:
-				request->path = PATH_ORDER_LIST;
-				wrong = build_list_orders(call, access, &url, arena);
-				break;
-			case CALL_GET_ORDERS:
-				request->path = PATH_ORDER_DETAIL;
-				wrong = build_get_orders(call, access, &url, arena);
-				break;
-			case CALL_REFRESH_TOKEN:
-				request->path = PATH_REFRESH;
-				wrong = build_refresh_token(access, &url, &body, arena);
-				break;
-			default:
-				wrong = "Shopee has no such call";
-		}
-	if (wrong == NULL)
-	{
-		request->url = plain_finish(&url);
-		request->body = post ? plain_finish(&body) : NULL;
-		request->body_length = request->body != NULL ? body.length : 0;
-		request->headers = post ? post_headers : get_headers;
-		request->n_headers = post ? 2 : 1;
-		if (arena_failed(arena))
-			wrong = "the request does not fit into memory";
-	}
-	*error = wrong;
-	return wrong == NULL;
+	*request = (PlatformRequest) {.method = "GET"};
+	*error = make(call, access, arena, request);
+	return *error == NULL;
 }
 
 const Platform platform_shopee = {
 	.name = "shopee",
 	.default_base_url = "https://partner.shopeemobile.com",
 	.max_quantity = SHOPEE_MAX_QUANTITY,
-	.calls = CALL_BIT(CALL_PUSH_STOCK) | CALL_BIT(CALL_LIST_ORDERS) | CALL_BIT(CALL_GET_ORDERS) |
-	CALL_BIT(CALL_REFRESH_TOKEN),
+	.calls = CALL_BIT(CALL_PUSH_STOCK) | CALL_BIT(CALL_PUSH_PRICE) | CALL_BIT(CALL_SET_LISTED) |
+	CALL_BIT(CALL_LIST_ORDERS) | CALL_BIT(CALL_GET_ORDERS) |
+	CALL_BIT(CALL_LIST_ITEMS) | CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS) |
+	CALL_BIT(CALL_SHIP_INFO) | CALL_BIT(CALL_SHIP) | CALL_BIT(CALL_CANCEL_LINES) |
+	CALL_BIT(CALL_GET_TOKEN) | CALL_BIT(CALL_REFRESH_TOKEN) |
+	CALL_BIT(CALL_LOST_PUSHES) | CALL_BIT(CALL_CONFIRM_PUSHES),
 	.max_push_items = SHOPEE_MAX_MODELS,
 	.max_get_orders = SHOPEE_MAX_ORDERS,
+	.max_get_items = SHOPEE_MAX_ITEMS,
 	.max_window = SHOPEE_MAX_WINDOW,
 	.batch_per_item = true,
 	.update_feed = true,
 	.absolute = true,
+	.push_status = 200,
 	.build = build,
 	.judge = shopee_judge,
+	.read_push = shopee_read_push,
 };

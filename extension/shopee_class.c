@@ -140,6 +140,12 @@ static const Code codes[] = {
 	{"error_in_item_promotion_nomodel_to_models", OUTCOME_LATER, NULL},
 	{"error_holiday_mode_change_stock", OUTCOME_LATER, NULL},
 
+	/* price and listing state: will pass */
+	{"error_cannt_edit_price_in_promotion", OUTCOME_LATER, NULL},	/* so spelled */
+	{"error_in_item_promotion_item_price_lock", OUTCOME_LATER, NULL},
+	{"error_cannot_update_price_in_promotion", OUTCOME_LATER, NULL},
+	{"error_unlist_item_all_failed", OUTCOME_LATER, NULL},
+
 	/* stock: will not pass by itself */
 	{"error_busi", OUTCOME_PERMANENT, business},
 	{"error_item_not_found", OUTCOME_PERMANENT, NULL},

@@ -83,30 +83,13 @@ canonical_status(Arena *arena, const char *shopee)
 	return unknown != NULL ? unknown : "";
 }
 
-/* decimal_ok says whether a text is a plain decimal amount without sign or exponent. */
-static bool
-decimal_ok(const char *text)
-{
-	size_t		whole = strspn(text, "0123456789");
-	size_t		part;
-
-	if (whole == 0 || whole > 15 || (*text == '0' && whole > 1))
-		return false;
-	if (text[whole] == '\0')
-		return true;
-	if (text[whole] != '.')
-		return false;
-	part = strspn(text + whole + 1, "0123456789");
-	return part > 0 && part <= 6 && text[whole + 1 + part] == '\0';
-}
-
 /* price_of returns the price of a member as text, NULL when there is none that is readable. */
 static const char *
 price_of(const cJSON *entry, const char *name)
 {
 	const char *text = jread_text(entry, name);
 
-	return text != NULL && decimal_ok(text) ? text : NULL;
+	return text != NULL && judge_amount(text) ? text : NULL;
 }
 
 /* optional_qty reads a quantity that older answers do not have: 0 then. */

@@ -92,19 +92,19 @@ stock_that_the_platform_would_refuse(void **state)
 
 	for (i = 0; i < 51; i++)
 		items[i] = (PlatformItem) {(int64_t) i, "5", arena_printf(*state, "%zu", i + 1), 1};
-	refused(&call, &test_access, *state, "a stock call takes 1 to 50 models");
+	refused(&call, &test_access, *state, "a stock or price call takes 1 to 50 models");
 	call.n_items = 51;
-	refused(&call, &test_access, *state, "a stock call takes 1 to 50 models");
+	refused(&call, &test_access, *state, "a stock or price call takes 1 to 50 models");
 	call.n_items = 50;
 	built(&call, &test_access, *state);
 	items[49].item_id = "6";
-	refused(&call, &test_access, *state, "a stock call takes models of one item only");
+	refused(&call, &test_access, *state, "a stock or price call takes models of one item only");
 	items[49].item_id = "5";
 	items[49].model_id = "1";
-	refused(&call, &test_access, *state, "a stock call names each model once");
+	refused(&call, &test_access, *state, "a stock or price call names each model once");
 	items[48].model_id = "";
 	items[49].model_id = "0";
-	refused(&call, &test_access, *state, "a stock call names each model once");
+	refused(&call, &test_access, *state, "a stock or price call names each model once");
 }
 
 static void

@@ -1,0 +1,69 @@
+/*
+ * shopee_token.c
+ *		Shopee Open Platform v2: the tokens of an authorised shop, the first
+ *		ones and the next ones.
+ *
+ * A code and a refresh token work once. Pure: no I/O, no state.
+ */
+#include "shopee.h"
+
+/* A refreshed token lives four hours; more than this is no duration. */
+#define MAX_EXPIRES_IN		INT64_C(1000000000)
+
+/* add_grant writes the body of either call: what is handed in, the application and the shop. */
+static void
+add_grant(PlainBuffer *body, const char *name, const char *value, const PlatformAccess *access)
+{
+	plain_add(body, "{");
+	plain_add_json(body, name);
+	plain_add(body, ":");
+	plain_add_json(body, value);
+	plain_add(body, ",\"partner_id\":");
+	plain_add(body, access->partner_id);
+	plain_add(body, ",\"shop_id\":");
+	plain_add(body, access->shop_id);
+	plain_add(body, "}");
+}
+
+const char *
+shopee_build_get_token(const PlatformCall *call, const PlatformAccess *access,
+					   PlainBuffer *url, PlainBuffer *body)
+{
+	if (call->code == NULL || !plain_visible(call->code, SHOPEE_MAX_TOKEN))
+		return "the code of the authorisation is malformed";
+	add_grant(body, "code", call->code, access);
+	return NULL;
+}
+
+const char *
+shopee_build_refresh_token(const PlatformCall *call, const PlatformAccess *access,
+						   PlainBuffer *url, PlainBuffer *body)
+{
+	if (access->refresh_token == NULL)
+		return "credential refresh_token is missing";
+	if (!plain_visible(access->refresh_token, SHOPEE_MAX_TOKEN))
+		return "credential refresh_token is malformed";
+	add_grant(body, "refresh_token", access->refresh_token, access);
+	return NULL;
+}
+
+/* shopee_judge_token reads a flat answer: the tokens stand beside the error. */
+void
+shopee_judge_token(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
+{
+	const char *access = jread_text(root, "access_token");
+	const char *refresh = jread_text(root, "refresh_token");
+	int64_t		expires_in;
+
+	if (access == NULL || !plain_visible(access, SHOPEE_MAX_TOKEN) ||
+		refresh == NULL || !plain_visible(refresh, SHOPEE_MAX_TOKEN) ||
+		!jread_int(root, "expire_in", 1, MAX_EXPIRES_IN, &expires_in))
+	{
+		/* what was handed in may be spent */
+		judge_settle(call, answer, OUTCOME_IN_DOUBT, "the answer lacks the tokens or their life");
+		return;
+	}
+	answer->access_token = arena_strdup(arena, access);
+	answer->refresh_token = arena_strdup(arena, refresh);
+	answer->expires_in = expires_in;
+}

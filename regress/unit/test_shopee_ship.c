@@ -1,0 +1,173 @@
+/*
+ * test_shopee_ship.c
+ *		Tests of Shopee's other writes: prices, listing state, shipping,
+ *		cancelling, first tokens.
+ */
+#include "codec_test.h"
+
+#include "shopee.h"
+
+static const char *
+body_of(const PlatformCall *call, Arena *arena)
+{
+	PlatformRequest request;
+	const char *error;
+
+	if (!platform_shopee.build(call, &test_access, arena, &request, &error))
+		return error;
+	assert_string_equal(request.method, "POST");
+	return request.body;
+}
+
+static void
+prices(void **state)
+{
+	static const char *const bad[] = {"0", "-1", "199.5", "1e3", "", "01"};
+	PlatformItem items[] = {
+		{.listing_id = 1, .item_id = "5", .model_id = "7", .price = "199"},
+		{.listing_id = 2, .item_id = "5", .model_id = "8", .price = "210"}
+	};
+	PlatformCall call = {.kind = CALL_PUSH_PRICE, .items = items, .n_items = 2, .cursor = ""};
+	PlatformAnswer answer;
+
+	assert_string_equal(body_of(&call, *state), "{\"item_id\":5,\"price_list\":[{\"model_id\":7,\"original_price\":199},"
+						"{\"model_id\":8,\"original_price\":210}]}");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		items[1].price = bad[i];
+		assert_string_equal(body_of(&call, *state), "the price is not a whole number above 0");
+	}
+	items[1].price = NULL;
+	assert_string_equal(body_of(&call, *state), "the price is not a whole number above 0");
+
+	answer = judge(&call, *state, "{\"error\":\"\",\"response\":{\"success_list\":[{\"model_id\":7,\"original_price\":199}],"
+				   "\"failure_list\":[{\"model_id\":8,\"failed_reason\":\"The item is in promotion.\"}]}}");
+	assert_class(answer.class, OUTCOME_PARTIAL);
+	assert_class(answer.items[0].class, OUTCOME_OK);
+	assert_class(answer.items[1].class, OUTCOME_LATER);
+	answer = judge(&call, *state, "{\"error\":\"product.error_cannt_edit_price_in_promotion\",\"message\":\"\"}");
+	assert_class(answer.class, OUTCOME_LATER);
+}
+
+static void
+listing_state(void **state)
+{
+	PlatformItem items[] = {{.listing_id = 1, .item_id = "5", .model_id = ""}, {.listing_id = 2, .item_id = "6", .model_id = ""}};
+	PlatformCall call = {.kind = CALL_SET_LISTED, .items = items, .n_items = 2, .cursor = ""};
+	PlatformAnswer answer;
+
+	assert_string_equal(body_of(&call, *state), "{\"item_list\":[{\"item_id\":5,\"unlist\":true},{\"item_id\":6,\"unlist\":true}]}");
+	call.listed = true;
+	assert_string_equal(body_of(&call, *state), "{\"item_list\":[{\"item_id\":5,\"unlist\":false},{\"item_id\":6,\"unlist\":false}]}");
+	answer = judge(&call, *state, "{\"error\":\"\",\"response\":{\"success_list\":[{\"item_id\":6,\"unlist\":false}],"
+				   "\"failure_list\":[{\"item_id\":5,\"failed_reason\":\"item banned\"}]}}");
+	assert_class(answer.class, OUTCOME_PARTIAL);
+	assert_class(answer.items[0].class, OUTCOME_PERMANENT);
+	assert_class(answer.items[1].class, OUTCOME_OK);
+	answer = judge(&call, *state, "{\"error\":\"\",\"response\":{\"success_list\":[{\"item_id\":6}]}}");
+	assert_class(answer.items[0].class, OUTCOME_IN_DOUBT);
+	items[1].item_id = "5";
+	assert_string_equal(body_of(&call, *state), "a call that lists names each item once");
+}
+
+static const char *
+method_of(Arena *arena, const char *response)
+{
+	PlatformCall call = {.kind = CALL_SHIP_INFO, .cursor = "", .order_sn = "A1"};
+	PlatformAnswer answer = judge(&call, arena, arena_printf(arena, "{\"error\":\"\",\"response\":%s}", response));
+
+	return answer.class == OUTCOME_OK ? answer.ship_method : outcome_name(answer.class);
+}
+
+static void
+ways_of_shipping(void **state)
+{
+	static const char pickup[] = "\"pickup\":{\"address_list\":[{\"address_id\":77,\"time_slot_list\":[{\"pickup_time_id\":\"1760000000\"}]}]}";
+
+	assert_string_equal(method_of(*state, "{\"info_needed\":{\"dropoff\":[],\"pickup\":[\"address_id\"]}}"), "dropoff");
+	assert_string_equal(method_of(*state, arena_printf(*state, "{\"info_needed\":{\"pickup\":[\"address_id\"]},%s}", pickup)),
+						"pickup/77/1760000000");
+	assert_string_equal(method_of(*state, "{\"info_needed\":{\"non_integrated\":[\"tracking_number\"]}}"), "non_integrated");
+	assert_string_equal(method_of(*state, "{\"info_needed\":{\"dropoff\":[\"branch_id\"]}}"), "permanent");
+	assert_string_equal(method_of(*state, "{\"info_needed\":{\"pickup\":[]},\"pickup\":{\"address_list\":[]}}"), "permanent");
+	assert_string_equal(method_of(*state, "{}"), "later");
+}
+
+static void
+shipping(void **state)
+{
+	PlatformCall call = {.kind = CALL_SHIP, .cursor = "", .order_sn = "A1", .ship_method = "dropoff"};
+
+	assert_string_equal(body_of(&call, *state), "{\"order_sn\":\"A1\",\"dropoff\":{}}");
+	call.package_id = "P9";
+	call.ship_method = "pickup/77/t-1";
+	assert_string_equal(body_of(&call, *state),
+						"{\"order_sn\":\"A1\",\"package_number\":\"P9\",\"pickup\":{\"address_id\":77,\"pickup_time_id\":\"t-1\"}}");
+	call.ship_method = "non_integrated";
+	assert_string_equal(body_of(&call, *state), "this way of shipping needs a tracking number");
+	call.tracking = "TW\"1";
+	assert_string_equal(body_of(&call, *state),
+						"{\"order_sn\":\"A1\",\"package_number\":\"P9\",\"non_integrated\":{\"tracking_number\":\"TW\\\"1\"}}");
+	call.ship_method = "pickup/x/1";
+	assert_string_equal(body_of(&call, *state), "the way of shipping is none of Shopee's");
+	call.ship_method = NULL;
+	assert_string_equal(body_of(&call, *state), "the way of shipping is malformed");
+	call.order_sn = "A,1";
+	assert_string_equal(body_of(&call, *state), "the order number is malformed");
+	assert_class(judge(&call, *state, "{\"error\":\"\",\"message\":\"\"}").class, OUTCOME_OK);
+	assert_class(judge(&call, *state, "{\"error\":\"error_server\",\"message\":\"\"}").class, OUTCOME_IN_DOUBT);
+}
+
+static void
+cancelling(void **state)
+{
+	PlatformItem items[] = {{.item_id = "5", .model_id = ""}, {.item_id = "6", .model_id = "9"}};
+	PlatformCall call = {.kind = CALL_CANCEL_LINES, .cursor = "", .order_sn = "A1", .items = items, .n_items = 2, .reason = "OUT_OF_STOCK"};
+
+	assert_string_equal(body_of(&call, *state), "{\"order_sn\":\"A1\",\"cancel_reason\":\"OUT_OF_STOCK\",\"item_list\":"
+						"[{\"item_id\":5,\"model_id\":0},{\"item_id\":6,\"model_id\":9}]}");
+	call.n_items = 0;
+	assert_string_equal(body_of(&call, *state), "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
+	call.reason = "CUSTOMER_REQUEST";
+	assert_string_equal(body_of(&call, *state), "{\"order_sn\":\"A1\",\"cancel_reason\":\"CUSTOMER_REQUEST\"}");
+	call.reason = "BORED";
+	assert_string_equal(body_of(&call, *state), "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
+	assert_class(judge(&call, *state, "{\"error\":\"\",\"response\":{\"update_time\":1760000000}}").class, OUTCOME_OK);
+}
+
+/* Vector S1: signed without the shop and its token. */
+static void
+first_tokens(void **state)
+{
+	PlatformCall call = {.kind = CALL_GET_TOKEN, .cursor = "", .code = "c0de"};
+	PlatformAccess access = test_access;
+	PlatformRequest request;
+	PlatformAnswer answer;
+	const char *error;
+
+	access.access_token = NULL;
+	assert_true(platform_shopee.build(&call, &access, *state, &request, &error));
+	assert_string_equal(request.url, "https://partner.example.com/api/v2/auth/token/get?partner_id=2009999&timestamp=1760000000"
+						"&sign=84c1b82e446f422fd3e35edc7e20ad8d6f2b974b20657728e936a3b2fed3f2e6");
+	assert_string_equal(request.body, "{\"code\":\"c0de\",\"partner_id\":2009999,\"shop_id\":300123456}");
+	answer = judge(&call, *state, "{\"error\":\"\",\"message\":\"\",\"access_token\":\"a\",\"refresh_token\":\"r\",\"expire_in\":14400}");
+	assert_class(answer.class, OUTCOME_OK);
+	assert_string_equal(answer.refresh_token, "r");
+	call.code = "";
+	assert_string_equal(body_of(&call, *state), "the code of the authorisation is malformed");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		arena_test(prices),
+		arena_test(listing_state),
+		arena_test(ways_of_shipping),
+		arena_test(shipping),
+		arena_test(cancelling),
+		arena_test(first_tokens),
+	};
+
+	return cmocka_run_group_tests_name("shopee_ship", tests, NULL, NULL);
+}
