@@ -14,7 +14,8 @@ EXTENSION_FILES = storesync settings session shmem stat store_stat utility incar
 	transfer count count_line order_line order_return order_again expiry \
 	order order_part order_draw order_doc order_number order_time order_load order_map order_want order_book order_write order_fill order_json \
 	arena plain json sign platform judge shopee shopee_class shopee_judge shopee_order \
-	shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push
+	shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push \
+	pchome pchome_class pchome_judge pchome_order pchome_shown
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
@@ -34,10 +35,12 @@ DATA_built = storesync--$(EXTVERSION).sql
 PURE_FILES = arena plain json sign platform judge gcra pace listing_terms \
 	shopee shopee_class shopee_judge shopee_order shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_gcra test_terms test_lane \
-	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_push
+	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_push \
+	test_pchome_build test_pchome_judge test_pchome_order
 FUZZ_TARGETS = fuzz_plain fuzz_json \
 	fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list fuzz_shopee_orders fuzz_shopee_token fuzz_shopee_item \
-	fuzz_shopee_write fuzz_shopee_notice
+	fuzz_shopee_write fuzz_shopee_notice \
+	fuzz_pchome_build fuzz_pchome_write fuzz_pchome_list fuzz_pchome_orders fuzz_pchome_shown
 REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential token rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
 	order order_input order_found order_rules place bundle direct memo peak listing unseen solo stop allotment terms dispatch invariant tamper

@@ -91,7 +91,7 @@ typedef struct PlatformCall
 /* Credentials are NULL where the store has none. */
 typedef struct PlatformAccess
 {
-	const char *base_url;		/* scheme and host, no trailing slash */
+	const char *base_url;		/* scheme, host and perhaps directories, no trailing slash */
 	const char *shop_id;
 	const char *partner_id;
 	const char *partner_key;
@@ -275,5 +275,6 @@ extern void platform_redact(const PlatformAccess *access, Arena *arena, Platform
 extern const char *platform_redact_text(const PlatformAccess *access, Arena *arena, const char *text, size_t max_bytes);
 
 extern const Platform platform_shopee;
+extern const Platform platform_pchome;
 
 #endif

@@ -17,7 +17,7 @@ COMMENT ON FUNCTION storesync.check_text(text, text) IS
 
 CREATE FUNCTION storesync.is_loopback(url text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN url ~ '^https?://(127(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}|localhost|\[::1\])(:[0-9]{1,5})?$';
+	RETURN url ~ '^https?://(127(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}|localhost|\[::1\])(:[0-9]{1,5})?(/[A-Za-z0-9_]+)*$';
 COMMENT ON FUNCTION storesync.is_loopback(text) IS
 'Whether a base URL names this machine: 127.0.0.0/8, localhost or [::1]. Example: SELECT storesync.is_loopback(''http://127.0.0.1:8080''); -- true';
 
@@ -25,11 +25,11 @@ CREATE FUNCTION storesync.platform_check() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NEW.base_url !~ '^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$'
+	IF NEW.base_url !~ '^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9_]+)*$'
 		OR octet_length(NEW.base_url) > 200
-		OR substring(NEW.base_url FROM ':([0-9]+)$')::int NOT BETWEEN 1 AND 65535 THEN
+		OR substring(NEW.base_url FROM ':([0-9]+)(?:/.*)?$')::int NOT BETWEEN 1 AND 65535 THEN
 		RAISE EXCEPTION 'base URL of platform "%" is not valid', NEW.platform
-			USING ERRCODE = 'SS404', DETAIL = 'It is made of https://, a host and perhaps a port; no user, path, query or slash at its end.';
+			USING ERRCODE = 'SS404', DETAIL = 'It is made of https://, a host, perhaps a port and directories; no user, query or slash at its end.';
 	END IF;
 	IF NEW.base_url LIKE 'http:%' AND NOT storesync.is_loopback(NEW.base_url) THEN
 		RAISE EXCEPTION 'base URL of platform "%" needs https', NEW.platform
@@ -64,6 +64,8 @@ CREATE TRIGGER platform_replace BEFORE INSERT ON storesync.platform
 
 INSERT INTO storesync.platform (platform, base_url, max_quantity)
 VALUES ('shopee', 'https://partner.shopeemobile.com', 999999);
+INSERT INTO storesync.platform (platform, base_url, max_quantity, returns_on_cancel, quota_scope)
+VALUES ('pchome', 'https://ecvdr.pchome.com.tw/vdr', 1200, false, 'store');
 
 -- NULL, '' and '0' are three spellings of an item without models.
 CREATE FUNCTION storesync.listing_normalise() RETURNS trigger

@@ -26,7 +26,10 @@
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* '2', '3', '4', '5', '9': a whole answer with that kind of status; 'c': cut off; 's': sent, silence; else not sent. */
+/*
+ * '2', '3', '4', '5', '9': a whole answer with that kind of status, 'b': 400, 'n': 204; 'c': cut off;
+ * 's': sent, silence; else not sent.
+ */
 static inline PlatformReply
 fuzz_reply(const uint8_t *data, size_t size)
 {
@@ -45,6 +48,12 @@ fuzz_reply(const uint8_t *data, size_t size)
 			break;
 		case '5':
 			reply.http_status = 500;
+			break;
+		case 'b':
+			reply.http_status = 400;
+			break;
+		case 'n':
+			reply.http_status = 204;
 			break;
 		case '9':
 			reply.http_status = 429;

@@ -36,7 +36,8 @@ BEGIN;
 SELECT u AS url, pg_temp.try_url(u) FROM unnest(ARRAY['https://partner.test-stable.shopeemobile.com', 'https://proxy.example:8443', 'http://[::1]:9',
 	'http://partner.shopeemobile.com', 'http://10.0.0.1', 'https://user:word@example.com', 'https://example.com/', 'https://example.com/path',
 	'https://example.com?x=1', 'https://example.com#f', 'https://', 'example.com', 'https://example.com:0', 'https://example.com:65536',
-	'https://exa mple.com', 'HTTPS://example.com', 'file:///etc/passwd', '', NULL]) u;
+	'https://exa mple.com', 'HTTPS://example.com', 'file:///etc/passwd', 'https://example.com/..', 'https://example.com//path',
+	'https://example.com:0/path', 'http://127.0.0.1:1/vdr_fake/x', '', NULL]) u;
 ROLLBACK;
 
 SELECT storesync.add_sku('TEA'), storesync.add_sku('CUP', 'Cup', 3, true);

@@ -26,6 +26,7 @@ platforms_are_found_by_name(void **state)
 
 	(void) state;
 	assert_ptr_equal(platform_find("shopee"), &platform_shopee);
+	assert_ptr_equal(platform_find("pchome"), &platform_pchome);
 	assert_null(platform_find("Shopee"));
 	assert_null(platform_find(""));
 	for (; all[n] != NULL; n++)
@@ -37,7 +38,7 @@ platforms_are_found_by_name(void **state)
 		assert_non_null(all[n]->build);
 		assert_non_null(all[n]->judge);
 	}
-	assert_int_equal(n, 1);
+	assert_int_equal(n, 2);
 }
 
 static void
