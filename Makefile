@@ -33,7 +33,8 @@ DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
 PURE_FILES = arena plain json sign platform judge gcra pace listing_terms \
-	shopee shopee_class shopee_judge shopee_order shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push
+	shopee shopee_class shopee_judge shopee_order shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push \
+	pchome pchome_class pchome_judge pchome_order pchome_shown
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_gcra test_terms test_lane \
 	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_push \
 	test_pchome_build test_pchome_judge test_pchome_order
