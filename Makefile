@@ -27,7 +27,7 @@ WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 
 # The install script, in this order
 SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger \
-	40_order 50_outbox 52_task 53_rotation 55_rate 58_allotment 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 72_peak 75_stat 77_token 80_health \
+	40_order 50_outbox 52_task 53_rotation 55_rate 58_allotment 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 72_peak 75_stat 77_token 78_task_hint 80_health \
 	85_invariant 87_role 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 

@@ -67,12 +67,13 @@ errand_poll_ended(Errand *errand)
 }
 
 void
-errand_failed(Errand *errand, OutcomeClass class, const char *reason)
+errand_failed(Errand *errand, OutcomeClass class, const char *reason, const char *attempt)
 {
 	if (errand->state != ERRAND_RUNNING)
 		return;
 	errand->state = ERRAND_FAILED;
 	errand->class = class;
+	errand->attempt = MemoryContextStrdup(errand->context, attempt);
 	if (reason == NULL)
 		reason = "";
 	strlcpy(errand->reason, reason, pg_mbcliplen(reason, (int) strlen(reason), sizeof(errand->reason) - 1) + 1);

@@ -41,6 +41,7 @@ typedef struct Errand
 	int			given_up;		/* of them, left to people */
 	OutcomeClass class;			/* of ERRAND_FAILED */
 	char		reason[120];
+	char	   *attempt;		/* of ERRAND_FAILED: the call, as record_attempt_text() tells it; in `context` */
 } Errand;
 
 typedef struct DispatchStore DispatchStore;
@@ -55,7 +56,7 @@ extern bool errand_waits(const Errand *errand);
 /* A regular walk begins, ends well, or a call of any walk failed. */
 extern void errand_poll_began(Errand *errand);
 extern void errand_poll_ended(Errand *errand);
-extern void errand_failed(Errand *errand, OutcomeClass class, const char *reason);
+extern void errand_failed(Errand *errand, OutcomeClass class, const char *reason, const char *attempt);
 /* The errand's own walk has ended: it is done, or asks for the next one. */
 extern void errand_walked(Errand *errand, TimestampTz through);
 

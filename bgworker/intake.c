@@ -336,8 +336,9 @@ static void
 try_again(DispatchCall *call)
 {
 	StoreIntake *intake = &call->store->intake;
+	QueueAttempt attempt = call_attempt(call, call->answer.class, call->answer.message);
 
-	errand_failed(&intake->errand, call->answer.class, call->answer.message);
+	errand_failed(&intake->errand, attempt.class, call->answer.message, record_attempt_text(&attempt));
 	if (intake->on_errand)
 	{
 		leave_errand(intake);

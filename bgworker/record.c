@@ -160,6 +160,16 @@ add_attempt(StringInfo story, const QueueAttempt *attempt, const char *order_sn)
 	appendStringInfoChar(story, '}');
 }
 
+char *
+record_attempt_text(const QueueAttempt *attempt)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	add_attempt(&text, attempt, NULL);
+	return text.data;
+}
+
 /* story_of writes the tries of a listing as a JSON array. */
 static char *
 story_of(const QueueListing *listing)

@@ -35,6 +35,8 @@ extern void record_call(Record *record, const DispatchCall *call, const char *me
 /* Given up: element `i` of a stock call, with the story its listing has. */
 extern void record_dead_listing(Record *record, const DispatchCall *call, int i,
 								OutcomeClass class, const char *reason);
+/* A try as a JSON object: when, class, HTTP status, curl code, microseconds by phase, reason, redacted excerpt. */
+extern char *record_attempt_text(const QueueAttempt *attempt);
 /* Given up: one order that cannot be fetched or booked. Not repeated while it is unsettled. */
 extern void record_dead_order(Record *record, const DispatchCall *call, const char *order_sn);
 /* All orders of the store up to `through` are committed. */

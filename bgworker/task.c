@@ -126,7 +126,7 @@ remember(HeapTuple row, TupleDesc desc)
 	if (store == NULL)
 	{
 		task_event_dead(id, DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull)), kind, OUTCOME_PERMANENT,
-						DatumGetInt32(SPI_getbinval(row, desc, 5, &isnull)), NO_STORE);
+						DatumGetInt32(SPI_getbinval(row, desc, 5, &isnull)), NO_STORE, NULL);
 		return;
 	}
 	shelf = &store->tasks[sort];
@@ -264,29 +264,35 @@ task_due(void)
 void
 task_close_done(Task *task, const char *detail)
 {
-	task_event_add(task->id, "done", NULL, Max(task->attempts, 1), 0, detail);
+	task_event_add(task->id, "done", NULL, Max(task->attempts, 1), 0, detail, NULL);
+	forget(task);
+}
+
+static void
+close_dead(Task *task, OutcomeClass class, const char *reason, const char *attempt)
+{
+	task_event_dead(task->id, task->store->store_id, task->kind, class, task->attempts, reason, attempt);
+	dispatch_count(SS_TASKS_DEAD, 1);
 	forget(task);
 }
 
 void
 task_close_dead(Task *task, OutcomeClass class, const char *reason)
 {
-	task_event_dead(task->id, task->store->store_id, task->kind, class, task->attempts, reason);
-	dispatch_count(SS_TASKS_DEAD, 1);
-	forget(task);
+	close_dead(task, class, reason, NULL);
 }
 
 void
-task_fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason)
+task_fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason, const char *attempt)
 {
 	TimestampTz due = now + retry_delay_us(task->attempts);
 
 	if (class == OUTCOME_PERMANENT || task->attempts >= QUEUE_MAX_ATTEMPTS)
 	{
-		task_close_dead(task, class, reason);
+		close_dead(task, class, reason, attempt);
 		return;
 	}
-	task_event_add(task->id, "waiting", outcome_name(class), task->attempts, due, reason);
+	task_event_add(task->id, "waiting", outcome_name(class), task->attempts, due, reason, attempt);
 	task->told = false;
 	unlink_phase(task);
 	put_waiting(task, due);
@@ -298,7 +304,7 @@ task_tell(Task *task)
 	if (task->told)
 		return;
 	task->told = true;
-	task_event_add(task->id, "sent", NULL, ++task->attempts, 0, NULL);
+	task_event_add(task->id, "sent", NULL, ++task->attempts, 0, NULL, NULL);
 }
 
 /* ---------------------------------------------------------------- rounds */

@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 
 #include "errand.h"
+#include "task_event.h"
 
 /* ---------------------------------------------------------------- push_stock */
 
@@ -27,7 +28,7 @@ settle_listing(Task *task, HeapTuple row, TupleDesc desc)
 	else if (!dirty)
 		task_close_done(task, NULL);
 	else if (dead)
-		task_close_dead(task, OUTCOME_PERMANENT, "the listing was given up or discarded at this version");
+		task_close_dead(task, OUTCOME_PERMANENT, TASK_LISTING_DEAD);
 	else
 		task_tell(task);
 }
@@ -190,7 +191,7 @@ task_settle_fetch(Task *task, TimestampTz now)
 	}
 	else if (errand->state == ERRAND_FAILED)
 	{
-		task_fail(task, now, errand->class, errand->reason);
+		task_fail(task, now, errand->class, errand->reason, errand->attempt);
 		errand_clear(task->store);
 	}
 }
@@ -209,5 +210,5 @@ task_settle_refresh(Task *task, TimestampTz now)
 	else if (token->last_class == OUTCOME_AUTH)
 		task_close_dead(task, OUTCOME_AUTH, token->last_reason);
 	else
-		task_fail(task, now, token->last_class, token->last_reason);
+		task_fail(task, now, token->last_class, token->last_reason, NULL);
 }

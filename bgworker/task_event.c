@@ -3,7 +3,8 @@
  *		Events of tasks, and rows of compensation for those that are given up.
  *
  * The story of a task that is given up is its own events: each try that
- * failed left one.
+ * failed left one, and another where it was carried forward. That of a listing
+ * which was given up under it stands before.
  */
 #include "task_event.h"
 
@@ -19,7 +20,7 @@ static SsSet *dead = NULL;
 void
 task_event_init(MemoryContext context)
 {
-	static const Oid event[] = {INT8OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID};
+	static const Oid event[] = {INT8OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
 	static const Oid given_up[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID};
 
 	events = set_create_in(context, lengthof(event), event);
@@ -35,10 +36,10 @@ text_or_null(const char *value, bool *isnull)
 
 void
 task_event_add(int64 task_id, const char *state, const char *class, int attempts,
-			   TimestampTz next_at, const char *detail)
+			   TimestampTz next_at, const char *detail, const char *attempt)
 {
-	Datum		values[6];
-	bool		nulls[6] = {false};
+	Datum		values[7];
+	bool		nulls[7] = {false};
 
 	values[0] = Int64GetDatum(task_id);
 	values[1] = CStringGetTextDatum(state);
@@ -47,17 +48,18 @@ task_event_add(int64 task_id, const char *state, const char *class, int attempts
 	values[4] = TimestampTzGetDatum(next_at);
 	nulls[4] = next_at == 0;
 	values[5] = text_or_null(detail, &nulls[5]);
+	values[6] = text_or_null(attempt, &nulls[6]);
 	set_add(events, values, nulls);
 }
 
 void
 task_event_dead(int64 task_id, int store_id, const char *kind, OutcomeClass class,
-				int attempts, const char *reason)
+				int attempts, const char *reason, const char *attempt)
 {
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
-	task_event_add(task_id, "dead", outcome_name(class), attempts, 0, reason);
+	task_event_add(task_id, "dead", outcome_name(class), attempts, 0, reason, attempt);
 	values[0] = Int64GetDatum(task_id);
 	values[1] = Int32GetDatum(store_id);
 	values[2] = CStringGetTextDatum(kind);
@@ -76,9 +78,9 @@ task_event_write(void)
 		return;
 	partition_ensure("task_event", GetCurrentTimestamp());
 	set_execute(&event_plan,
-				"INSERT INTO storesync.task_event (task_id, state, class, attempts, next_at, detail) "
-				"SELECT x.task_id, x.state, x.class::storesync.outcome_class, x.attempts, x.next_at, x.detail "
-				"FROM unnest($1, $2, $3, $4, $5, $6) AS x (task_id, state, class, attempts, next_at, detail)",
+				"INSERT INTO storesync.task_event (task_id, state, class, attempts, next_at, detail, try) "
+				"SELECT x.task_id, x.state, x.class::storesync.outcome_class, x.attempts, x.next_at, x.detail, x.try::jsonb "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7) AS x (task_id, state, class, attempts, next_at, detail, try)",
 				SPI_OK_INSERT, events);
 	if (dead->rows == 0)
 		return;
@@ -87,8 +89,13 @@ task_event_write(void)
 				"SELECT x.task_id, x.store_id, x.kind, x.class::storesync.outcome_class, x.reason, "
 				"(SELECT o.payload -> 'payload' FROM storesync.outbox o "
 				"WHERE o.kind = 'task' AND o.subject = x.task_id LIMIT 1), "
-				"coalesce((SELECT jsonb_agg(jsonb_build_object('at', e.at, 'class', e.class, 'reason', e.detail) ORDER BY e.at) "
-				"FROM storesync.task_event e WHERE e.task_id = x.task_id AND e.class IS NOT NULL), '[]') "
+				"coalesce((SELECT c.story FROM storesync.compensation c WHERE x.reason = '" TASK_LISTING_DEAD "' "
+				"AND c.listing_id = (SELECT (o.payload -> 'payload' ->> 'listing')::bigint FROM storesync.outbox o "
+				"WHERE o.kind = 'task' AND o.subject = x.task_id LIMIT 1) ORDER BY c.compensation_id DESC LIMIT 1), '[]') || "
+				"coalesce((SELECT jsonb_agg(coalesce(e.try, '{}') || "
+				"jsonb_build_object('at', e.at, 'class', e.class, 'reason', e.detail) ORDER BY e.at) "
+				"FROM (SELECT DISTINCT ON (y.attempts, y.state) y.* FROM storesync.task_event y "
+				"WHERE y.task_id = x.task_id AND y.class IS NOT NULL ORDER BY y.attempts, y.state, y.at) e), '[]') "
 				"FROM unnest($1, $2, $3, $4, $5) AS x (task_id, store_id, kind, class, reason)",
 				SPI_OK_INSERT, dead);
 }

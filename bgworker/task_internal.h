@@ -44,8 +44,8 @@ typedef struct Task
 /* The ends of a task: it is forgotten, its event is written with the round. */
 extern void task_close_done(Task *task, const char *detail);
 extern void task_close_dead(Task *task, OutcomeClass class, const char *reason);
-/* A try failed: later again, longer each time, or given up. */
-extern void task_fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason);
+/* A try failed: later again, longer each time, or given up. `attempt`: record_attempt_text(), NULL for none. */
+extern void task_fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason, const char *attempt);
 /* It has been taken up: an event says so, once for each time, before its first call leaves. */
 extern void task_tell(Task *task);
 

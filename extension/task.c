@@ -310,8 +310,10 @@ read_state(int64 id, MemoryContext caller, Datum *values, bool *nulls)
 	MemoryContext old;
 
 	ss_execute(&plan,
-			   "SELECT t.state, t.attempts, t.last_class::text, t.next_at, t.detail "
-			   "FROM storesync.task_latest($1) t",
+			   "SELECT t.state, t.attempts, t.last_class::text, t.next_at, "
+			   "nullif(concat_ws('; ', t.detail, h.hint), '') "
+			   "FROM storesync.task_latest($1) t LEFT JOIN LATERAL storesync.task_hint($1) AS h (hint) "
+			   "ON NOT storesync.task_is_closed(t.state)",
 			   SPI_OK_SELECT, 1, types, parameters, NULL, 1);
 	if (SPI_processed == 0)
 		return false;

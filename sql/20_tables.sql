@@ -391,9 +391,10 @@ CREATE TABLE storesync.task_event (
 	class storesync.outcome_class,
 	attempts int NOT NULL DEFAULT 0,
 	next_at timestamptz,
-	detail text
+	detail text,
+	try jsonb
 ) PARTITION BY RANGE (at);
-COMMENT ON TABLE storesync.task_event IS 'Append-only life of a task: an outbox row of kind task is open until a done, dead or discarded event. attempts: tries so far; next_at: when a waiting task is due.';
+COMMENT ON TABLE storesync.task_event IS 'Append-only life of a task: an outbox row of kind task is open until a done, dead or discarded event. attempts: tries so far; next_at: when a waiting task is due; try: of a try that failed at a call its HTTP status, curl code, microseconds by phase and redacted excerpt of the answer.';
 
 -- ---------------------------------------------------------------- dispatch
 

@@ -21,10 +21,10 @@ SELECT o.subject AS task_id, o.at, o.incarnation,
 	coalesce((o.payload ->> 'since')::timestamptz, o.at) AS since,
 	(o.payload ->> 'not_before')::timestamptz AS not_before,
 	coalesce(e.state, 'queued') AS state, coalesce(e.attempts, 0) AS attempts, e.class AS last_class,
-	coalesce(e.next_at, (o.payload ->> 'not_before')::timestamptz) AS next_at, e.at AS event_at, e.detail
+	coalesce(e.next_at, (o.payload ->> 'not_before')::timestamptz) AS next_at, e.at AS event_at, e.detail, e.try
 FROM storesync.outbox o
 LEFT JOIN LATERAL (
-	SELECT x.at, x.state, x.attempts, x.class, x.next_at, x.detail
+	SELECT x.at, x.state, x.attempts, x.class, x.next_at, x.detail, x.try
 	FROM storesync.task_event x
 	WHERE x.task_id = o.subject AND x.at >= o.at - '1 day'::interval
 	ORDER BY storesync.task_is_closed(x.state) DESC, x.at DESC LIMIT 1) e ON true
@@ -53,7 +53,7 @@ CREATE FUNCTION storesync.task_state(task bigint, OUT state text, OUT attempts i
 	OUT next_at timestamptz, OUT detail text)
 	AS 'MODULE_PATHNAME', 'task_state' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION storesync.task_state(bigint) IS
-'How a task stands. state: queued (nothing has happened yet), sent (under way), waiting (until next_at, after a try that failed), done, dead (given up: storesync.compensation has its story), discarded (settled by people: detail says how). attempts: tries so far; last_class: outcome class of the last one that failed; next_at: not before this. Closed tasks are known for storesync.log_retention. Error SS007 when there is no such task. Example: SELECT * FROM storesync.task_state(42);';
+'How a task stands. state: queued (nothing has happened yet), sent (under way), waiting (until next_at, after a try that failed), done, dead (given up: storesync.compensation has its story), discarded (settled by people: detail says how). attempts: tries so far; last_class: outcome class of the last one that failed; next_at: not before this. detail: of a try that failed the reason, and why nothing is done now (waits: the store is paused, off, in shadow, lower_only, its credential was refused, ...). Closed tasks are known for storesync.log_retention. Error SS007 when there is no such task. Example: SELECT * FROM storesync.task_state(42);';
 
 CREATE FUNCTION storesync.task_time(value jsonb) RETURNS timestamptz
 	AS 'MODULE_PATHNAME', 'task_time' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

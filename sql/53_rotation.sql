@@ -70,8 +70,8 @@ AS $$
 			|| CASE WHEN t.not_before IS NULL THEN '{}' ELSE jsonb_build_object('not_before', t.not_before) END
 		FROM task t RETURNING 1),
 	event AS (
-		INSERT INTO storesync.task_event (task_id, at, state, class, attempts, next_at, detail)
-		SELECT t.task_id, $2, t.state, t.last_class, t.attempts, t.next_at, t.detail
+		INSERT INTO storesync.task_event (task_id, at, state, class, attempts, next_at, detail, try)
+		SELECT t.task_id, $2, t.state, t.last_class, t.attempts, t.next_at, t.detail, t.try
 		FROM task t WHERE t.state <> 'queued')
 	SELECT count(*) FROM row
 $$;

@@ -95,8 +95,31 @@ SELECT storesync.enqueue(:store, 'fetch_orders', '{}', :'key') > :undone AS anot
 SELECT storesync.enqueue(:store, 'fetch_orders', '{}', NULL, :'later') AS task \gset
 SELECT state, attempts, last_class, next_at = :'later' AS at_that_time, detail FROM storesync.task_state(:task);
 
--- Events say how it goes on; whatever the clock says, a closing one is the last.
+-- Why it waits, as far as its store tells; a fetch and a write may differ.
 SELECT storesync.ensure_partitions('1 day') > 0 AS made;
+SELECT detail FROM storesync.task_state(:task);
+UPDATE storesync.platform SET base_url = 'http://127.0.0.1:9';
+SELECT storesync.enqueue(:store, 'push_stock', jsonb_build_object('listing', :listing)) AS write \gset
+CREATE FUNCTION pg_temp.hints(VARIADIC tasks bigint[]) RETURNS SETOF text LANGUAGE sql AS
+$$SELECT s.detail FROM unnest(tasks) WITH ORDINALITY AS t(id, n) CROSS JOIN LATERAL storesync.task_state(t.id) s ORDER BY t.n$$;
+UPDATE storesync.store SET mode = 'live' WHERE store_id = :store;
+SELECT pg_temp.hints(:task, :write);
+SELECT storesync.pause(:store);
+SELECT pg_temp.hints(:task, :write);
+SELECT storesync.resume(:store);
+UPDATE storesync.store SET mode = 'shadow' WHERE store_id = :store;
+SELECT pg_temp.hints(:task, :write);
+UPDATE storesync.store SET mode = 'lower_only' WHERE store_id = :store;
+SELECT pg_temp.hints(:task, :write);
+UPDATE storesync.store SET mode = 'off' WHERE store_id = :store;
+SELECT pg_temp.hints(:task, :write);
+INSERT INTO storesync.task_event (task_id, at, state, class, attempts, detail) VALUES (:write, clock_timestamp(), 'waiting', 'later', 1, 'busy');
+SELECT pg_temp.hints(:write);
+INSERT INTO storesync.task_event (task_id, at, state, attempts) VALUES (:write, clock_timestamp(), 'done', 2);
+SELECT pg_temp.hints(:write);
+UPDATE storesync.store SET mode = 'live' WHERE store_id = :store;
+
+-- Events say how it goes on; whatever the clock says, a closing one is the last.
 INSERT INTO storesync.task_event (task_id, at, state, attempts) VALUES (:task, clock_timestamp(), 'sent', 1);
 SELECT state, attempts FROM storesync.task_state(:task);
 INSERT INTO storesync.task_event VALUES (:task, clock_timestamp() + '1 hour', 'waiting', 'later', 1, '2030-01-01', 'busy');

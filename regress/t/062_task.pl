@@ -48,7 +48,7 @@ my $push = ask($one, 'push_stock', qq({"listing": $listing}));
 my $later = ask($one, 'push_stock', qq({"listing": $listing}), ", NULL, now() + interval '40 days'");
 my $fetch = ask($one, 'fetch_orders', '{}');
 until_state($fetch, 'done', 'orders of a paused store are fetched');
-is(state($push), 'queued', 'its writes wait');
+is(sql("SELECT state, detail FROM storesync.task_state($push)"), 'queued|waits: the store is paused', 'its writes wait, and say why');
 sql("SELECT storesync.resume($one)");
 until_state($push, 'done', 'and are done when it is resumed');
 is($sim->stock(1001, 1), 57, 'by then the shop shows it');
@@ -115,10 +115,22 @@ $sim->faults(error_5xx => 1);
 my $retried = ask($two, 'fetch_orders', qq({"order_sn": ["$sn"]}));
 Storesync->query_until($node, "SELECT state IN ('waiting', 'sent') AND attempts > 0 FROM storesync.task_state($retried)", 't', 'a try that fails');
 Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.task_event WHERE task_id = $retried AND state = 'waiting' AND class IS NOT NULL AND next_at > at", 't', 'waits');
+# and at the tenth try is given up, with each call that failed
+my $given_up = ask($two, 'fetch_orders', qq({"order_sn": ["$sn"]}));
+Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.task_event WHERE task_id = $given_up AND state = 'waiting' AND next_at > at", 't', 'another that fails');
+sql("INSERT INTO storesync.task_event (task_id, state, class, attempts, next_at, detail) VALUES ($given_up, 'waiting', 'later', 9, clock_timestamp(), 'by hand')");
 my $pid = Storesync->dispatcher($node);
 kill 'KILL', $pid;
 $node->poll_query_until('postgres', 'SELECT true') or die;
+until_state($given_up, 'dead', 'the tenth try is the last');
+is(sql("SELECT jsonb_array_length(s) >= 3, bool_and(t ? 'class' AND t ? 'reason' AND t ? 'at'),"
+	  . " bool_and((t ->> 'http_status')::int >= 500 AND (t -> 'us' ->> 'total')::int > 0 AND t ? 'excerpt' AND t ? 'curl_code')"
+	  . " FILTER (WHERE t ->> 'reason' <> 'by hand')"
+	  . " FROM storesync.compensation c, LATERAL (SELECT c.story) x (s), jsonb_array_elements(x.s) t WHERE c.task_id = $given_up GROUP BY s"),
+	't|t|t', 'with its story');
 $sim->faults();
+sql("SELECT storesync.requeue(compensation_id) FROM storesync.compensation WHERE task_id = $given_up");
+until_state(sql("SELECT detail FROM storesync.task_state($given_up)") =~ s/requeued as task //r, 'done', 'asked for again it is done');
 until_state($retried, 'done', 'and is done when the platform is back');
 is(sql("SELECT count(*) FROM storesync.task_event WHERE task_id = $retried AND storesync.task_is_closed(state)"), '1', 'closed once');
 is(sql("SELECT count(*) FROM (SELECT task_id FROM storesync.task_event WHERE state IN ('done', 'dead') GROUP BY 1 HAVING count(*) > 1) x"),

@@ -1,0 +1,19 @@
+-- Why a task waits: part of what task_state() answers. Here because it asks what is known of stores.
+
+CREATE FUNCTION storesync.task_hint(task bigint) RETURNS text
+	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN NOT storesync.sending_allowed(s.platform) THEN 'waits: this instance is not confirmed for its platform'
+		WHEN s.mode = 'off' THEN 'waits: the store is off'
+		WHEN x.writes AND s.paused THEN 'waits: the store is paused'
+		WHEN x.writes AND s.mode = 'shadow' THEN 'waits: the store is in shadow, nothing is written there'
+		WHEN t.waits IS NOT NULL THEN t.waits
+		WHEN x.writes AND s.mode = 'lower_only' THEN 'waits, if it is a raise: the store is lower_only' END
+	FROM (SELECT o.payload FROM storesync.outbox o WHERE o.kind = 'task' AND o.subject = $1 LIMIT 1) o
+	JOIN storesync.store s ON s.store_id = (o.payload ->> 'store')::int
+	CROSS JOIN LATERAL (SELECT o.payload ->> 'kind' NOT LIKE 'fetch%' AS writes) x
+	LEFT JOIN storesync.store_stats() t ON t.store_id = s.store_id
+$$;
+COMMENT ON FUNCTION storesync.task_hint(bigint) IS
+'Why nothing is done now for an open task at its store: its mode, a pause, a credential that the platform refused, the instance guard and the like; NULL when nothing stands in the way, or there is no such task. Example: SELECT storesync.task_hint(42); -- waits: the store is paused';
