@@ -10,6 +10,7 @@
 
 #include "storesync.h"
 
+#include "access/xlogdefs.h"
 #include "http.h"
 #include "lib/ilist.h"
 #include "platform.h"
@@ -32,12 +33,14 @@ typedef struct DispatchCall
 	PlatformCall call;
 	PlatformRequest request;
 	RateGrant	grant;			/* the budget's word for it */
+	XLogRecPtr	committed;		/* end of the commit that must be durable before it leaves */
 	TimestampTz sent_at;
 
 	/* CALL_PUSH_STOCK, an element for each of call.items */
 	QueueListing **listings;
 	int64	   *versions;
 	int64	   *at_most;		/* the most the platform could have shown, -1 unknown */
+	bool	   *in_full;		/* the quantity is all that was wanted, nothing was withheld */
 
 	TimestampTz answered_at;
 	bool		stored;			/* CALL_REFRESH_TOKEN: its pair is in the table */

@@ -5,15 +5,17 @@
  * It sleeps in one WaitEventSet whose members never change (latch, death of
  * the postmaster, the descriptor that holds curl's sockets) until the nearest
  * due time, and runs no statement without a reason. What there is to do is
- * done in rounds (round.c). The calls that a round has built start after its
- * commit: no transaction, no snapshot and no lock is held while a platform
- * answers.
+ * done in rounds (round.c). The calls that a round has built start when its
+ * commit is durable: no transaction, no snapshot and no lock is held while a
+ * platform answers. Commits do not wait for the disk: sockets are served
+ * first, and one flush is shared by all rounds that came meanwhile.
  *
  * Nothing here is remembered for good. At start all listings are compared;
  * after any error the process ends and another one starts from the tables.
  */
 #include "dispatcher.h"
 
+#include "access/xlog.h"
 #include "commands/extension.h"
 #include "postmaster/bgworker.h"
 #include "storage/fd.h"
@@ -47,6 +49,8 @@
 #define PARTITIONS_AGAIN_US USECS_PER_MINUTE
 /* Pause of a store whose call the HTTP engine refused. */
 #define NO_ROOM_US		(100 * USECS_PER_SEC / 1000)
+/* Calls wait no longer than this for others that could share their flush. */
+#define FLUSH_PATIENCE_US	(USECS_PER_SEC / 1000)
 
 extern PGDLLEXPORT void storesync_dispatcher_main(Datum argument);
 
@@ -57,6 +61,7 @@ Dispatch	dispatch = {
 
 static TimestampTz partitions_due = 0;
 static TimestampTz rotation_due = 0;
+static TimestampTz flush_due = 0;	/* of the oldest call in `ready`, when that is not empty */
 
 void
 dispatch_count(SsCounter counter, int64 n)
@@ -121,6 +126,23 @@ dispatch_ready(DispatchCall *call)
 }
 
 void
+dispatch_committed(void)
+{
+	dlist_iter	iter;
+	XLogRecPtr	committed = XactLastCommitEnd;
+
+	dlist_reverse_foreach(iter, &dispatch.ready)
+	{
+		DispatchCall *call = dlist_container(DispatchCall, node, iter.cur);
+
+		if (call->committed != InvalidXLogRecPtr)
+			return;
+		call->committed = committed;
+	}
+	flush_due = GetCurrentTimestamp() + FLUSH_PATIENCE_US;
+}
+
+void
 dispatch_ended(DispatchCall *call)
 {
 	dlist_push_tail(&dispatch.ended, &call->node);
@@ -177,13 +199,39 @@ make_partitions(TimestampTz now)
 
 /* ---------------------------------------------------------------- calls */
 
-static void
-start_calls(void)
+/*
+ * durable_through says up to where commits are durable. It flushes those that
+ * calls wait for when nothing else is to be done, or some have waited long
+ * enough; unless somebody else has done so.
+ */
+static XLogRecPtr
+durable_through(bool idle)
 {
+	XLogRecPtr	last = dlist_container(DispatchCall, node, dlist_tail_node(&dispatch.ready))->committed;
+	XLogRecPtr	durable = SsGetFlushRecPtr();
+
+	if (durable >= last || (!idle && GetCurrentTimestamp() < flush_due))
+		return durable;
+	XLogFlush(last);
+	return last;
+}
+
+/* start_calls starts the calls whose round is durable; `idle` says that nothing else is to be done. */
+static void
+start_calls(bool idle)
+{
+	XLogRecPtr	durable;
+
+	if (dlist_is_empty(&dispatch.ready))
+		return;
+	durable = durable_through(idle);
 	while (!dlist_is_empty(&dispatch.ready))
 	{
-		DispatchCall *call = dlist_container(DispatchCall, node, dlist_pop_head_node(&dispatch.ready));
+		DispatchCall *call = dlist_container(DispatchCall, node, dlist_head_node(&dispatch.ready));
 
+		if (call->committed > durable)
+			return;
+		dlist_delete(&call->node);
 		if (call_start(call, dispatch.engine))
 		{
 			rate_leaves(call->store->store_id, &call->grant);
@@ -289,7 +337,7 @@ wait_ms(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz due = Min(Min(round_due(), due_at()), Min(Min(partitions_due, rotation_due), Min(token_save_due(), now + HEARTBEAT_US)));
-	long		ms = due <= now ? 0 : (long) ((due - now + 999) / 1000);
+	long		ms = due <= now || !dlist_is_empty(&dispatch.ready) ? 0 : (long) ((due - now + 999) / 1000);
 	long		http_ms = http_timeout_ms(dispatch.engine);
 
 	return http_ms >= 0 && http_ms < ms ? http_ms : ms;
@@ -353,6 +401,7 @@ storesync_dispatcher_main(Datum argument)
 	const char *database = worker_connect();
 	WaitEventSet *set;
 	WaitEvent	event;
+	bool		idle;
 
 	if (!extension_exists())
 	{
@@ -368,7 +417,7 @@ storesync_dispatcher_main(Datum argument)
 		 * wait and after it.
 		 */
 		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());
-		(void) WaitEventSetWait(set, wait_ms(), &event, 1, PG_WAIT_EXTENSION);
+		idle = WaitEventSetWait(set, wait_ms(), &event, 1, PG_WAIT_EXTENSION) == 0;
 		ResetLatch(MyLatch);
 		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());
 		check_clock();
@@ -383,7 +432,7 @@ storesync_dispatcher_main(Datum argument)
 			rotation_due = rotation_run(GetCurrentTimestamp());
 		if (due_at() <= GetCurrentTimestamp())
 			due_run(GetCurrentTimestamp());
-		start_calls();
+		start_calls(idle);
 		show_state(GetCurrentTimestamp());
 	}
 }

@@ -14,7 +14,7 @@ typedef struct Dispatch
 	HttpEngine *engine;
 	int			room;			/* calls the engine takes */
 	int			in_flight;		/* calls built or under way */
-	dlist_head	ready;			/* built, to be started after the commit */
+	dlist_head	ready;			/* built, to be started when their commit is durable, in its order */
 	dlist_head	ended;			/* answered, to be recorded by the next round */
 } Dispatch;
 
@@ -24,8 +24,10 @@ extern Dispatch dispatch;
 extern void dispatch_count(SsCounter counter, int64 n);
 /* Count an answer by its class. */
 extern void dispatch_count_answer(const DispatchCall *call);
-/* The call waits to be started when the round has committed. */
+/* The call waits to be started when the round's commit is durable. */
 extern void dispatch_ready(DispatchCall *call);
+/* The round has committed. */
+extern void dispatch_committed(void);
 /* The call has ended without having been made: its outcome is recorded by the next round. */
 extern void dispatch_ended(DispatchCall *call);
 

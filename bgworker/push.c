@@ -3,9 +3,10 @@
  *		Stock calls and their outcomes.
  *
  * A quantity is read in the transaction that builds its call and nowhere
- * earlier, so the last value always goes out. Whatever the outcome, each
- * listing is compared again afterwards: it may have moved while the call was
- * under way. What may have been applied is never taken for not applied: what a
+ * earlier, so the last value always goes out. Afterwards each listing is
+ * compared again, whatever the outcome, unless it is known to be clean: all
+ * that was wanted is acknowledged, and no change has named it since the call
+ * was built; one that has not been read yet will. What may have been applied is never taken for not applied: what a
  * call is about to say is committed before it leaves, so that after a crash
  * its listings count as unknown and are written again.
  */
@@ -86,6 +87,7 @@ fill_call(DispatchCall *call, const PushPick *pick, const ListingTerms *targets,
 	call->listings = MemoryContextAlloc(call->context, pick->n * sizeof(QueueListing *));
 	call->versions = MemoryContextAlloc(call->context, pick->n * sizeof(int64));
 	call->at_most = MemoryContextAlloc(call->context, pick->n * sizeof(int64));
+	call->in_full = MemoryContextAlloc(call->context, pick->n * sizeof(bool));
 	for (int i = 0; i < pick->n; i++)
 	{
 		QueueListing *listing = pick->taken[i];
@@ -98,6 +100,7 @@ fill_call(DispatchCall *call, const PushPick *pick, const ListingTerms *targets,
 		call->listings[i] = listing;
 		call->versions[i] = target->version;
 		call->at_most[i] = target->terms.at_most;
+		call->in_full[i] = target->terms.to_send == target->terms.wanted;
 	}
 	call->call.items = items;
 	call->call.n_items = pick->n;
@@ -264,10 +267,12 @@ after_failure(DispatchCall *call, int i, Record *record, OutcomeClass class, con
 		listing->due = call->answered_at + retry_delay_us(listing->attempts - 1);
 }
 
-static void
+/* settle_listing records the outcome for one listing. True when the listing needs no look any more. */
+static bool
 settle_listing(DispatchCall *call, int i, Record *record, bool split)
 {
 	QueueListing *listing = call->listings[i];
+	bool		unchanged = listing->changed_again_at == 0;
 	const char *reason;
 	OutcomeClass class = outcome_of(call, i, &reason);
 
@@ -279,14 +284,14 @@ settle_listing(DispatchCall *call, int i, Record *record, bool split)
 			queue_succeeded(listing, call->answered_at);
 			dispatch_count(SS_LISTINGS_ACKED, 1);
 			store_stat_count(call->store->stat, STORE_ACKED, 1);
-			return;
+			return unchanged && call->in_full[i];
 		case OUTCOME_THROTTLED:
 		case OUTCOME_QUOTA:
 		case OUTCOME_AUTH:
-			return;
+			return false;
 		default:
 			after_failure(call, i, record, class, reason, split);
-			return;
+			return false;
 	}
 }
 
@@ -320,7 +325,7 @@ take_apart(const DispatchCall *call)
 }
 
 void
-push_settle(DispatchCall *call, Record *record, SsSet *again)
+push_settle(DispatchCall *call, Record *record, SsSet *again, SsSet *clean)
 {
 	bool		split = take_apart(call);
 
@@ -331,11 +336,13 @@ push_settle(DispatchCall *call, Record *record, SsSet *again)
 	for (int i = 0; i < call->call.n_items; i++)
 	{
 		Datum		values[2];
+		bool		done = settle_listing(call, i, record, split);
 
-		settle_listing(call, i, record, split);
 		values[0] = Int64GetDatum(call->listings[i]->listing_id);
 		values[1] = TimestampTzGetDatum(call->listings[i]->changed_at);
-		set_add(again, values, NULL);
+		set_add(done ? clean : again, values, NULL);
+		if (done)
+			queue_drop(call->listings[i]->listing_id);
 	}
 	call_free(call);
 }

@@ -27,8 +27,12 @@ extern void push_pick(DispatchStore *store, bool decrease, TimestampTz now, Push
  * first picks. SPI connected, as the owner.
  */
 extern int	push_build(PushPick *picks, int n, TimestampTz now);
-/* Record what became of the call; its listings have to be compared again and are added to `again`. */
-extern void push_settle(DispatchCall *call, Record *record, SsSet *again);
+/*
+ * Record what became of the call. Listings that have to be compared again are
+ * added to `again`, those that are known to show what is wanted to `clean`:
+ * rows of (id, when it changed).
+ */
+extern void push_settle(DispatchCall *call, Record *record, SsSet *again, SsSet *clean);
 /* The call could not be started: its listings wait as before. */
 extern void push_return(DispatchCall *call);
 

@@ -4,7 +4,7 @@
  *		record the calls that ended, read what committed, compare the
  *		listings that it concerns, build the next calls.
  *
- * Calls are only built here; they start after the commit. Nothing waits.
+ * Calls are only built here; they start when the commit is durable. Nothing waits.
  */
 #include "round.h"
 
@@ -127,9 +127,9 @@ watch_prepared(TimestampTz now)
 	look = true;
 }
 
-/* settle_ended records the calls that ended and gathers the listings to be compared again. */
+/* settle_ended records the calls that ended and gathers the listings to be compared again, and the others. */
 static void
-settle_ended(SsSet *again)
+settle_ended(SsSet *again, SsSet *clean)
 {
 	Record		record;
 
@@ -139,13 +139,25 @@ settle_ended(SsSet *again)
 		DispatchCall *call = dlist_container(DispatchCall, node, dlist_pop_head_node(&dispatch.ended));
 
 		if (call->call.kind == CALL_PUSH_STOCK)
-			push_settle(call, &record, again);
+			push_settle(call, &record, again, clean);
 		else if (call->call.kind == CALL_REFRESH_TOKEN)
 			token_settle(call, &record);
 		else
 			intake_settle(call, &record);
 	}
 	dispatch_count(SS_TASKS_DEAD, record_write(&record));
+}
+
+/* add_rows adds the rows of one set of pairs to another. */
+static void
+add_rows(SsSet *set, const SsSet *more)
+{
+	for (int i = 0; i < more->rows; i++)
+	{
+		Datum		values[2] = {more->values[0][i], more->values[1][i]};
+
+		set_add(set, values, NULL);
+	}
 }
 
 /* read_changes brings stores and queue in line with what has committed. */
@@ -169,12 +181,7 @@ read_changes(TimestampTz now, SsSet *again)
 		reload |= feed.everything;
 		if (feed.orders || feed.listings->rows > 0)
 			due_ask();
-		for (int i = 0; i < feed.listings->rows; i++)
-		{
-			Datum		values[2] = {feed.listings->values[0][i], feed.listings->values[1][i]};
-
-			set_add(again, values, NULL);
-		}
+		add_rows(again, feed.listings);
 		if (feed.stores->rows > 0 && !reload)
 		{
 			stores_load();
@@ -347,16 +354,19 @@ round_run(TimestampTz now)
 	static const Oid pair[] = {INT8OID, TIMESTAMPTZOID};
 	SsSession	session;
 	SsSet	   *again;
+	SsSet	   *clean;
 
 	MemoryContextReset(round_context);
 	again = set_create_in(round_context, lengthof(pair), pair);
+	clean = set_create_in(round_context, lengthof(pair), pair);
 	worker_begin("storesync: dispatching");
 	ss_enter(&session, "storesync dispatcher", true);
 	task_event_init(round_context);
 	target_begin();
 	watch_prepared(now);
-	settle_ended(again);
+	settle_ended(again, clean);
 	read_changes(now, again);
+	add_rows(again, clean);
 	task_settle(now, again);
 	queue_release_due(now);
 	build_calls(now);
@@ -366,6 +376,7 @@ round_run(TimestampTz now)
 		share_store();
 	ss_leave(&session);
 	worker_commit();
+	dispatch_committed();
 	dispatch_count(SS_CYCLES, 1);
 	dispatch_count(SS_STATEMENTS, 1);
 }

@@ -35,7 +35,10 @@ extern bool worker_interrupts(void);
 /*
  * One transaction with an active snapshot, shown in pg_stat_activity as
  * `activity` (constant text, no secret). worker_commit also reports the
- * statistics, so that autovacuum learns of the rows written.
+ * statistics, so that autovacuum learns of the rows written. It does not wait
+ * for the disk: whoever lets something leave on the strength of a commit looks
+ * whether XactLastCommitEnd is flushed. Only where standbys have to confirm
+ * commits does it wait for them.
  */
 extern void worker_begin(const char *activity);
 extern void worker_commit(void);

@@ -35,6 +35,13 @@ typedef void (*shmem_request_hook_type) (void);
 #endif
 #define SS_PREVIOUS_REQUEST(previous) ((previous) != NULL ? (previous) () : (void) 0)
 
+/* 15 has GetFlushRecPtr() tell the timeline, too */
+#if PG_VERSION_NUM < 150000
+#define SsGetFlushRecPtr() GetFlushRecPtr()
+#else
+#define SsGetFlushRecPtr() GetFlushRecPtr(NULL)
+#endif
+
 /* 15 added a way to begin a set-returning function in materialize mode; this is what 14 spells out */
 #if PG_VERSION_NUM < 150000
 #include "funcapi.h"
