@@ -1,8 +1,8 @@
 /*
  * record.c
- *		Outcomes into tables: one statement a table and round, whatever the
- *		number of calls. Partitions are made before the statement that needs
- *		them opens their parent.
+ *		Outcomes into tables: at most one statement a table and round, whatever
+ *		the number of calls. Partitions are made before what needs them opens
+ *		their parent.
  */
 #include "record.h"
 
@@ -15,6 +15,7 @@
 
 #include "outbox.h"
 #include "partition.h"
+#include "rows.h"
 
 /* Columns of acknowledgements; those of doubts have one more. */
 #define SHOWN_ARRAYS	"$1, $2, $3, $4, $5, $6, $7, $8"
@@ -237,6 +238,30 @@ record_cursor(Record *record, int store_id, TimestampTz through)
 }
 
 /*
+ * any_given_up tells whether one of these listings, by the set's first column,
+ * has ever been given up; mostly none has, and there is nothing to settle.
+ */
+static bool
+any_given_up(const SsSet *listings)
+{
+	static RowsLookup lookup = {
+		.name = {"compensation"}, .nkeys = 2, .keys = {"listing_id", "version"}, .columns = "listing_id",
+		.many = true
+	};
+	RowsScan	scan;
+	bool		found = false;
+
+	if (listings->rows == 0)
+		return false;
+	if (!rows_open(&scan, &lookup, false))
+		return true;
+	for (int i = 0; i < listings->rows && !found; i++)
+		found = rows_find(&scan, 1, &listings->values[0][i]);
+	rows_close(&scan);
+	return found;
+}
+
+/*
  * write_shown tells what the platforms show. A version acknowledged never
  * falls within an incarnation; an answer about an item that the listing no
  * longer stands for says nothing about it.
@@ -277,13 +302,14 @@ write_shown(const Record *record)
 				"FROM unnest($1) AS x (listing_id) "
 				"WHERE w.listing_id = x.listing_id AND w.sending_qty IS NOT NULL",
 				SPI_OK_UPDATE, record->refused);
-	set_execute(&settle_plan,
-				"UPDATE storesync.compensation c SET settled_at = clock_timestamp(), "
-				"settled_by = 'overtaken by version ' || x.version "
-				"FROM unnest(" SHOWN_ARRAYS ") AS x (" SHOWN_COLUMNS ") "
-				"WHERE c.listing_id = x.listing_id AND c.version <= x.version AND c.settled_at IS NULL "
-				"AND c.call = 'push_stock'",
-				SPI_OK_UPDATE, record->acks);
+	if (any_given_up(record->acks))
+		set_execute(&settle_plan,
+					"UPDATE storesync.compensation c SET settled_at = clock_timestamp(), "
+					"settled_by = 'overtaken by version ' || x.version "
+					"FROM unnest(" SHOWN_ARRAYS ") AS x (" SHOWN_COLUMNS ") "
+					"WHERE c.listing_id = x.listing_id AND c.version <= x.version AND c.settled_at IS NULL "
+					"AND c.call = 'push_stock'",
+					SPI_OK_UPDATE, record->acks);
 }
 
 static int
@@ -306,31 +332,25 @@ write_dead(const Record *record)
 	return (int) SPI_processed;
 }
 
+/* Nothing else is on these two tables as a rule, so a row costs no statement. */
 static void
 write_logs(const Record *record)
 {
-	static SPIPlanPtr push_plan = NULL;
-	static SPIPlanPtr call_plan = NULL;
+	static RowsTable pushes = {
+		.name = {"push"},
+		.columns = "at, listing_id, store_id, qty, version, changed_at, sent_at, class, reason"
+	};
+	static RowsTable calls = {
+		.name = {"call_log"},
+		.columns = "at, store_id, call, class, items, http_status, curl_code, total_us, code, message"
+	};
 
 	for (int i = 0; i < record->pushes->rows; i++)
 		partition_ensure("push", DatumGetTimestampTz(record->pushes->values[0][i]));
 	for (int i = 0; i < record->calls->rows; i++)
 		partition_ensure("call_log", DatumGetTimestampTz(record->calls->values[0][i]));
-	set_execute(&push_plan,
-				"INSERT INTO storesync.push (at, listing_id, store_id, qty, version, changed_at, sent_at, class, reason) "
-				"SELECT x.at, x.listing_id, x.store_id, x.qty, x.version, x.changed_at, x.sent_at, "
-				"x.class::storesync.outcome_class, x.reason "
-				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-				"AS x (at, listing_id, store_id, qty, version, changed_at, sent_at, class, reason)",
-				SPI_OK_INSERT, record->pushes);
-	set_execute(&call_plan,
-				"INSERT INTO storesync.call_log (at, store_id, call, class, items, http_status, curl_code, "
-				"total_us, code, message) "
-				"SELECT x.at, x.store_id, x.call, x.class::storesync.outcome_class, x.items, x.http_status, "
-				"x.curl_code, x.total_us, x.code, x.message "
-				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-				"AS x (at, store_id, call, class, items, http_status, curl_code, total_us, code, message)",
-				SPI_OK_INSERT, record->calls);
+	rows_insert(&pushes, record->pushes);
+	rows_insert(&calls, record->calls);
 }
 
 int
