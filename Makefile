@@ -13,8 +13,9 @@ EXTENSION_FILES = storesync settings session shmem stat store_stat utility incar
 	set ids rows rows_target rows_insert rows_memo rows_last rows_find rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
 	order order_part order_draw order_doc order_number order_time order_load order_map order_want order_book order_write order_fill order_json \
-	arena plain json sign platform judge shopee shopee_class shopee_judge shopee_order \
+	arena plain json sign taipei document platform judge shopee shopee_class shopee_judge shopee_order \
 	shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push \
+	ruten ruten_class ruten_judge ruten_list ruten_item ruten_order ruten_time ruten_push \
 	pchome pchome_class pchome_judge pchome_order pchome_shown
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
@@ -32,15 +33,18 @@ SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_
 DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
-PURE_FILES = arena plain json sign platform judge gcra pace listing_terms \
+PURE_FILES = arena plain json sign taipei document platform judge gcra pace listing_terms \
 	shopee shopee_class shopee_judge shopee_order shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push \
+	ruten ruten_class ruten_judge ruten_list ruten_item ruten_order ruten_time ruten_push \
 	pchome pchome_class pchome_judge pchome_order pchome_shown
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_gcra test_terms test_lane \
 	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_push \
+	test_taipei test_ruten_build test_ruten_judge test_ruten_read test_ruten_push \
 	test_pchome_build test_pchome_judge test_pchome_order
 FUZZ_TARGETS = fuzz_plain fuzz_json \
 	fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list fuzz_shopee_orders fuzz_shopee_token fuzz_shopee_item \
 	fuzz_shopee_write fuzz_shopee_notice \
+	fuzz_ruten_build fuzz_ruten_write fuzz_ruten_list fuzz_ruten_item fuzz_ruten_orders fuzz_ruten_hook \
 	fuzz_pchome_build fuzz_pchome_write fuzz_pchome_list fuzz_pchome_orders fuzz_pchome_shown
 REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential token rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \

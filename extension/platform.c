@@ -13,6 +13,7 @@
 
 static const Platform *const platforms[] = {
 	&platform_shopee,
+	&platform_ruten,
 	&platform_pchome,
 	NULL
 };

@@ -275,6 +275,7 @@ extern void platform_redact(const PlatformAccess *access, Arena *arena, Platform
 extern const char *platform_redact_text(const PlatformAccess *access, Arena *arena, const char *text, size_t max_bytes);
 
 extern const Platform platform_shopee;
+extern const Platform platform_ruten;
 extern const Platform platform_pchome;
 
 #endif

@@ -11,6 +11,8 @@
 
 /* Characters of a SHA-256 in hexadecimal, with its NUL. */
 #define SIGN_HEX_BYTES	65
+/* The same in base64. */
+#define SIGN_BASE64_BYTES	45
 
 /*
  * HMAC-SHA256 of `length` bytes of message under the bytes of key as they
@@ -19,5 +21,12 @@
  */
 extern bool sign_hmac_sha256_hex(const char *key, const char *message, size_t length,
 								 char hex[SIGN_HEX_BYTES]);
+
+/* The same in base64, with its padding. */
+extern bool sign_hmac_sha256_base64(const char *key, const char *message, size_t length,
+									char base64[SIGN_BASE64_BYTES]);
+
+/* Whether a text that came in is the signature or key that it ought to be, in time that does not tell where they differ. */
+extern bool sign_same(const char *given, const char *expected);
 
 #endif

@@ -26,6 +26,7 @@ platforms_are_found_by_name(void **state)
 
 	(void) state;
 	assert_ptr_equal(platform_find("shopee"), &platform_shopee);
+	assert_ptr_equal(platform_find("ruten"), &platform_ruten);
 	assert_ptr_equal(platform_find("pchome"), &platform_pchome);
 	assert_null(platform_find("Shopee"));
 	assert_null(platform_find(""));
@@ -38,7 +39,7 @@ platforms_are_found_by_name(void **state)
 		assert_non_null(all[n]->build);
 		assert_non_null(all[n]->judge);
 	}
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
 }
 
 static void
