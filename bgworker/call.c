@@ -40,6 +40,11 @@ call_create(DispatchStore *store, CallKind kind)
 	call->access.partner_key = keep(call->arena, store->access.partner_key);
 	call->access.access_token = keep(call->arena, store->access.access_token);
 	call->access.refresh_token = keep(call->arena, store->access.refresh_token);
+	call->access.api_key = keep(call->arena, store->access.api_key);
+	call->access.secret_key = keep(call->arena, store->access.secret_key);
+	call->access.salt_key = keep(call->arena, store->access.salt_key);
+	call->access.sign_path_only = store->access.sign_path_only;
+	call->access.sign_base64 = store->access.sign_base64;
 	return call;
 }
 

@@ -42,13 +42,28 @@ read_booked(Booked *booked, MemoryContext context)
 	booked->first_rejected = text == NULL ? NULL : MemoryContextStrdup(context, text);
 }
 
+/*
+ * placed_by returns a moment by which the orders of a call were placed, for
+ * documents that do not say when: the end of the window in which they were
+ * listed, else when they were asked for.
+ */
+static TimestampTz
+placed_by(const DispatchCall *call)
+{
+	const StoreIntake *intake = &call->store->intake;
+
+	if (intake->on_errand && intake->errand.kind != ERRAND_WINDOW)
+		return call->sent_at;
+	return Min(intake->window_to, call->sent_at);
+}
+
 /* book runs inside a transaction: all documents, and the cursor when they complete the window. */
 static void
 book(const DispatchCall *call, Booked *booked)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[3];
+	Oid			types[] = {INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[4];
 	const StoreIntake *intake = &call->store->intake;
 	const char *documents = call->answer.documents;
 	SsSession	session;
@@ -61,14 +76,16 @@ book(const DispatchCall *call, Booked *booked)
 		/* raises 22P05 for what this database's encoding has no character for */
 		values[1] = CStringGetTextDatum(pg_any_to_server(documents, (int) strlen(documents), PG_UTF8));
 		values[2] = TimestampTzGetDatum(call->sent_at);
+		values[3] = TimestampTzGetDatum(placed_by(call));
 		ss_execute(&plan,
 				   "SELECT count(*), count(*) FILTER (WHERE r.outcome IN ('unchanged', 'stale')), "
 				   "count(*) FILTER (WHERE r.outcome = 'rejected'), "
 				   "left(min(r.order_sn || ' ' || r.detail) FILTER (WHERE r.outcome = 'rejected'), 200) "
-				   "FROM storesync.ingest_orders($1, (SELECT jsonb_agg(d.document || "
-				   "jsonb_build_object('fetched_at', $3) ORDER BY d.place) "
+				   "FROM storesync.ingest_orders($1, (SELECT jsonb_agg("
+				   "jsonb_build_object('create_time', $4) || d.document || jsonb_build_object('fetched_at', $3) "
+				   "ORDER BY d.place) "
 				   "FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS d (document, place))) r",
-				   SPI_OK_SELECT, 3, types, values, NULL, 0);
+				   SPI_OK_SELECT, 4, types, values, NULL, 0);
 		read_booked(booked, call->context);
 	}
 	if (intake_batch_ends_window(intake, call->call.n_order_sns))

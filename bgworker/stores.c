@@ -21,6 +21,7 @@ enum
 	COL_STORE = 1, COL_PLATFORM, COL_SHOP, COL_BASE_URL, COL_MODE, COL_PAUSED, COL_ALLOWED,
 	COL_POLL, COL_OVERLAP, COL_STOCK_FROM, COL_FETCHED_THROUGH,
 	COL_PARTNER_ID, COL_PARTNER_KEY, COL_ACCESS_TOKEN, COL_REFRESH_TOKEN,
+	COL_API_KEY, COL_SECRET_KEY, COL_SALT_KEY, COL_SIGN_PATH_ONLY, COL_SIGN_BASE64,
 	COL_RAISES_HELD, COL_SPREAD, COL_PEAK_DUE
 };
 
@@ -140,6 +141,11 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->access.partner_key = text_column(store, row, desc, COL_PARTNER_KEY);
 	store->access.access_token = text_column(store, row, desc, COL_ACCESS_TOKEN);
 	store->access.refresh_token = text_column(store, row, desc, COL_REFRESH_TOKEN);
+	store->access.api_key = text_column(store, row, desc, COL_API_KEY);
+	store->access.secret_key = text_column(store, row, desc, COL_SECRET_KEY);
+	store->access.salt_key = text_column(store, row, desc, COL_SALT_KEY);
+	store->access.sign_path_only = DatumGetBool(column(row, desc, COL_SIGN_PATH_ONLY, BoolGetDatum(false)));
+	store->access.sign_base64 = DatumGetBool(column(row, desc, COL_SIGN_BASE64, BoolGetDatum(false)));
 	store->poll_us = DatumGetInt64(column(row, desc, COL_POLL, 0));
 	store->overlap_us = DatumGetInt64(column(row, desc, COL_OVERLAP, 0));
 	store->stock_from = DatumGetTimestampTz(column(row, desc, COL_STOCK_FROM, TimestampTzGetDatum(DT_NOBEGIN)));
@@ -173,6 +179,10 @@ stores_load(void)
 			   "(SELECT value FROM storesync.app_credential WHERE platform = s.platform AND name = 'partner_key'), "
 			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'access_token'), "
 			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'refresh_token'), "
+			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'api_key'), "
+			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'secret_key'), "
+			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'salt_key'), "
+			   "p.sign_path_only, p.sign_base64, "
 			   "k.held, k.spread, k.due "
 			   "FROM storesync.store s JOIN storesync.platform p ON p.platform = s.platform "
 			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id "

@@ -45,6 +45,10 @@ static const KnownCredential known[] = {
 	{"shopee", true, "callback_url"},
 	{"shopee", false, "access_token"},
 	{"shopee", false, "refresh_token"},
+	{"ruten", false, "api_key"},
+	{"ruten", false, "secret_key"},
+	{"ruten", false, "salt_key"},
+	{"ruten", false, "callback_url"},
 };
 
 /* hide_statement overwrites what shows the statement that carried the value. */

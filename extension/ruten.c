@@ -134,9 +134,9 @@ check_items(const PlatformItem *items, int n)
 static const char *
 add_value(Draft *draft, const PlatformItem *item)
 {
-	const char *price = item->price;
-	const char *point;
-	char		whole[24] = "";
+	const char *price = item->price != NULL ? item->price : "";
+	size_t		whole = strcspn(price, ".");
+	const char *digits;
 	int64_t		value;
 
 	if (draft->call->kind == CALL_PUSH_STOCK)
@@ -147,10 +147,10 @@ add_value(Draft *draft, const PlatformItem *item)
 		plain_add_int(&draft->body, item->quantity);
 		return NULL;
 	}
-	point = price != NULL ? strchr(price, '.') : NULL;
-	if (price != NULL && strlen(price) < sizeof(whole) && (point == NULL || point[1 + strspn(point + 1, "0")] == '\0'))
-		memcpy(whole, price, point != NULL ? (size_t) (point - price) : strlen(price));
-	if (!plain_int(whole, 1, RUTEN_MAX_PRICE, &value))
+	/* "199.00" is whole */
+	digits = arena_strndup(draft->arena, price, whole);
+	if (digits == NULL || strspn(price + whole, ".0") != strlen(price + whole) ||
+		!plain_int(digits, 1, RUTEN_MAX_PRICE, &value))
 		return "the price is not a whole number of dollars";
 	plain_add(&draft->body, "\"price\":");
 	plain_add_int(&draft->body, value);

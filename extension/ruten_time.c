@@ -80,7 +80,7 @@ take_zone(const char *p, int *offset_s)
 static bool
 read_local(const char *p, int64_t *unix_s)
 {
-	TaipeiTime	time;
+	TaipeiTime	time = {0};
 
 	return take(&p, 4, NULL, &time.year) && take(&p, 2, NULL, &time.month) && take(&p, 2, NULL, &time.day) &&
 		take(&p, 2, NULL, &time.hour) && take(&p, 2, NULL, &time.minute) && take(&p, 2, NULL, &time.second) &&
@@ -91,7 +91,7 @@ read_local(const char *p, int64_t *unix_s)
 static bool
 read_date(const char *p, int64_t *unix_s)
 {
-	TaipeiTime	time;
+	TaipeiTime	time = {0};
 	int			offset_s;
 
 	if (!take(&p, 4, "-/", &time.year) || !take(&p, 2, "-/", &time.month) || !take(&p, 2, " T", &time.day) ||

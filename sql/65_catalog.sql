@@ -64,6 +64,8 @@ CREATE TRIGGER platform_replace BEFORE INSERT ON storesync.platform
 
 INSERT INTO storesync.platform (platform, base_url, max_quantity)
 VALUES ('shopee', 'https://partner.shopeemobile.com', 999999);
+INSERT INTO storesync.platform (platform, base_url, max_quantity, quota_scope, unpaid_hold)
+VALUES ('ruten', 'https://partner.ruten.com.tw', 1200, 'store', '3 days');
 INSERT INTO storesync.platform (platform, base_url, max_quantity, returns_on_cancel, quota_scope)
 VALUES ('pchome', 'https://ecvdr.pchome.com.tw/vdr', 1200, false, 'store');
 
@@ -250,6 +252,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	loopback boolean;
+	hold interval;
 	made int;
 BEGIN
 	PERFORM storesync.check_text('shop id', $2);
@@ -257,13 +260,13 @@ BEGIN
 	IF $4 IS NULL THEN
 		RAISE EXCEPTION 'rate limit of a store must not be null' USING ERRCODE = '22004';
 	END IF;
-	SELECT storesync.is_loopback(p.base_url) INTO loopback
+	SELECT storesync.is_loopback(p.base_url), p.unpaid_hold INTO loopback, hold
 	FROM storesync.platform p WHERE p.platform = $1 FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'platform "%" does not exist', $1 USING ERRCODE = 'SS005';
 	END IF;
-	INSERT INTO storesync.store (platform, shop_id, name, mode, rate_limit)
-	VALUES ($1, $2, $3, CASE WHEN loopback THEN 'live' ELSE 'shadow' END, $4)
+	INSERT INTO storesync.store (platform, shop_id, name, mode, rate_limit, unpaid_hold)
+	VALUES ($1, $2, $3, CASE WHEN loopback THEN 'live' ELSE 'shadow' END, $4, hold)
 	ON CONFLICT DO NOTHING RETURNING store_id INTO made;
 	IF made IS NULL THEN
 		RAISE EXCEPTION 'shop "%" of platform "%" is a store already', $2, $1 USING ERRCODE = '23505';
@@ -275,7 +278,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.add_store(text, text, text, storesync.rate_limit) IS
-'Adds a shop of a platform and returns its store_id. It starts in mode live where the platform''s base_url is a loopback address, otherwise in shadow: orders are booked, nothing is sent. Errors: SS005 unknown platform, 23505 the shop is there already, 22023 empty or overlong text, 22004 no limit. Example: SELECT storesync.add_store(''shopee'', ''220001'', ''Main shop'', ''5/s burst 10'');';
+'Adds a shop of a platform and returns its store_id. It starts in mode live where the platform''s base_url is a loopback address, otherwise in shadow: orders are booked, nothing is sent. unpaid_hold is the platform''s. Errors: SS005 unknown platform, 23505 the shop is there already, 22023 empty or overlong text, 22004 no limit. Example: SELECT storesync.add_store(''shopee'', ''220001'', ''Main shop'', ''5/s burst 10'');';
 
 CREATE FUNCTION storesync.add_sku(code text, name text DEFAULT NULL, safety_stock bigint DEFAULT 0,
 	allow_backorder boolean DEFAULT false) RETURNS bigint
@@ -550,7 +553,7 @@ COMMENT ON FUNCTION storesync.start_selling(int, text) IS
 CREATE FUNCTION storesync.set_credential(store int, name text, value text) RETURNS void
 	AS 'MODULE_PATHNAME', 'set_credential' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.set_credential(int, text, text) IS
-'Sets a secret of a store: access_token, refresh_token (Shopee). Pass the value as a bind parameter, or as file:NAME for a file under storesync.secret_directory; a literal would be in the log that log_statement writes. Errors: SS403 unknown name, unreadable file, value that is empty, over 8 KiB or not printable ASCII; SS002 unknown store; 22004 null. Example: SELECT storesync.set_credential(1, ''access_token'', ''file:shop1.token'');';
+'Sets a secret of a store: access_token, refresh_token (Shopee); api_key, secret_key, salt_key, callback_url (Ruten). Pass the value as a bind parameter, or as file:NAME for a file under storesync.secret_directory; a literal would be in the log that log_statement writes. Errors: SS403 unknown name, unreadable file, value that is empty, over 8 KiB or not printable ASCII; SS002 unknown store; 22004 null. Example: SELECT storesync.set_credential(1, ''access_token'', ''file:shop1.token'');';
 
 CREATE FUNCTION storesync.set_app_credential(platform text, name text, value text) RETURNS void
 	AS 'MODULE_PATHNAME', 'set_app_credential' LANGUAGE C VOLATILE;

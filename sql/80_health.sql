@@ -41,7 +41,8 @@ AS $$
 	SELECT coalesce(array_agg(n.name ORDER BY n.place), '{}')
 	FROM storesync.store s
 	JOIN (VALUES (1, 'shopee', true, 'partner_id'), (2, 'shopee', true, 'partner_key'),
-		(3, 'shopee', false, 'access_token'), (4, 'shopee', false, 'refresh_token')) AS n (place, platform, application, name)
+		(3, 'shopee', false, 'access_token'), (4, 'shopee', false, 'refresh_token'),
+		(5, 'ruten', false, 'api_key'), (6, 'ruten', false, 'secret_key'), (7, 'ruten', false, 'salt_key')) AS n (place, platform, application, name)
 		ON n.platform = s.platform
 	WHERE s.store_id = $1
 		AND NOT EXISTS (SELECT FROM storesync.credential c

@@ -41,7 +41,7 @@ AS $$
 		('application', 'listing_status', 'SELECT'),
 		('application', 'rate_status', 'SELECT'),
 		('application', 'outbox', 'INSERT (subject, kind, version, payload)'),
-		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap, quota_reset, quota_scope)'),
+		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap, quota_reset, quota_scope, unpaid_hold, sign_path_only, sign_base64)'),
 		('operator', 'store', 'UPDATE (name, mode, paused, priority, rate_limit, poll_interval, stock_from, unpaid_hold, returns, timezone)'),
 		('operator', 'location', 'UPDATE (name, sellable, priority)'),
 		('operator', 'sku', 'UPDATE (name, safety_stock, allow_backorder, solo_below)'),

@@ -22,24 +22,26 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PlatformPush push = {.url = URL, .key = access.api_key, .timestamp = "1760000000"};
 	PushHint	hint;
 	const char *error = NULL;
+	char		wrong = '.';		/* the first byte: what is wrong with the headers */
 	bool		taken;
 
 	if (size > 0)
 	{
+		wrong = (char) data[0];
 		push.body = (const char *) data + 1;
 		push.body_length = size - 1;
 	}
 	push.authorization = ruten_signature(arena, &access, URL, push.body != NULL ? push.body : "", push.body_length, "1760000000");
 	REQUIRE(push.authorization != NULL);
-	if (size > 0 && data[0] == 'u')
+	if (wrong == 'u')
 		push.url = URL "?";
-	if (size > 0 && data[0] == 't')
+	if (wrong == 't')
 		push.timestamp = "1759999999";
-	if (size > 0 && data[0] == 's')
+	if (wrong == 's')
 		push.authorization = arena_strndup(arena, (const char *) data, size);
 	taken = platform_ruten.read_push(&push, &access, arena, &hint, &error);
 	REQUIRE(taken == (error == NULL));
-	REQUIRE(!taken || (data[0] != 'u' && data[0] != 't' && data[0] != 's'));
+	REQUIRE(!taken || strchr("uts", wrong) == NULL || wrong == '\0');
 	REQUIRE(hint.kind == PUSH_ORDER || hint.kind == PUSH_OTHER);
 	REQUIRE((hint.kind == PUSH_ORDER) == (*hint.order_sn != '\0'));
 	REQUIRE(*hint.order_sn == '\0' || ruten_order_sn_ok(hint.order_sn));

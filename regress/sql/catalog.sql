@@ -142,6 +142,11 @@ UPDATE storesync.instance SET name = 'other';
 SELECT storesync.instance_confirmed();
 ROLLBACK;
 
+-- Where a platform does not end unpaid orders by itself, its stores do.
+SELECT storesync.add_store('ruten', 'teashop', 'Tea') AS ruten \gset
+SELECT platform, max_quantity, unpaid_hold, sign_path_only, sign_base64 FROM storesync.platform ORDER BY platform;
+SELECT platform, unpaid_hold FROM storesync.store ORDER BY store_id;
+
 -- as found
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS storesync CASCADE;

@@ -34,6 +34,18 @@ EXECUTE store(:store, 'refresh_token', repeat('M', 8192));
 -- not even when it comes out of another function
 DO $$ BEGIN PERFORM storesync.set_credential(99, 'access_token', 'MARKER-in-context'); END $$;
 
+-- Ruten has three keys a store and no application.
+SELECT storesync.add_store('ruten', 'teashop', 'Tea') AS ruten \gset
+SELECT storesync.missing_credentials(:ruten);
+EXECUTE store(:ruten, 'api_key', 'MARKER-api');
+EXECUTE store(:ruten, 'secret_key', 'MARKER-secret');
+SELECT storesync.missing_credentials(:ruten);
+EXECUTE store(:ruten, 'salt_key', 'MARKER-salt');
+EXECUTE store(:ruten, 'callback_url', 'https://erp.example.com/hooks/ruten');
+SELECT storesync.missing_credentials(:ruten);
+EXECUTE store(:ruten, 'access_token', 'MARKER');
+EXECUTE app('ruten', 'api_key', 'MARKER');
+
 -- Files need a directory that the server's configuration names (regress/t/042_secrets.pl has one).
 EXECUTE store(:store, 'access_token', 'file:token');
 -- The audit has the names, the outbox says whom it concerns; neither has a value.

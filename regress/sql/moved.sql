@@ -34,7 +34,8 @@ INSERT INTO change VALUES
 	('platform', 'base_url', '''http://127.0.0.1:1''', 'platform'), ('platform', 'rate_limit', '''100/s''', 'platform'),
 	('platform', 'quota_reset', '''01:00+08''', 'platform'), ('platform', 'quota_scope', '''store''', 'platform'),
 	('platform', 'max_quantity', '7', 'platform'), ('platform', 'returns_on_cancel', 'false', 'platform'),
-	('platform', 'order_overlap', '''1 min''', 'platform');
+	('platform', 'order_overlap', '''1 min''', 'platform'), ('platform', 'unpaid_hold', '''1 day''', 'platform'),
+	('platform', 'sign_path_only', 'true', 'platform'), ('platform', 'sign_base64', 'true', 'platform');
 -- a column that nobody has thought of
 SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relnamespace = 'storesync'::regnamespace AND c.relname IN ('listing', 'sku', 'location', 'store', 'platform')
