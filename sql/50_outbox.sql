@@ -26,19 +26,9 @@ COMMENT ON FUNCTION storesync.consumer_register(text) IS
 'Registers a reader of the outbox that starts at this moment: what is committed later is its to read. Returns false when it exists already. Partitions of the outbox stay until every consumer is past them. Error 23514 for a name that is empty or over 200 bytes. Example: SELECT storesync.consumer_register(''cache'');';
 
 CREATE FUNCTION storesync.consumer_move(name text, seen pg_snapshot) RETURNS boolean
-	LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-	WITH moved AS (
-		UPDATE storesync.consumer c
-		SET incarnation = x.incarnation, snapshot = $2, moved_at = clock_timestamp()
-		FROM storesync.current_incarnation() AS x(incarnation)
-		WHERE c.name = $1 AND (c.incarnation IS DISTINCT FROM x.incarnation OR (
-			pg_snapshot_xmin($2) >= pg_snapshot_xmin(c.snapshot) AND pg_snapshot_xmax($2) >= pg_snapshot_xmax(c.snapshot)))
-		RETURNING 1)
-	SELECT EXISTS (SELECT FROM moved)
-$$;
+	AS 'MODULE_PATHNAME', 'consumer_move' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION storesync.consumer_move(text, pg_snapshot) IS
-'Stores how far a reader of the outbox has come: everything visible in `seen` is done. Returns false, and changes nothing, when there is no such reader or it is further already; a cursor of another life of the data is replaced. Example: SELECT storesync.consumer_move(''cache'', pg_current_snapshot());';
+'Stores how far a reader of the outbox has come: everything visible in `seen` is done. Returns false, and changes nothing, when there is no such reader or it is further already; a cursor of another life of the data is replaced. Error 25006 on a standby. Example: SELECT storesync.consumer_move(''cache'', pg_current_snapshot());';
 
 CREATE FUNCTION storesync.consumer_drop(name text) RETURNS boolean
 	LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
