@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "pchome.h"
 #include "shopee.h"
 
 void
@@ -168,6 +169,7 @@ static const AdminEndpoint endpoints[] = {
 	{"/admin/counters", "GET", admin_counters},
 	{"/admin/calls", "GET", admin_calls},
 	{"/admin/order", "POST", admin_order},
+	{"/admin/pchome", "POST", pchome_admin},
 	{"/admin/order_status", "POST", admin_order_status},
 	{"/admin/expire_token", "POST", admin_expire_token},
 	{"/admin/authorize", "POST", admin_authorize},

@@ -24,6 +24,9 @@ extern void admin_error(AdminCall *call, int status, const char *message);
 /* Shop named by a field of the body, or NO_INDEX with the error answered. */
 extern uint32_t admin_shop(AdminCall *call);
 
+/* The listing that item_id and model_id (absent: 0) of an object name; NO_INDEX for none. */
+extern uint32_t admin_listing(const AdminCall *call, uint32_t shop, const cJSON *object);
+
 /* admin_order.c and admin_faults.c; under the market's lock. */
 extern void admin_order(AdminCall *call);
 extern void admin_order_status(AdminCall *call);

@@ -105,6 +105,7 @@ admin_counters(AdminCall *call)
 
 	text_addf(body, "{");
 	shopee_write_calls(body);
+	text_addf(body, ",\"pchome_calls\":%" PRId64, call->sim->pchome.calls);
 	text_addf(body, ",\"refused_limit\":%" PRId64 ",\"bad_signature\":%" PRId64, calls->refused_limit,
 			  calls->bad_signature);
 	text_addf(body, ",\"orders\":%" PRId64 ",\"lines\":%" PRId64 ",\"units\":%" PRId64, counters->orders,

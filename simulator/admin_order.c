@@ -10,9 +10,8 @@
 
 #define MAX_LINE_QTY 1000000
 
-/* The listing that item_id and model_id (absent: 0) name; NO_INDEX for none. */
-static uint32_t
-named_listing(const AdminCall *call, uint32_t shop, const cJSON *object)
+uint32_t
+admin_listing(const AdminCall *call, uint32_t shop, const cJSON *object)
 {
 	int64_t		item_id;
 	int64_t		model_id = 0;
@@ -43,7 +42,7 @@ read_lines(AdminCall *call, uint32_t shop, OrderLine *lines)
 	{
 		int64_t		qty;
 
-		lines[n].listing = named_listing(call, shop, value);
+		lines[n].listing = admin_listing(call, shop, value);
 		if (lines[n].listing == NO_INDEX)
 		{
 			admin_error(call, 400, "the shop has no such listing");
@@ -131,7 +130,7 @@ admin_order(AdminCall *call)
 static bool
 cancel_line(AdminCall *call, const Order *order, const cJSON *value, int32_t *cancelled)
 {
-	uint32_t	listing = named_listing(call, order->shop, value);
+	uint32_t	listing = admin_listing(call, order->shop, value);
 	int64_t		units;
 
 	if (!json_field_integer(value, "cancelled_qty", true, &units) || units < 0 || units > MAX_LINE_QTY)
@@ -232,7 +231,7 @@ admin_set_shown(AdminCall *call)
 
 	if (shop == NO_INDEX)
 		return;
-	listing = named_listing(call, shop, call->body);
+	listing = admin_listing(call, shop, call->body);
 	if (listing == NO_INDEX)
 	{
 		admin_error(call, 400, "the shop has no such listing");

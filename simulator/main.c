@@ -208,10 +208,12 @@ run(Simulator *sim, const Options *options, const sigset_t *signals)
 				(uint64_t) options->seed);
 	calls_init(&sim->calls, n_shops, limit);
 	faults_init(&sim->faults, n_shops, (uint64_t) options->seed);
+	pchome_init(&sim->pchome, &sim->catalogue);
 	ok = trace_load(&sim->trace, options->trace, &sim->catalogue, options->speed) &&
 		serve(sim, options, signals);
 
 	trace_free(&sim->trace);
+	pchome_free(&sim->pchome);
 	faults_free(&sim->faults);
 	calls_free(&sim->calls);
 	tokens_free(&sim->tokens);

@@ -21,6 +21,7 @@
 
 #include "admin.h"
 #include "clock.h"
+#include "pchome.h"
 #include "shopee.h"
 
 #define MAX_BODY ((size_t) 1024 * 1024)	/* bytes of a request */
@@ -185,6 +186,8 @@ make_answer(Server *server, Exchange *exchange, const char *method, const char *
 	}
 	else if (strncmp(path, "/admin/", 7) == 0)
 		admin_serve(server->sim, &request, answer);
+	else if (pchome_path(path))
+		pchome_serve(server->sim, &request, answer);
 	else
 		shopee_serve(server->sim, &request, answer);
 	exchange->answered = true;

@@ -9,6 +9,7 @@
 #include "catalogue.h"
 #include "faults.h"
 #include "market.h"
+#include "pchome_state.h"
 #include "token.h"
 #include "trace.h"
 
@@ -19,6 +20,7 @@ typedef struct Simulator
 	Tokens		tokens;
 	Calls		calls;
 	Faults		faults;
+	PchomeState pchome;			/* guarded by the market's lock, too */
 	Trace		trace;			/* has a lock of its own */
 } Simulator;
 
