@@ -6,6 +6,7 @@
 #include "storesync.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 
 #include "order_part.h"
@@ -65,19 +66,19 @@ put_order(SsSet *set, const OrderPage *page, const OrderDoc *doc, int64 order_id
 	set_put_pointer(set, O_CURRENCY, doc->currency);
 }
 
-/* find_by_statement notes which of the page's orders exist. */
+/* find_by_statement notes which of n orders exist. */
 static void
-find_by_statement(const OrderPage *page, bool *exists)
+find_by_statement(const OrderPage *page, const Order *orders, int n, bool *exists)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid element_types[] = {INT4OID, TEXTOID};
-	SsSet	   *set = set_create(lengthof(element_types), element_types, page->norders);
+	SsSet	   *set = set_create(lengthof(element_types), element_types, n);
 
-	for (int i = 0; i < page->norders; i++)
+	for (int i = 0; i < n; i++)
 	{
 		set_add_row(set);
 		set_put(set, 0, Int32GetDatum(page->store.store_id));
-		set_put_pointer(set, 1, page->orders[i].order_sn);
+		set_put_pointer(set, 1, orders[i].order_sn);
 	}
 	set_execute(&plan,
 				"SELECT u.ord FROM unnest($1, $2) WITH ORDINALITY AS u (store_id, order_sn, ord) "
@@ -91,27 +92,68 @@ find_by_statement(const OrderPage *page, bool *exists)
 	}
 }
 
-/* find_orders notes which of the page's orders exist. */
-static void
-find_orders(const OrderPage *page, bool *exists)
+/* guard_orders keeps n orders from being made by others, and notes which exist; false: a statement has to. */
+static bool
+guard_orders(RowsGuard *guard, const OrderPage *page, const Order *orders, int n, bool *exists)
 {
 	static RowsLookup lookup = {
 		.name = {"sales_order"}, .nkeys = 2, .keys = {"store_id", "order_sn"}, .columns = "order_id", .writes = true
 	};
-	RowsScan	scan;
+	RowsKeys	keys[ROWS_MOST_GUARDED];
+	uint64		names[ROWS_MOST_GUARDED];
 
-	if (!rows_open(&scan, &lookup, false))
+	for (int i = 0; i < n; i++)
 	{
-		find_by_statement(page, exists);
-		return;
-	}
-	for (int i = 0; i < page->norders; i++)
-	{
-		Datum		keys[] = {Int32GetDatum(page->store.store_id), PointerGetDatum(page->orders[i].order_sn)};
+		const text *sn = orders[i].order_sn;
 
-		exists[i] = rows_find(&scan, 2, keys);
+		keys[i].values[0] = Int32GetDatum(page->store.store_id);
+		keys[i].values[1] = PointerGetDatum(sn);
+		names[i] = hash_bytes_extended((const unsigned char *) VARDATA_ANY(sn), (int) VARSIZE_ANY_EXHDR(sn),
+									   (uint64) page->store.store_id);
 	}
-	rows_close(&scan);
+	return rows_guard(guard, &lookup, n, names, keys, exists);
+}
+
+/* insert_some makes those of n orders that do not exist yet. */
+static void
+insert_some(const OrderPage *page, Order *orders, int n)
+{
+	static const Oid types[O_COLUMNS] = {
+		INT8OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID
+	};
+	static RowsTable table = {.name = {"sales_order"}, .columns = "order_id, store_id, order_sn, status, "
+		"stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency"};
+	static RowsName sequence = {"order_id_seq"};
+	SsSet	   *set = set_create(O_COLUMNS, types, n);
+	Order	   *fresh[ROWS_MOST_GUARDED];
+	int64		ids[ROWS_MOST_GUARDED];
+	bool		flags[ROWS_MOST_GUARDED] = {false};
+	RowsGuard	guard;
+	bool		guarded = guard_orders(&guard, page, orders, n, flags);
+	int			nfresh = 0;
+
+	if (!guarded)
+		find_by_statement(page, orders, n, flags);
+	for (int i = 0; i < n; i++)
+	{
+		if (flags[i])
+			continue;
+		fresh[nfresh] = &orders[i];
+		ids[nfresh] = rows_next_value(&sequence);
+		put_order(set, page, &page->docs[orders[i].first_doc], ids[nfresh++]);
+	}
+	memset(flags, true, sizeof(flags));
+	if (guarded)
+	{
+		rows_insert(&table, set);
+		rows_unguard(&guard);
+	}
+	else
+		rows_insert_new(&table, set, flags);
+	for (int i = 0; i < nfresh; i++)
+		if (flags[i])
+			adopt_order(page, fresh[i], ids[i]);
 }
 
 /*
@@ -122,34 +164,8 @@ find_orders(const OrderPage *page, bool *exists)
 void
 order_insert(OrderPage *page)
 {
-	static const Oid types[O_COLUMNS] = {
-		INT8OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID
-	};
-	static RowsTable table = {.name = {"sales_order"}, .columns = "order_id, store_id, order_sn, status, "
-		"stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency"};
-	static RowsName sequence = {"order_id_seq"};
-	int			room = Max(page->norders, 1);
-	SsSet	   *set = set_create(O_COLUMNS, types, room);
-	Order	  **orders = palloc(sizeof(Order *) * room);
-	int64	   *ids = palloc(sizeof(int64) * room);
-	bool	   *flags = palloc0(sizeof(bool) * room);
-	int			n = 0;
-
-	find_orders(page, flags);
-	for (int i = 0; i < page->norders; i++)
-	{
-		if (flags[i])
-			continue;
-		orders[n] = &page->orders[i];
-		ids[n] = rows_next_value(&sequence);
-		put_order(set, page, &page->docs[orders[n]->first_doc], ids[n]);
-		n++;
-	}
-	rows_insert_new(&table, set, flags);
-	for (int i = 0; i < n; i++)
-		if (flags[i])
-			adopt_order(page, orders[i], ids[i]);
+	for (int from = 0; from < page->norders; from += ROWS_MOST_GUARDED)
+		insert_some(page, &page->orders[from], Min(page->norders - from, ROWS_MOST_GUARDED));
 }
 
 /* write_heads updates the orders whose newest document says something else than the row. */

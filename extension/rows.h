@@ -155,6 +155,37 @@ extern bool rows_delete(RowsLookup *lookup, ItemPointerData at);
 /* Look-ups that are open at one time end in reverse order. */
 extern void rows_close(RowsScan *scan);
 
+/* ---------------------------------------------------------------- making keys single */
+
+/* Keys that one call guards at a time: each is a lock in the shared table for as long. */
+#define ROWS_MOST_GUARDED	100
+
+typedef struct RowsKeys
+{
+	Datum		values[ROWS_MAX_KEYS];
+} RowsKeys;
+
+typedef struct RowsGuard
+{
+	RowsScan	scan;
+	int			n;
+	uint64		names[ROWS_MOST_GUARDED];
+} RowsGuard;
+
+/*
+ * Keep others from making rows with these keys until rows_unguard, for a
+ * look-up of a plain table by its unique index; `names` are hashes of the
+ * keys. taken[i] tells which keys have a row already; transactions that may be
+ * making or removing one are waited for. Insert the others, at once. Raises
+ * 40001 where the transaction's snapshot does not show who took a key. False:
+ * not for this table, nothing is guarded.
+ */
+extern bool rows_guard(RowsGuard *guard, RowsLookup *lookup, int n, const uint64 *names, const RowsKeys *keys,
+					   bool *taken);
+extern void rows_unguard(RowsGuard *guard);
+/* The index of a look-up that is open, for rows_guard.c. */
+extern Relation rows_index(RowsScan *scan);
+
 /* Next value of a sequence of schema storesync. */
 extern int64 rows_next_value(RowsName *sequence);
 

@@ -324,18 +324,19 @@ rows_open(RowsScan *scan, RowsLookup *lookup, bool latest)
 	return true;
 }
 
-static void
-open_index(RowsScan *scan)
+Relation
+rows_index(RowsScan *scan)
 {
 	if (scan->index == NULL)
 		scan->index = index_open(scan->path->index, index_lock(scan->lookup));
+	return scan->index;
 }
 
 /* seek positions the scan before the rows with these keys. */
 static void
 seek(RowsScan *scan, int nkeys, const Datum *keys)
 {
-	open_index(scan);
+	(void) rows_index(scan);
 	if (scan->scan != NULL && scan->scan->numberOfKeys != nkeys)
 	{
 		index_endscan(scan->scan);
@@ -517,8 +518,7 @@ find_last_entry(RowsScan *scan, int nkeys, const Datum *keys)
 
 	if (!scan->path->heap || IsolationIsSerializable())
 		return false;
-	open_index(scan);
-	return rows_last_entry(scan->index, scan->snapshot, nkeys, scan->path->compare, keys, &row) &&
+	return rows_last_entry(rows_index(scan), scan->snapshot, nkeys, scan->path->compare, keys, &row) &&
 		rows_fetch(scan->heap, ReadBuffer(scan->heap, ItemPointerGetBlockNumber(&row)), row, scan->snapshot, scan->slot);
 }
 
