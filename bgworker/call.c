@@ -70,6 +70,7 @@ call_start(DispatchCall *call, HttpEngine *engine)
 		.body_length = call->request.body_length,
 		.connect_timeout_ms = ss_connect_timeout,
 		.timeout_ms = ss_request_timeout,
+		.ca_file = ss_ca_file,
 		.max_answer = CALL_MAX_ANSWER,
 		.tag = call
 	};

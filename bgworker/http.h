@@ -27,6 +27,7 @@ typedef struct HttpRequest
 	size_t		body_length;
 	int			connect_timeout_ms;
 	int			timeout_ms;		/* whole call */
+	const char *ca_file;		/* authorities trusted over https; NULL or "": the system's */
 	size_t		max_answer;		/* bytes of body; longer ends the call */
 	void	   *tag;			/* comes back with the result */
 } HttpRequest;

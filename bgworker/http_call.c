@@ -26,6 +26,8 @@
 #define FIRST_BODY_BYTES	4096
 /* A kept connection idle for longer is not used again: servers close theirs after 60 s or so. */
 #define MAX_IDLE_SECONDS	45L
+/* So long certificates of authorities that were read are not read again. */
+#define CA_CACHE_SECONDS	600L
 /* A Retry-After beyond a month means nothing. */
 #define MAX_RETRY_AFTER		(31 * 24 * 3600)
 
@@ -232,6 +234,22 @@ set_method(CURL *easy, const HttpRequest *request)
 	return ok;
 }
 
+/*
+ * set_trust: who vouches for hosts. A file named by the owner stands for all of
+ * the system's. What curl has read of it, it reads again some time later.
+ */
+static bool
+set_trust(CURL *easy, const HttpRequest *request)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+	curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
+#endif
+	if (request->ca_file == NULL || request->ca_file[0] == '\0')
+		return true;
+	return curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file) == CURLE_OK &&
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+}
+
 bool
 call_prepare(HttpCall *call, const HttpRequest *request)
 {
@@ -253,6 +271,7 @@ call_prepare(HttpCall *call, const HttpRequest *request)
 	curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long) request->timeout_ms);
 	curl_easy_setopt(call->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) request->max_answer);
 	return curl_easy_setopt(call->easy, CURLOPT_URL, request->url) == CURLE_OK &&
+		set_trust(call->easy, request) &&
 		set_method(call->easy, request) &&
 		set_headers(call, request);
 }

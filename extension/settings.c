@@ -13,6 +13,7 @@
 char	   *ss_databases = NULL;
 char	   *ss_instance_name = NULL;
 char	   *ss_secret_directory = NULL;
+char	   *ss_ca_file = NULL;
 char	   *ss_total_rate_limit = NULL;
 int			ss_max_in_flight = 64;
 int			ss_connect_timeout = 5000;
@@ -65,6 +66,9 @@ settings_define(void)
 	define_string("storesync.secret_directory",
 				  "Directory of the files that set_credential may read as file:NAME.",
 				  NULL, &ss_secret_directory);
+	define_string("storesync.ca_file",
+				  "File of the certificate authorities that vouch for platforms, in PEM format.",
+				  "They are trusted instead of the system's. Empty for the system's.", &ss_ca_file);
 	DefineCustomStringVariable("storesync.total_rate_limit",
 							   "Calls of each database to all platforms together, as a rate_limit; empty for none.",
 							   "Example: 350/min burst 50.",

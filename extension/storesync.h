@@ -25,6 +25,7 @@
 extern char *ss_databases;			/* comma-separated names */
 extern char *ss_instance_name;
 extern char *ss_secret_directory;
+extern char *ss_ca_file;			/* "": the system's authorities */
 extern char *ss_total_rate_limit;	/* text of a rate_limit, "" for none */
 extern int	ss_max_in_flight;		/* calls, per database */
 extern int	ss_connect_timeout;		/* ms */

@@ -35,6 +35,8 @@ typedef struct Options
 	int64_t		return_on_cancel;
 	int64_t		token_life_s;
 	int64_t		token_grace_s;
+	char	   *pems[SERVER_MAX_TLS];	/* contents of the files named by --tls */
+	int			n_pems;
 } Options;
 
 static const char usage[] =
@@ -50,7 +52,9 @@ static const char usage[] =
 "  --burst B               as many calls above rate - 1 in any second (default 1)\n"
 "  --return-on-cancel 0|1  whether a cancel raises what the shop shows (default 1)\n"
 "  --token-life S          of an access token (default 14400)\n"
-"  --token-grace S         of the one before, after a refresh (default 300)\n";
+"  --token-grace S         of the one before, after a refresh (default 300)\n"
+"  --tls FILE              listen over TLS besides, with this certificate and key (PEM), on a free port;\n"
+"                          up to 8 times; their ports follow the plain one in the port file\n";
 
 /* Reads a number option within its bounds, or says what is wrong. */
 static bool
@@ -72,6 +76,27 @@ read_speed(const char *value, double *speed)
 		return true;
 	fputs("simulator: --speed must be a number above 0, up to 1000000000\n", stderr);
 	return false;
+}
+
+/* Reads the file of a certificate. */
+static bool
+read_pem(Options *options, const char *name)
+{
+	FILE	   *file = options->n_pems < SERVER_MAX_TLS ? fopen(name, "r") : NULL;
+	Text		pem = {0};
+	char		block[4096];
+	size_t		length;
+
+	if (file == NULL)
+	{
+		fprintf(stderr, "simulator: could not use certificate \"%s\"\n", name);
+		return false;
+	}
+	while ((length = fread(block, 1, sizeof(block), file)) > 0)
+		text_add(&pem, block, length);
+	(void) fclose(file);
+	options->pems[options->n_pems++] = pem.data != NULL ? pem.data : sim_copy("");
+	return true;
 }
 
 static bool
@@ -106,6 +131,8 @@ read_option(Options *options, int code, const char *name, const char *value)
 			return read_number(name, value, 1, 86400, &options->token_life_s);
 		case 'g':
 			return read_number(name, value, 0, 86400, &options->token_grace_s);
+		case 'e':
+			return read_pem(options, value);
 		default:
 			fputs(usage, stderr);
 			return false;
@@ -128,6 +155,7 @@ read_options(Options *options, int argc, char **argv)
 		{"return-on-cancel", required_argument, NULL, 'u'},
 		{"token-life", required_argument, NULL, 'l'},
 		{"token-grace", required_argument, NULL, 'g'},
+		{"tls", required_argument, NULL, 'e'},
 		{NULL, 0, NULL, 0}
 	};
 	int			code;
@@ -146,9 +174,9 @@ read_options(Options *options, int argc, char **argv)
 	return true;
 }
 
-/* Writes the port under another name first, so that nobody reads half of it. */
+/* Writes the ports, one a line, under another name first, so that nobody reads half of them. */
 static bool
-write_port_file(const char *name, unsigned port)
+write_port_file(const char *name, const Server *server, int n_ports)
 {
 	Text		temporary = {0};
 	FILE	   *file;
@@ -156,7 +184,9 @@ write_port_file(const char *name, unsigned port)
 
 	text_addf(&temporary, "%s.new", name);
 	file = fopen(temporary.data, "w");
-	ok = file != NULL && fprintf(file, "%u\n", port) > 0;
+	ok = file != NULL;
+	for (int i = 0; i < n_ports && ok; i++)
+		ok = fprintf(file, "%u\n", (unsigned) server_port(server, i)) > 0;
 	if (file != NULL && fclose(file) != 0)
 		ok = false;
 	ok = ok && rename(temporary.data, name) == 0;
@@ -179,12 +209,12 @@ serve(Simulator *sim, const Options *options, const sigset_t *signals)
 		fputs("simulator: could not start a thread\n", stderr);
 		return false;
 	}
-	server = server_start(sim, (uint16_t) options->port);
+	server = server_start(sim, (uint16_t) options->port, options->n_pems, options->pems);
 	ok = server != NULL;
 	if (ok)
 	{
-		ok = options->port_file == NULL || write_port_file(options->port_file, server_port(server));
-		printf("listening on 127.0.0.1:%u\n", (unsigned) server_port(server));
+		ok = options->port_file == NULL || write_port_file(options->port_file, server, 1 + options->n_pems);
+		printf("listening on 127.0.0.1:%u\n", (unsigned) server_port(server, 0));
 		(void) fflush(stdout);
 		if (ok)
 			(void) sigwait(signals, &signal_number);
@@ -245,5 +275,7 @@ main(int argc, char **argv)
 		return 2;
 	ok = catalogue_load(&sim.catalogue, options.catalogue) && run(&sim, &options, &signals);
 	catalogue_free(&sim.catalogue);
+	for (int i = 0; i < options.n_pems; i++)
+		free(options.pems[i]);
 	return ok ? 0 : 1;
 }

@@ -43,7 +43,8 @@ typedef struct Exchange
 struct Server
 {
 	Simulator  *sim;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemons[1 + SERVER_MAX_TLS];	/* plain http, then https */
+	int			n_daemons;
 	pthread_t	thread;			/* resumes late answers */
 	pthread_mutex_t lock;		/* guards the rest */
 	pthread_cond_t wake;
@@ -266,15 +267,45 @@ stop_late(Server *server)
 	pthread_join(server->thread, NULL);
 }
 
-Server *
-server_start(Simulator *sim, uint16_t port)
+/* Listens on one port, over TLS where there is a certificate with its key in PEM; false when that fails. */
+static bool
+listen_on(Server *server, uint16_t port, const char *pem)
 {
-	Server	   *server = sim_alloc(sizeof(*server));
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
 		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)
 	};
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) pem},
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) (uintptr_t) pem},
+		{MHD_OPTION_END, 0, NULL}
+	};
+	unsigned	flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (pem != NULL ? MHD_USE_TLS : 0);
+	struct MHD_Daemon *daemon =
+		MHD_start_daemon(flags, port, NULL, NULL, handle, server,
+						 MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &address,
+						 MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL,
+						 MHD_OPTION_CONNECTION_LIMIT, (unsigned) MAX_CONNECTIONS,
+						 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_TIMEOUT_S,
+						 MHD_OPTION_ARRAY, pem != NULL ? tls : &tls[2],
+						 MHD_OPTION_END);
+
+	if (daemon == NULL)
+	{
+		fprintf(stderr, "simulator: could not listen on 127.0.0.1:%u%s: %s\n", (unsigned) port,
+				pem != NULL ? " over TLS" : "", strerror(errno));
+		return false;
+	}
+	server->daemons[server->n_daemons++] = daemon;
+	return true;
+}
+
+Server *
+server_start(Simulator *sim, uint16_t port, int n_pems, char *const *pems)
+{
+	Server	   *server = sim_alloc(sizeof(*server));
+	bool		ok;
 
 	server->sim = sim;
 	pthread_mutex_init(&server->lock, NULL);
@@ -285,34 +316,28 @@ server_start(Simulator *sim, uint16_t port)
 		server_free(server);
 		return NULL;
 	}
-	server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME,
-									  port, NULL, NULL, handle, server,
-									  MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &address,
-									  MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL,
-									  MHD_OPTION_CONNECTION_LIMIT, (unsigned) MAX_CONNECTIONS,
-									  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_TIMEOUT_S,
-									  MHD_OPTION_END);
-	if (server->daemon == NULL)
+	ok = listen_on(server, port, NULL);
+	for (int i = 0; i < n_pems && ok; i++)
+		ok = listen_on(server, 0, pems[i]);
+	if (!ok)
 	{
-		fprintf(stderr, "simulator: could not listen on 127.0.0.1:%u: %s\n", (unsigned) port,
-				strerror(errno));
-		stop_late(server);
-		server_free(server);
+		server_stop(server);
 		return NULL;
 	}
 	return server;
 }
 
 uint16_t
-server_port(const Server *server)
+server_port(const Server *server, int which)
 {
-	return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+	return MHD_get_daemon_info(server->daemons[which], MHD_DAEMON_INFO_BIND_PORT)->port;
 }
 
 void
 server_stop(Server *server)
 {
 	stop_late(server);
-	MHD_stop_daemon(server->daemon);
+	for (int i = 0; i < server->n_daemons; i++)
+		MHD_stop_daemon(server->daemons[i]);
 	server_free(server);
 }

@@ -33,9 +33,16 @@ typedef struct Answer
 
 typedef struct Server Server;
 
-/* NULL, with a message on stderr, when it could not start. port 0: any free one. */
-extern Server *server_start(Simulator *sim, uint16_t port);
-extern uint16_t server_port(const Server *server);
+/* Certificates that it can listen with, each on a port of its own. */
+#define SERVER_MAX_TLS 8
+
+/*
+ * NULL, with a message on stderr, when it could not start. port 0: any free
+ * one. Each of pems, a certificate and its key, gets a port over TLS besides.
+ */
+extern Server *server_start(Simulator *sim, uint16_t port, int n_pems, char *const *pems);
+/* Port number `which`: 0 the plain one, then those over TLS in order. */
+extern uint16_t server_port(const Server *server, int which);
 extern void server_stop(Server *server);
 
 /* A decoded query parameter, NULL when absent. */

@@ -43,6 +43,11 @@ sub start
 	foreach my $name (sort keys %option)
 	{
 		my $value = $option{$name};
+		if (ref $value)
+		{
+			push @argument, map { ("--$name", $_) } @$value;
+			next;
+		}
 		if ($is_file{$name} && $value =~ /\n/)
 		{
 			$self->{$name} = "$dir/$name";
@@ -81,6 +86,7 @@ sub _await_port
 			if ($line =~ /^(\d+)\n/)
 			{
 				$self->{port} = $1;
+				chomp(@{ $self->{tls_ports} } = <$in>);
 				return if eval { $self->get('health') };
 			}
 		}
@@ -98,6 +104,8 @@ sub _log
 	return <$in> // '';
 }
 
+# ports over TLS, one for each certificate of "tls => [FILE...]"
+sub tls_ports { return @{ $_[0]->{tls_ports} }; }
 sub port { return $_[0]->{port}; }
 sub pid { return $_[0]->{pid}; }
 sub url { return "http://127.0.0.1:$_[0]->{port}"; }
