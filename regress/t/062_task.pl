@@ -103,6 +103,16 @@ sql("UPDATE storesync.listing SET enabled = false WHERE item_id = '2'");
 until_state(sql("SELECT storesync.enqueue(store_id, 'push_stock', jsonb_build_object('listing', listing_id))"
 	  . " FROM storesync.listing WHERE item_id = '2' AND store_id = $one"), 'dead', 'a listing that is never written');
 
+# a listing that the platform does not know: what it said stands in the task's story too
+sql("UPDATE storesync.listing SET item_id = '999' WHERE item_id = '3' AND store_id = $two");
+my $unknown = sql("SELECT storesync.enqueue(store_id, 'push_stock', jsonb_build_object('listing', listing_id))"
+	  . " FROM storesync.listing WHERE item_id = '999'");
+until_state($unknown, 'dead', 'a listing that the platform does not know');
+is(sql("SELECT class, story -> 0 ->> 'class', (story -> 0 ->> 'http_status')::int > 0, story -> 0 ? 'excerpt', story -> -1 ->> 'reason' = reason"
+	  . " FROM storesync.compensation WHERE task_id = $unknown"), 'permanent|permanent|t|t|t', 'has the story of its listing, and its own');
+sql("SELECT storesync.discard(compensation_id, 'gone') FROM storesync.compensation WHERE settled_at IS NULL");
+sql("UPDATE storesync.listing SET item_id = '3' WHERE item_id = '999'");
+
 # A thousand tasks of a store that waits do not crowd its fetches out.
 sql("SELECT storesync.pause($one)");
 sql("SELECT count(storesync.enqueue($one, 'push_stock', '{\"listing\": $listing}')) FROM generate_series(1, 2500)");
