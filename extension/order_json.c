@@ -146,6 +146,13 @@ order_answer_reject(OrderPage *page, int d, const char *reason)
 	page->answers[d].detail = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+/* holds_what_is_live: reserved, and as many units as are ordered and not cancelled; the history need not say so. */
+static bool
+holds_what_is_live(const OrderLine *line)
+{
+	return line->state == LINE_RESERVED && line->reserved == line->qty - line->cancelled_qty;
+}
+
 /* order_history_lines says how lines stand, keys as in push_detail; their status where it is not their order's. */
 Jsonb *
 order_history_lines(OrderLine **lines, int n, const char *order_status)
@@ -170,7 +177,7 @@ order_history_lines(OrderLine **lines, int n, const char *order_status)
 		push_text(&state, "line_id", line->line_id);
 		if (line->shipped > 0)
 			push_int(&state, "shipped", line->shipped);
-		if (line->reserved > 0)
+		if (line->reserved > 0 && !holds_what_is_live(line))
 			push_int(&state, "reserved", line->reserved);
 		if (line->restocked > 0)
 			push_int(&state, "restocked", line->restocked);

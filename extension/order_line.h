@@ -31,7 +31,7 @@ typedef struct LoneLine
 #define ORDER_LINE_SELECT \
 	"SELECT o.order_id, l.recorded_at, o.update_time, o.fetched_at, o.create_time, o.order_sn, " \
 	"       o.status::text, t.platform, t.shop_id, l.sku_id, l.line_id, l.location_id, l.status::text, " \
-	"       l.state::text, l.qty, l.cancelled_qty, l.returned_qty, l.reserved, l.shipped, l.restocked, " \
+	"       l.state::text, l.qty, l.cancelled_qty, coalesce(l.returned_qty, 0), l.reserved, l.shipped, l.restocked, " \
 	"       l.lost, l.short, l.effects, l.pack, l.store_id, " \
 	"       ARRAY(SELECT z.location_id FROM storesync.store_location z WHERE z.store_id = l.store_id), " \
 	/* what came to be a bundle before anything was booked is booked as one */ \

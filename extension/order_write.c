@@ -236,7 +236,8 @@ put_line(SsSet *set, const OrderPage *page, const Order *order, const OrderLine 
 		set_put(set, N_CANCELLED_AT, TimestampTzGetDatum(line->cancelled_at));
 	set_put(set, N_QTY, Int64GetDatum(line->qty));
 	set_put(set, N_CANCELLED, Int64GetDatum(line->cancelled_qty));
-	set_put(set, N_RETURNED, Int64GetDatum(line->returned_qty));
+	if (line->returned_qty > 0)
+		set_put(set, N_RETURNED, Int64GetDatum(line->returned_qty));
 	set_put(set, N_RESERVED, Int64GetDatum(line->reserved));
 	set_put(set, N_SHIPPED, Int64GetDatum(line->shipped));
 	set_put(set, N_RESTOCKED, Int64GetDatum(line->restocked));

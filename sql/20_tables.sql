@@ -291,14 +291,14 @@ COMMENT ON TABLE storesync.idempotency IS
 CREATE SEQUENCE storesync.order_id_seq;
 CREATE TABLE storesync.sales_order (
 	order_id bigint NOT NULL DEFAULT nextval('storesync.order_id_seq'),
-	store_id int NOT NULL,
-	status storesync.order_status NOT NULL,
-	stock_effect boolean NOT NULL,
-	order_sn text NOT NULL,
 	create_time timestamptz NOT NULL,
 	update_time timestamptz NOT NULL,
 	fetched_at timestamptz NOT NULL,
 	recorded_at timestamptz NOT NULL,
+	store_id int NOT NULL,
+	status storesync.order_status NOT NULL,
+	stock_effect boolean NOT NULL,
+	order_sn text NOT NULL,
 	buyer text,
 	currency text,
 	PRIMARY KEY (store_id, order_sn)
@@ -316,7 +316,7 @@ CREATE TABLE storesync.sales_order_line (
 	cancelled_at timestamptz,
 	qty bigint NOT NULL CHECK (qty > 0),
 	cancelled_qty bigint NOT NULL CHECK (cancelled_qty >= 0),
-	returned_qty bigint NOT NULL CHECK (returned_qty >= 0),
+	returned_qty bigint CHECK (returned_qty > 0),
 	reserved bigint NOT NULL CHECK (reserved >= 0),
 	shipped bigint NOT NULL CHECK (shipped >= 0),
 	restocked bigint NOT NULL CHECK (restocked >= 0 AND restocked <= shipped),
@@ -337,7 +337,7 @@ CREATE TABLE storesync.sales_order_line (
 	parts jsonb
 ) PARTITION BY RANGE (recorded_at);
 COMMENT ON TABLE storesync.sales_order_line IS
-'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped, restocked and lost never fall. lost: sent and closed without coming back, NULL for none. effects: how many ledger rows it has made. parts: NULL for a line of its own SKU at one place, else what it has of each SKU at each location (storesync.line_part shows both kinds alike); location_id is NULL then. ordered_at, recorded_at: of its order.';
+'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped, restocked and lost never fall. returned_qty: NULL for none. lost: sent and closed without coming back, NULL for none. effects: how many ledger rows it has made. parts: NULL for a line of its own SKU at one place, else what it has of each SKU at each location (storesync.line_part shows both kinds alike); location_id is NULL then. ordered_at, recorded_at: of its order.';
 
 CREATE TABLE storesync.order_timer (
 	due_at timestamptz NOT NULL,
@@ -356,7 +356,7 @@ CREATE TABLE storesync.order_history (
 	outcome text NOT NULL,
 	lines jsonb
 ) PARTITION BY RANGE (recorded_at);
-COMMENT ON TABLE storesync.order_history IS 'One row per document that changed an order: its times, status, outcome and the lines that moved.';
+COMMENT ON TABLE storesync.order_history IS 'One row per document that changed an order: its times, status, outcome and the lines that moved. In lines, a reserved line that says nothing of reserved holds as many units as are ordered and not cancelled.';
 
 -- ---------------------------------------------------------------- outbox
 

@@ -199,7 +199,7 @@ LANGUAGE SQL STABLE AS $$
 			WHEN l.sku_id IS NULL OR l.state = 'kept' THEN l.reserved + l.shipped + l.short > 0
 			WHEN l.shipped > 0 OR w.gone
 				THEN l.reserved > 0 OR (w.gone AND l.shipped + l.short <> greatest(l.shipped, w.live))
-			WHEN l.status = 'cancelled' THEN l.reserved > 0 OR (l.short > 0 AND l.returned_qty = 0)
+			WHEN l.status = 'cancelled' THEN l.reserved > 0 OR (l.short > 0 AND l.returned_qty IS NULL)
 			WHEN l.state = 'lapsed' THEN l.reserved + l.short > 0
 			ELSE l.reserved + l.short <> w.live END AS booked,
 		l.state <> (CASE

@@ -54,7 +54,7 @@ BEGIN
 			returned_qty, reserved, shipped, restocked, short, store_id, pack, status, state, line_id)
 		SELECT CASE WHEN random() < 0.8 THEN clock_timestamp() ELSE placed END, nextval('storesync.order_id_seq'),
 			l.listing_id, l.sku_id, date_trunc('second', placed),
-			CASE WHEN cancelled > 0 THEN pg_temp.ago(60) END, 2 + pg_temp.some(4), cancelled, 0, 0, (random() < 0.1)::int, 0, 0,
+			CASE WHEN cancelled > 0 THEN pg_temp.ago(60) END, 2 + pg_temp.some(4), cancelled, NULL, 0, (random() < 0.1)::int, 0, 0,
 			l.store_id, l.pack, 'ready_to_ship', 'reserved', '1'
 		FROM storesync.listing l ORDER BY random() LIMIT 1;
 	END LOOP;

@@ -95,7 +95,7 @@ CREATE FUNCTION state(w text) RETURNS text LANGUAGE sql AS $$
 		FROM k JOIN storesync.shipment r USING (sku_id) JOIN storesync.location c USING (location_id)
 		UNION ALL SELECT concat_ws(' ', 'order', o.order_sn, o.status) FROM o
 		UNION ALL SELECT concat_ws(' ', 'line', o.order_sn, l.line_id, coalesce(k.code, '-'), l.state, l.status,
-			l.qty, l.cancelled_qty, l.returned_qty, l.reserved, l.shipped, l.restocked, coalesce(l.lost, 0), l.short,
+			l.qty, l.cancelled_qty, coalesce(l.returned_qty, 0), l.reserved, l.shipped, l.restocked, coalesce(l.lost, 0), l.short,
 			coalesce((SELECT string_agg(concat_ws('/', substr(u.code, length(w) + 2), c.code, p.reserved, p.shipped, p.back), ','
 					ORDER BY substr(u.code, length(w) + 2) COLLATE "C", c.code COLLATE "C")
 				FROM storesync.line_part p JOIN storesync.sku u USING (sku_id) JOIN storesync.location c USING (location_id)
