@@ -27,6 +27,7 @@ typedef enum Verdict
 {
 	SEND,
 	NOT_NEEDED,
+	OTHER_WAY,					/* what was a decrease is a raise, or the reverse, and a call carries one kind */
 	FETCH_FIRST					/* it may raise what is shown, and the orders known are too old */
 } Verdict;
 
@@ -41,12 +42,14 @@ push_pick(DispatchStore *store, bool decrease, TimestampTz now, PushPick *pick)
 
 /* judge_target tells whether the listing has to be written now, by what was read in this transaction. */
 static Verdict
-judge_target(const DispatchStore *store, const ListingTerms *target, TimestampTz now)
+judge_target(const DispatchStore *store, const ListingTerms *target, bool decrease, TimestampTz now)
 {
 	if (target == NULL || !target->due)
 		return NOT_NEEDED;
 	if (store->writes != WRITES_ALL && !target_lowers(target->terms.to_send, target->terms.at_most))
 		return NOT_NEEDED;
+	if (store->platform->batch_one_way && decrease != target_lowers(target->terms.to_send, target->terms.at_most))
+		return OTHER_WAY;
 	return Min(target->terms.fetch_after, now - FETCH_GRACE_US) > store->lanes.fetched_through ? FETCH_FIRST : SEND;
 }
 
@@ -60,14 +63,19 @@ sift_pick(PushPick *pick, const ListingTerms *targets, int found, TimestampTz no
 	for (int i = 0; i < pick->n; i++)
 	{
 		QueueListing *listing = pick->taken[i];
+		const ListingTerms *target = target_find(targets, found, listing->listing_id);
 
-		switch (judge_target(pick->store, target_find(targets, found, listing->listing_id), now))
+		switch (judge_target(pick->store, target, listing->decrease, now))
 		{
 			case SEND:
 				pick->taken[n++] = listing;
 				break;
 			case NOT_NEEDED:
 				queue_withdraw(listing);
+				break;
+			case OTHER_WAY:
+				queue_set_back(listing);
+				target_settle(target, listing->changed_at);
 				break;
 			case FETCH_FIRST:
 				queue_defer(listing);
@@ -94,7 +102,7 @@ fill_call(DispatchCall *call, const PushPick *pick, const ListingTerms *targets,
 		const ListingTerms *target = target_find(targets, found, listing->listing_id);
 
 		items[i].listing_id = listing->listing_id;
-		items[i].item_id = arena_strdup(call->arena, listing->item->item_id);
+		items[i].item_id = arena_strdup(call->arena, target->item_id);
 		items[i].model_id = arena_strdup(call->arena, target->model_id);
 		items[i].quantity = target->terms.to_send;
 		call->listings[i] = listing;
@@ -240,8 +248,9 @@ outcome_of(const DispatchCall *call, int i, const char **reason)
 /*
  * after_failure: a try that failed waits longer each time, except that the
  * first one in doubt is sent again at once; what is refused for good, or has
- * failed too often, is given up at this version. A host that is away costs
- * no attempt, nor does a refusal that only says that the batch has to be
+ * failed too often, is given up at this version. What the platform has named a
+ * time for is tried at least so often and never given up. A host that is away
+ * costs no attempt, nor does a refusal that only says that the batch has to be
  * taken apart.
  */
 static void
@@ -255,11 +264,14 @@ after_failure(DispatchCall *call, int i, Record *record, OutcomeClass class, con
 		listing->due = call->answered_at + retry_delay_us(1);
 		return;
 	}
-	if (class == OUTCOME_PERMANENT && split)
+	if (split && (class == OUTCOME_PERMANENT || (class == OUTCOME_LATER && listing->item->many)))
 		return;
 	attempt = call_attempt(call, class, reason);
 	queue_failed(listing, &attempt);
-	if (class == OUTCOME_PERMANENT || listing->attempts >= QUEUE_MAX_ATTEMPTS)
+	if (class == OUTCOME_LATER && call->answer.retry_after > 0)
+		listing->due = call->answered_at +
+			Min(retry_delay_us(listing->attempts), call->answer.retry_after * USECS_PER_SEC);
+	else if (class == OUTCOME_PERMANENT || listing->attempts >= QUEUE_MAX_ATTEMPTS)
 		record_dead_listing(record, call, i, class, reason);
 	else if (class != OUTCOME_IN_DOUBT)
 		listing->due = call->answered_at + retry_delay_us(listing->attempts);
@@ -316,6 +328,10 @@ take_apart(const DispatchCall *call)
 				queue_refused(item);
 			return queue_split(call->listings, n);
 		case OUTCOME_LATER:
+			/* one of many items cannot be written now: the others need not wait for it */
+			if (item->many && !call->host_away)
+				return queue_split(call->listings, n);
+			/* FALLTHROUGH */
 		case OUTCOME_IN_DOUBT:
 			return !call->host_away && call->listings[0]->attempts >= TAKE_APART_AFTER &&
 				queue_split(call->listings, n);

@@ -63,17 +63,18 @@ queue_init(void)
 }
 
 static QueueItem *
-find_item(int store_id, const char *item_id)
+find_item(const QueueWant *want)
 {
-	QueueItem	key = {.store_id = store_id, .item_id = unconstify(char *, item_id)};
+	QueueItem	key = {.store_id = want->store_id, .item_id = unconstify(char *, want->item_id)};
 	QueueItem  *item;
 	bool		found;
 
 	item = hash_search(items, &key, HASH_ENTER, &found);
 	if (!found)
 	{
-		item->item_id = MemoryContextStrdup(context, item_id);
+		item->item_id = MemoryContextStrdup(context, want->item_id);
 		item->flying = false;
+		item->many = want->many;
 		item->max_batch = 0;
 		item->refused_alone = 0;
 		dlist_init(&item->listings);
@@ -102,7 +103,7 @@ enter_listing(const QueueWant *want)
 
 	memset((char *) listing + sizeof(int64), 0, sizeof(QueueListing) - sizeof(int64));
 	listing->lanes = want->lanes;
-	listing->item = find_item(want->store_id, want->item_id);
+	listing->item = find_item(want);
 	dlist_push_tail(&listing->item->listings, &listing->sibling);
 	listing->state = QUEUE_LANDED;
 	listing->changed_at = want->changed_at;
@@ -117,7 +118,7 @@ move_listing(QueueListing *listing, const QueueWant *want)
 		return;
 	leave_item(listing);
 	listing->lanes = want->lanes;
-	listing->item = find_item(want->store_id, want->item_id);
+	listing->item = find_item(want);
 	dlist_push_tail(&listing->item->listings, &listing->sibling);
 }
 
@@ -271,6 +272,14 @@ queue_withdraw(QueueListing *listing)
 }
 
 void
+queue_set_back(QueueListing *listing)
+{
+	Assert(listing->state == QUEUE_FLYING && listing->item->flying);
+	listing->state = QUEUE_LANDED;
+	n_flying--;
+}
+
+void
 queue_defer(QueueListing *listing)
 {
 	Assert(listing->state == QUEUE_FLYING && listing->item->flying);
@@ -284,7 +293,7 @@ queue_split(QueueListing **refused, int n)
 {
 	QueueItem  *item = refused[0]->item;
 
-	if (n <= 1 || item->refused_alone >= REFUSED_ALONE_MAX)
+	if (n <= 1 || (item->refused_alone >= REFUSED_ALONE_MAX && !item->many))
 		return false;
 	item->max_batch = (uint16) ((n + 1) / 2);
 	return true;
@@ -301,7 +310,7 @@ queue_joined(QueueItem *item, int n)
 void
 queue_refused(QueueItem *item)
 {
-	if (item->max_batch > 0 && ++item->refused_alone >= REFUSED_ALONE_MAX)
+	if (item->max_batch > 0 && !item->many && ++item->refused_alone >= REFUSED_ALONE_MAX)
 		item->max_batch = 0;
 }
 

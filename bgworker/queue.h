@@ -54,12 +54,17 @@ typedef struct QueueAttempt
 	const char *excerpt;
 } QueueAttempt;
 
-/* One item of one store: what a stock call writes, so at most one call at a time. */
+/*
+ * One item of one store: what a stock call writes, so at most one call at a
+ * time. Where a platform's calls take any items together it is a group of
+ * them, named by what is no item's id.
+ */
 typedef struct QueueItem
 {
 	int			store_id;		/* these two are the hash key */
 	char	   *item_id;
 	bool		flying;
+	bool		many;			/* a group: what is wrong with one listing says nothing of the others */
 	uint16		max_batch;		/* listings in its next call while a refused batch is taken apart, 0: no bound */
 	uint16		refused_alone;	/* single listings refused in a row meanwhile */
 	dlist_head	listings;		/* QueueListing.sibling */
@@ -86,6 +91,7 @@ typedef struct QueueWant
 	QueueLanes *lanes;			/* of its store */
 	int			store_id;
 	const char *item_id;
+	bool		many;			/* item_id is a group's name */
 	int64		listing_id;
 	bool		decrease;
 	TimestampTz fetch_after;	/* not before its store's orders are fetched through this; 0: at once */
@@ -146,6 +152,8 @@ extern void queue_release(QueueItem *item);
 extern void queue_withdraw(QueueListing *listing);
 /* Of a landed listing, ready again: nothing was sent. */
 extern void queue_return(QueueListing *listing);
+/* Of a taken listing: it is landed without having been sent. The others' call goes on without it. */
+extern void queue_set_back(QueueListing *listing);
 /* Of a taken listing: its store's orders have to be fetched again first. The others' call goes on without it. */
 extern void queue_defer(QueueListing *listing);
 /* The orders of the store are committed up to there: who waited for that waits no longer. */

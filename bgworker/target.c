@@ -64,13 +64,28 @@ spread_of(int64 listing_id, int64 spread_us)
 }
 
 /*
- * settle_listing brings the queue in line with one compared listing. A write that
+ * name_batch says with which other listings one may share a stock call: those
+ * of its item, or of its whole store, or of that those which go its way.
+ * None of the groups' names is an item's id.
+ */
+static void
+name_batch(const DispatchStore *store, const ListingTerms *listing, QueueWant *want)
+{
+	want->item_id = listing->item_id;
+	if (store->platform == NULL || store->platform->batch_per_item)
+		return;
+	want->many = true;
+	want->item_id = !store->platform->batch_one_way ? "*" : want->decrease ? "-" : "+";
+}
+
+/*
+ * target_settle brings the queue in line with one compared listing. A write that
  * may raise what is shown waits until its store's orders are fetched through
  * the change: else it would give away again what was sold there meanwhile. A
  * change noted by a clock that has been set back since was now at the latest.
  */
-static void
-settle_listing(const ListingTerms *listing, TimestampTz changed_at)
+void
+target_settle(const ListingTerms *listing, TimestampTz changed_at)
 {
 	const Terms *terms = &listing->terms;
 	DispatchStore *store = stores_find(listing->store_id);
@@ -79,7 +94,6 @@ settle_listing(const ListingTerms *listing, TimestampTz changed_at)
 	QueueWant	want = {
 		.listing_id = listing->listing_id,
 		.store_id = listing->store_id,
-		.item_id = listing->item_id,
 		.decrease = decrease,
 		.fetch_after = terms->fetch_after == 0 ? 0 : fetch_through,
 		.urgency = listing->stopped ? get_float8_infinity() :
@@ -97,6 +111,7 @@ settle_listing(const ListingTerms *listing, TimestampTz changed_at)
 	if (!decrease && store->raises_held != 0)
 		want.held_until = store->raises_held + spread_of(listing->listing_id, store->spread_us);
 	want.lanes = &store->lanes;
+	name_batch(store, listing, &want);
 	if (!queue_put(&want))
 		target_overflow = true;
 }
@@ -259,7 +274,7 @@ target_compare(SsSet *skus, SsSet *listings)
 	{
 		const Changed *found = bsearch(&compared[i].listing_id, changed, n, sizeof(Changed), find_changed);
 
-		settle_listing(&compared[i], found->at);
+		target_settle(&compared[i], found->at);
 	}
 	drop_vanished(listings);
 }
@@ -290,7 +305,7 @@ target_compare_all(int store_id)
 			ListingTerms terms;
 
 			listing_take_row(SPI_tuptable->vals[i], &terms);
-			settle_listing(&terms, now);
+			target_settle(&terms, now);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0 && !target_overflow);

@@ -17,6 +17,8 @@ extern bool target_overflow;
 
 /* Compare the listings of these SKUs and these listings; (id, when it changed) each; skus NULL for none. SPI connected. */
 extern void target_compare(SsSet *skus, SsSet *listings);
+/* Bring the queue in line with the terms of one listing, which changed then. */
+extern void target_settle(const ListingTerms *listing, TimestampTz changed_at);
 /* Compare all listings of one store, or of all with store_id 0. SPI connected. */
 extern void target_compare_all(int store_id);
 /*

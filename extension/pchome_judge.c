@@ -17,6 +17,9 @@
 #include "judge.h"
 #include "plain.h"
 
+/* What cannot be done now is asked for again within so many seconds: the platform says no time. */
+#define RETRY_LATER			60
+
 /* one_group tells whether a call is about one product: what is said of it is said of all its items. */
 static bool
 one_group(const PlatformCall *call)
@@ -50,6 +53,8 @@ judge_error(const PlatformCall *call, const PlatformReply *reply, const cJSON *r
 		class = OUTCOME_IN_DOUBT;
 	if (class == OUTCOME_OK && (platform_call_reads(call->kind) || !one_group(call)))
 		class = OUTCOME_PERMANENT;
+	if (class == OUTCOME_LATER && answer->retry_after < 0)
+		answer->retry_after = RETRY_LATER;
 	answer->code = judge_text(arena, code, PCHOME_MAX_CODE);
 	message = plain_clean(arena, message != NULL && *message != '\0' ? message : "refused without a message",
 						  PCHOME_MAX_MESSAGE);

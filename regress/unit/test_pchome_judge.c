@@ -107,6 +107,7 @@ every_code_has_a_class(void **state)
 		assert_class(answer.class, cases[i].class);
 		assert_string_equal(answer.code, cases[i].code);
 		assert_string_equal(answer.message, "m");
+		assert_int_equal(answer.retry_after, cases[i].class == OUTCOME_LATER ? 60 : -1);
 		/* whoever is at fault is not named: all have the class */
 		all_items(&push, &answer, cases[i].class == OUTCOME_AUTH ? OUTCOME_LATER : cases[i].class);
 		answer = judge_http(&list, *state, 400, body);
