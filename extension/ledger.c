@@ -84,11 +84,10 @@ ledger_reference(FunctionCallInfo fcinfo, int argument)
 static uint64
 request_fingerprint(const Movement *m, const char *expires)
 {
-	char		qty[32];
+	char		qty[MAXINT8LEN + 1];
 	const char *parts[6];
 	int			lengths[6];
 
-	snprintf(qty, sizeof(qty), "%lld", (long long) m->qty);
 	parts[0] = m->name;
 	parts[1] = VARDATA_ANY(m->sku);
 	parts[2] = qty;
@@ -97,7 +96,7 @@ request_fingerprint(const Movement *m, const char *expires)
 	parts[5] = expires;
 	lengths[0] = strlen(m->name);
 	lengths[1] = VARSIZE_ANY_EXHDR(m->sku);
-	lengths[2] = strlen(qty);
+	lengths[2] = pg_lltoa(m->qty, qty);
 	lengths[3] = VARSIZE_ANY_EXHDR(m->location);
 	lengths[4] = VARSIZE_ANY_EXHDR(m->reference);
 	lengths[5] = strlen(expires);
@@ -356,18 +355,24 @@ book(const Movement *m, Answer *answer)
 		elog(ERROR, "idempotency key vanished");
 }
 
+/* movement answers a known key right away: search_path is pinned only for what books, evaluates and runs statements. */
 static Datum
-movement(FunctionCallInfo fcinfo, MovementKind kind, const char *name)
+movement(FunctionCallInfo fcinfo, MovementKind kind, const char *name, const char *function)
 {
 	Movement	m = {.kind = kind, .name = name};
 	Answer		answer;
 	SsSession	session;
+	SsPin		pin;
 
 	read_request(fcinfo, &m);
-	ss_enter(&session, psprintf("storesync.%s()", name), true);
+	ss_enter_direct(&session, function, true);
 	ss_plan_by_index();
 	if (!answer_find(m.key, m.fingerprint, &answer))
+	{
+		ss_pin(&pin);
 		book(&m, &answer);
+		ss_unpin(&pin);
+	}
 	ss_leave(&session);
 	PG_RETURN_DATUM(answer_result(fcinfo, &answer));
 }
@@ -375,31 +380,31 @@ movement(FunctionCallInfo fcinfo, MovementKind kind, const char *name)
 Datum
 ledger_receive(PG_FUNCTION_ARGS)
 {
-	return movement(fcinfo, MOVE_RECEIVE, "receive");
+	return movement(fcinfo, MOVE_RECEIVE, "receive", "storesync.receive()");
 }
 
 Datum
 ledger_reserve(PG_FUNCTION_ARGS)
 {
-	return movement(fcinfo, MOVE_RESERVE, "reserve");
+	return movement(fcinfo, MOVE_RESERVE, "reserve", "storesync.reserve()");
 }
 
 Datum
 ledger_release(PG_FUNCTION_ARGS)
 {
-	return movement(fcinfo, MOVE_RELEASE, "release");
+	return movement(fcinfo, MOVE_RELEASE, "release", "storesync.release()");
 }
 
 Datum
 ledger_ship(PG_FUNCTION_ARGS)
 {
-	return movement(fcinfo, MOVE_SHIP, "ship");
+	return movement(fcinfo, MOVE_SHIP, "ship", "storesync.ship()");
 }
 
 Datum
 ledger_restock(PG_FUNCTION_ARGS)
 {
-	return movement(fcinfo, MOVE_RESTOCK, "restock");
+	return movement(fcinfo, MOVE_RESTOCK, "restock", "storesync.restock()");
 }
 
 /* read_units runs a statement that answers with one bigint. */
