@@ -12,7 +12,7 @@ EXTENSION_FILES = storesync settings session shmem stat store_stat utility incar
 	allotment credential \
 	set ids rows rows_target rows_insert rows_memo rows_last rows_find rows_guard rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
-	order order_part order_draw order_doc order_number order_time order_load order_map order_want order_book order_write order_fill order_json \
+	order order_part order_draw order_doc order_number order_time order_read order_look order_load order_map order_want order_book order_write order_fill order_json \
 	arena plain json sign taipei document platform judge shopee shopee_class shopee_judge shopee_order \
 	shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push \
 	ruten ruten_class ruten_judge ruten_list ruten_item ruten_order ruten_time ruten_push \
@@ -50,7 +50,7 @@ REGRESS_TESTS = conventions install partition outbox task rotation moved catalog
 	transfer count order_return order_parked expiry \
 	order order_input order_found order_rules place bundle direct memo peak listing unseen solo stop allotment terms dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot allot_race last_unit same_key opposite_pages \
-	transfer_opposite bundle_opposite return_race taken count_race count_late same_order one_holder \
+	transfer_opposite bundle_opposite return_race taken count_race count_late same_order known_order one_holder \
 	expiry_race snapshot first_row lock_order
 TAP = $(sort $(wildcard regress/t/*.pl))
 

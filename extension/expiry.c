@@ -305,7 +305,7 @@ order_set_timers(const OrderPage *page)
 	set = set_create(lengthof(types), types, page->norders);
 	for (int i = 0; i < page->norders; i++)
 	{
-		if (!holds_unpaid(&page->orders[i]))
+		if (page->orders[i].settled || !holds_unpaid(&page->orders[i]))
 			continue;
 		set_add_row(set);
 		set_put(set, 0, TimestampTzGetDatum(page->orders[i].create_time + page->store.unpaid_hold));

@@ -77,6 +77,7 @@ typedef struct OrderLine
 typedef struct Order
 {
 	bool		is_new;			/* made by this call, no document booked yet */
+	bool		settled;		/* read without a lock: the page has no news of it */
 	bool		changed;		/* the row is to be written */
 	bool		parked;			/* a line has come to be parked in this call */
 	int64		order_id;
@@ -143,6 +144,8 @@ typedef struct OrderPage
 	struct SsSet *history;
 } OrderPage;
 
+/* order_look.c: which of the orders that exist the page has no news of; those are read. Locks and writes nothing. */
+extern void order_look(OrderPage *page);
 /* order_load.c: lock and read the page's orders and their lines. */
 extern void order_load(OrderPage *page);
 extern OrderLine *order_line_find(const Order *order, const text *line_id);
@@ -175,6 +178,9 @@ extern LineState order_line_state(const OrderLine *line);
 
 /* order_book.c: decide one document in memory. */
 extern void order_book(OrderPage *page, int doc_index);
+/* Whether it would change anything of an order that was read; of its lines, none of which waits for anything. */
+extern bool order_head_news(const Order *order, const OrderDoc *doc);
+extern bool order_lines_news(OrderPage *page, int doc_index);
 
 /* order_write.c: write what was decided, and forget that it was to be written. */
 extern void order_write(OrderPage *page);

@@ -236,15 +236,29 @@ add_lines(Order *order, OrderLine **added, int n)
 	qsort(order->lines, order->nlines, sizeof(OrderLine *), compare_lines);
 }
 
+/* other_content: the document says something else of the order itself. */
+static bool
+other_content(const Order *order, const OrderDoc *doc)
+{
+	return order->status != doc->status ||
+		(doc->buyer != NULL && !same_text(order->buyer, doc->buyer)) ||
+		(doc->currency != NULL && !same_text(order->currency, doc->currency));
+}
+
+bool
+order_head_news(const Order *order, const OrderDoc *doc)
+{
+	return !order_is_stale(order, doc) &&
+		(other_content(order, doc) || order->update_time != doc->update_time || order->fetched_at != doc->fetched_at);
+}
+
 /* book_head takes over what the document says of the order itself; true when that changed anything but its times. */
 static bool
 book_head(Order *order, const OrderDoc *doc)
 {
-	bool		content = order->status != doc->status ||
-		(doc->buyer != NULL && !same_text(order->buyer, doc->buyer)) ||
-		(doc->currency != NULL && !same_text(order->currency, doc->currency));
+	bool		content = other_content(order, doc);
 
-	if (!content && order->update_time == doc->update_time && order->fetched_at == doc->fetched_at)
+	if (!order_head_news(order, doc))
 		return false;
 	order->changed = true;
 	order->status = doc->status;
@@ -255,6 +269,28 @@ book_head(Order *order, const OrderDoc *doc)
 	if (doc->currency != NULL)
 		order->currency = doc->currency;
 	return content;
+}
+
+bool
+order_lines_news(OrderPage *page, int d)
+{
+	OrderDoc   *doc = &page->docs[d];
+	Booking		b = {page, &page->orders[page->order_of[d]], doc};
+
+	for (int i = 0; i < doc->nlines && !order_is_stale(b.order, doc); i++)
+	{
+		const OrderLine *line = order_line_find(b.order, doc->lines[i].line_id);
+		OrderLine	copy;
+		LineWant	want;
+
+		if (line == NULL)
+			return true;
+		order_want(page, doc, &doc->lines[i], line, &want);
+		copy = *line;
+		if (!order_settled(line, &want) || book_line(&b, &copy, &doc->lines[i]))
+			return true;
+	}
+	return false;
 }
 
 /* outcome_of finds the worst word for a document whose lines have been booked. */

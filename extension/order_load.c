@@ -1,6 +1,7 @@
 /*
  * order_load.c
- *		Locks and reads the orders of a page and their lines.
+ *		Locks and reads the orders of a page and their lines, but for those of
+ *		which the page has no news (order_look.c).
  *
  * New orders are inserted before existing ones are locked: an insert may
  * have to wait for another session's insert of the same order, and whoever
@@ -9,13 +10,9 @@
 #include "storesync.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/numeric.h"
 
-#include "order_part.h"
-#include "rows.h"
+#include "order_read.h"
+#include "set.h"
 
 /* One sound document while the page is grouped by order. */
 typedef struct DocRef
@@ -63,86 +60,11 @@ group_documents(OrderPage *page)
 	pfree(refs);
 }
 
-/* A row of a look-up, or where `scan` is NULL of a statement; the statement's has one more column, in front. */
-typedef struct LoadedRow
+/* is_locked: neither made by this call nor left alone. */
+static bool
+is_locked(const Order *order)
 {
-	RowsScan   *scan;
-	HeapTuple	tuple;
-} LoadedRow;
-
-static Datum
-column(const LoadedRow *row, int number, bool *isnull)
-{
-	if (row->scan != NULL)
-		return rows_get(row->scan, number - 2, isnull);
-	return SPI_getbinval(row->tuple, SPI_tuptable->tupdesc, number, isnull);
-}
-
-static int64
-int64_column(const LoadedRow *row, int number)
-{
-	bool		isnull;
-	Datum		value = column(row, number, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
-static int32
-int32_column(const LoadedRow *row, int number)
-{
-	bool		isnull;
-	Datum		value = column(row, number, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
-static text *
-text_column(const LoadedRow *row, int number)
-{
-	bool		isnull;
-	Datum		value = column(row, number, &isnull);
-
-	return isnull ? NULL : DatumGetTextPP(value);
-}
-
-/* label_column reads an enum, which a statement turns into text. */
-static char *
-label_column(const LoadedRow *row, int number)
-{
-	bool		isnull;
-	Datum		value = column(row, number, &isnull);
-
-	if (row->scan != NULL)
-		return DatumGetCString(DirectFunctionCall1(enum_out, value));
-	return TextDatumGetCString(value);
-}
-
-static OrderStatus
-status_column(const LoadedRow *row, int number)
-{
-	char	   *name = label_column(row, number);
-	OrderStatus status = ORDER_UNPAID;
-
-	if (!order_status_find(name, strlen(name), &status))
-		elog(ERROR, "unknown order status \"%s\"", name);
-	return status;
-}
-
-/* read_order takes what the table says of an existing order. */
-static void
-read_order(const LoadedRow *row, Order *order)
-{
-	bool		isnull;
-
-	order->order_id = int64_column(row, 2);
-	order->status = status_column(row, 3);
-	order->stock_effect = DatumGetBool(column(row, 4, &isnull));
-	order->create_time = int64_column(row, 5);
-	order->update_time = int64_column(row, 6);
-	order->fetched_at = int64_column(row, 7);
-	order->recorded_at = int64_column(row, 8);
-	order->buyer = text_column(row, 9);
-	order->currency = text_column(row, 10);
+	return !order->is_new && !order->settled;
 }
 
 static void
@@ -164,7 +86,7 @@ lock_by_statement(OrderPage *page)
 
 	for (int i = 0; i < page->norders; i++)
 	{
-		if (page->orders[i].is_new)
+		if (!is_locked(&page->orders[i]))
 			continue;
 		index[n++] = i;
 		set_add_row(set);
@@ -186,7 +108,7 @@ lock_by_statement(OrderPage *page)
 	{
 		LoadedRow	row = {.tuple = SPI_tuptable->vals[i]};
 
-		read_order(&row, &page->orders[index[int64_column(&row, 1) - 1]]);
+		order_read_head(&row, &page->orders[index[order_read_int64(&row, 1) - 1]]);
 	}
 }
 
@@ -196,7 +118,7 @@ lock_orders(OrderPage *page)
 {
 	static RowsLookup lookup = {
 		.name = {"sales_order"}, .nkeys = 2, .keys = {"store_id", "order_sn"}, .locks = true,
-		.columns = "order_id, status, stock_effect, create_time, update_time, fetched_at, recorded_at, buyer, currency"
+		.columns = ORDER_READ_COLUMNS
 	};
 	RowsScan	scan;
 	LoadedRow	row = {.scan = &scan};
@@ -210,63 +132,14 @@ lock_orders(OrderPage *page)
 	{
 		Datum		keys[] = {Int32GetDatum(page->store.store_id), PointerGetDatum(page->orders[i].order_sn)};
 
-		if (page->orders[i].is_new)
+		if (!is_locked(&page->orders[i]))
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		if (!rows_find(&scan, 2, keys) || !rows_lock(&scan, rows_at(&scan)))
 			raise_removed();
-		read_order(&row, &page->orders[i]);
+		order_read_head(&row, &page->orders[i]);
 	}
 	rows_close(&scan);
-}
-
-/* read_line takes what the table says of a line. */
-static OrderLine *
-read_line(const LoadedRow *row)
-{
-	OrderLine  *line = palloc0(sizeof(OrderLine));
-	bool		isnull;
-	Datum		value;
-
-	line->line_id = text_column(row, 2);
-	line->item_id = text_column(row, 3);
-	line->model_id = text_column(row, 4);
-	line->sku_code = text_column(row, 5);
-	line->reason = text_column(row, 6);
-	value = column(row, 7, &isnull);
-	line->unit_price = isnull ? NULL : DatumGetNumeric(value);
-	line->listing_id = int64_column(row, 8);
-	line->sku_id = int64_column(row, 9);
-	line->location_id = int32_column(row, 10);
-	line->pack = int32_column(row, 11);
-	line->qty = int64_column(row, 12);
-	line->cancelled_qty = int64_column(row, 13);
-	line->returned_qty = int64_column(row, 14);
-	line->reserved = int64_column(row, 15);
-	line->shipped = int64_column(row, 16);
-	line->restocked = int64_column(row, 17);
-	line->missing = int64_column(row, 18);
-	line->effects = int32_column(row, 19);
-	value = column(row, 20, &isnull);
-	line->cancelled_at = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	line->status = status_column(row, 21);
-	line->state = order_state_find(label_column(row, 22));
-	line->lost = int64_column(row, 23);
-	value = column(row, 24, &isnull);
-	order_part_read(line, isnull ? NULL : DatumGetJsonbP(value));
-	return line;
-}
-
-static void
-add_loaded(Order *order, OrderLine *line)
-{
-	if (order->nlines == order->capacity)
-	{
-		order->capacity = Max(order->capacity * 2, 4);
-		order->lines = order->lines == NULL ? palloc(sizeof(OrderLine *) * order->capacity) :
-			repalloc(order->lines, sizeof(OrderLine *) * order->capacity);
-	}
-	order->lines[order->nlines++] = line;
 }
 
 static void
@@ -279,7 +152,7 @@ lines_by_statement(OrderPage *page)
 
 	for (int i = 0; i < page->norders; i++)
 	{
-		if (page->orders[i].is_new)
+		if (!is_locked(&page->orders[i]))
 			continue;
 		index[set->rows] = i;
 		set_add_row(set);
@@ -300,54 +173,33 @@ lines_by_statement(OrderPage *page)
 	{
 		LoadedRow	row = {.tuple = SPI_tuptable->vals[i]};
 
-		add_loaded(&page->orders[index[int64_column(&row, 1) - 1]], read_line(&row));
+		order_read_line(&row, &page->orders[index[order_read_int64(&row, 1) - 1]]);
 	}
 }
 
-static int
-compare_loaded(const void *a, const void *b)
-{
-	return ss_text_compare((*(OrderLine *const *) a)->line_id, (*(OrderLine *const *) b)->line_id);
-}
-
-/* load_lines reads the lines of all existing orders, each order's sorted by the bytes of line_id. */
+/* load_lines reads the lines of all orders that were locked. */
 static void
 load_lines(OrderPage *page)
 {
-	static RowsLookup lookup = {
-		.name = {"sales_order_line"}, .nkeys = 2, .keys = {"order_id", "line_id"},
-		.columns = "line_id, item_id, model_id, sku_code, reason, unit_price, listing_id, sku_id, location_id, "
-		"pack, qty, cancelled_qty, returned_qty, reserved, shipped, restocked, short, effects, cancelled_at, "
-		"status, state, lost, parts"
-	};
 	RowsScan	scan;
-	LoadedRow	row = {.scan = &scan};
 
-	if (!rows_open(&scan, &lookup, false))
+	if (!order_open_lines(&scan, false))
 	{
 		lines_by_statement(page);
 		return;
 	}
 	for (int i = 0; i < page->norders; i++)
-	{
-		Order	   *order = &page->orders[i];
-		Datum		key = Int64GetDatum(order->order_id);
-
-		if (order->is_new)
-			continue;
-		for (bool more = rows_find_at(&scan, TimestampTzGetDatum(order->recorded_at), 1, &key); more; more = rows_next(&scan))
-			add_loaded(order, read_line(&row));
-		qsort(order->lines, order->nlines, sizeof(OrderLine *), compare_loaded);
-	}
+		if (is_locked(&page->orders[i]))
+			order_read_lines(&scan, &page->orders[i]);
 	rows_close(&scan);
 }
 
-/* any_known: the page has orders that were booked before. */
+/* any_to_lock: the page has orders that were booked before and, so far, news of them. */
 static bool
-any_known(const OrderPage *page)
+any_to_lock(const OrderPage *page)
 {
 	for (int i = 0; i < page->norders; i++)
-		if (!page->orders[i].is_new)
+		if (is_locked(&page->orders[i]))
 			return true;
 	return false;
 }
@@ -357,7 +209,9 @@ order_load(OrderPage *page)
 {
 	group_documents(page);
 	order_insert(page);
-	if (any_known(page))
+	if (any_to_lock(page))
+		order_look(page);
+	if (any_to_lock(page))
 	{
 		lock_orders(page);
 		load_lines(page);

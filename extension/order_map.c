@@ -320,7 +320,7 @@ order_lock_stock(OrderPage *page)
 	IdList		list = {0, 64, palloc(sizeof(int64) * 64)};
 
 	for (int d = 0; d < page->ndocs; d++)
-		if (counts(page, d))
+		if (counts(page, d) && !page->orders[page->order_of[d]].settled)
 			add_document(page, d, &list);
 	for (int i = 0; i < page->norders; i++)
 		for (int j = 0; j < page->orders[i].nlines; j++)
