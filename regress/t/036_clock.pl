@@ -11,35 +11,8 @@ use Test::More;
 
 # A library that moves the time of day of whoever is started with it by the seconds in a file.
 my $dir = PostgreSQL::Test::Utils::tempdir;
-append_to_file("$dir/clock.c", <<'END');
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-
-int
-gettimeofday(struct timeval *restrict tv, void *restrict tz)
-{
-	struct timespec now;
-	char		text[32] = "";
-	int			fd = open(CLOCK_FILE, O_RDONLY | O_CLOEXEC);
-
-	(void) tz;
-	if (fd >= 0)
-	{
-		(void) !read(fd, text, sizeof(text) - 1);
-		(void) close(fd);
-	}
-	(void) clock_gettime(CLOCK_REALTIME, &now);
-	tv->tv_sec = now.tv_sec + atol(text);
-	tv->tv_usec = now.tv_nsec / 1000;
-	return 0;
-}
-END
-plan skip_all => 'no C compiler'
-  if system("cc -shared -fPIC -O1 -DCLOCK_FILE='\"$dir/ahead\"' -o $dir/clock.so $dir/clock.c 2>$dir/cc.log") != 0;
+my $clock = Storesync->library('clock', "$dir/clock.so", "-DCLOCK_FILE=\"$dir/ahead\"");
+plan skip_all => 'no C compiler' unless $clock;
 
 # set_clock SECONDS: ahead of the true time
 sub set_clock
@@ -53,7 +26,7 @@ sub set_clock
 my $sim = Storesync->simulator(rate => 0, catalogue => Storesync->catalogue(shops => 2, skus => 4, units => 50));
 my $node = Storesync->cluster('main', -start => 0, 'storesync.clock_doubt' => '10ms');
 {
-	local $ENV{LD_PRELOAD} = "$dir/clock.so";
+	local $ENV{LD_PRELOAD} = $clock;
 	$node->start;
 }
 Storesync->create($node);

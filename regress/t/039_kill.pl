@@ -1,6 +1,6 @@
 # Killed at each step of a call: while the call is built, while the platform
 # works on it (before and after it did), while its answer is recorded. And a
-# backend killed beside it. Each time nothing is lost, and no shop shows more
+# backend killed beside it, and the postmaster. Each time nothing is lost, and no shop shows more
 # than there is once all is quiet.
 
 use strict;
@@ -98,6 +98,17 @@ Storesync->wait_until(sub { my $now = ask("SELECT pid FROM storesync.stat_dispat
 is(ask("SELECT storesync.available('S3')"), $units, 'what a killed backend had not committed is not there');
 eval { $writer->quit };
 Storesync->converged($node, $sim, 'a backend killed: every shop shows what the database wants');
+
+# The postmaster, with calls under way that the platform has done.
+$proxy->spoil('silent_after', path => 'update_stock');
+change(2);
+Storesync->wait_until(sub { $proxy->spoilt >= $shops }, 'calls under way');
+ok(Storesync->kill_postmaster($node), 'the postmaster is killed, and started again');
+$proxy->spoil;
+$sim->order(1001, [ 2, 0, 1 ]);
+$orders++;
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.sales_order', $orders, 'the order');
+Storesync->converged($node, $sim, 'the postmaster killed: every shop shows what the database wants');
 
 # Throttle answers by the dozen, and a credential that ends in the middle.
 my ($one) = split /\n/, ask('SELECT min(store_id) FROM storesync.store');

@@ -6,7 +6,6 @@
 use strict;
 use warnings;
 
-use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync;
@@ -14,9 +13,8 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $dir = PostgreSQL::Test::Utils::tempdir;
-my $names = "$dir/names.so";
-plan skip_all => 'there is no C compiler to make names with'
-  if system('cc', '-shared', '-fPIC', '-o', $names, dirname(__FILE__) . '/lib/names.c', '-ldl') != 0;
+my $names = Storesync->library('names', "$dir/names.so");
+plan skip_all => 'no C compiler' unless $names;
 
 # ---------------------------------------------------------------- certificates
 

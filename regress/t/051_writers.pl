@@ -167,17 +167,7 @@ my $kill_backend = sub {
 	return 1;
 };
 my $stop_at_once = sub { $node->stop('immediate'); $node->start; return 1 };
-my $kill_postmaster = sub {
-	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-	# held still it makes no new children; those that it has must let go of the shared memory
-	kill 'STOP', $postmaster;
-	my @children = grep { defined } map { /^(\d+) \(.*\) \S+ $postmaster / ? $1 : undef }
-	  map { eval { slurp_file($_) } // '' } glob '/proc/[0-9]*/stat';
-	$node->kill9;
-	Storesync->wait_until(sub { !grep { kill 0, $_ } @children }, 'its children are gone') or return;
-	$node->start;
-	return 1;
-};
+my $kill_postmaster = sub { return Storesync->kill_postmaster($node) };
 my @harm = ($kill_backend, $stop_at_once, $kill_backend, $kill_postmaster, $kill_backend, $kill_backend);
 my @pids = start_writers('first');
 my $done = 0;

@@ -16,6 +16,7 @@ package Storesync;
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync::Simulator;
@@ -171,6 +172,15 @@ sub query_until
 	return $done;
 }
 
+# library NAME, FILE [, FLAG...]: a library made of lib/NAME.c, to be preloaded into a
+# server (LD_PRELOAD while it starts); its file, or undef without a C compiler
+sub library
+{
+	my ($class, $name, $file, @flag) = @_;
+	my $source = dirname(__FILE__) . "/$name.c";
+	return system('cc', '-shared', '-fPIC', '-O1', @flag, '-o', $file, $source, '-ldl') == 0 ? $file : undef;
+}
+
 # dispatcher NODE [, DATABASE]: process id of the dispatcher, '' when none runs
 sub dispatcher
 {
@@ -179,6 +189,22 @@ sub dispatcher
 	return $node->safe_psql('postgres',
 		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'storesync dispatcher'"
 		  . " AND datname = '$database'");
+}
+
+# kill_postmaster NODE: killed by SIGKILL, and started again; true when that went well
+sub kill_postmaster
+{
+	my ($class, $node) = @_;
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+
+	# held still it makes no new children; those that it has must let go of the shared memory
+	kill 'STOP', $postmaster;
+	my @pids = grep { defined } map { /^(\d+) \(.*\) \S+ $postmaster / ? $1 : undef }
+	  map { eval { slurp_file($_) } // '' } glob '/proc/[0-9]*/stat';
+	$node->kill9;
+	$class->wait_until(sub { !grep { kill 0, $_ } $postmaster, @pids }, 'its processes are gone') or return 0;
+	$node->start;
+	return 1;
 }
 
 # differing NODE, SIMULATOR: listings that show something else than is wanted,
