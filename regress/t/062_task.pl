@@ -113,6 +113,15 @@ is(sql("SELECT class, story -> 0 ->> 'class', (story -> 0 ->> 'http_status')::in
 sql("SELECT storesync.discard(compensation_id, 'gone') FROM storesync.compensation WHERE settled_at IS NULL");
 sql("UPDATE storesync.listing SET item_id = '3' WHERE item_id = '999'");
 
+# A store whose credential the platform refuses: its tasks say so, and go on when it is mended.
+my %right = map { split /\|/ } split /\n/, sql("SELECT name, value FROM storesync.credential WHERE store_id = $two");
+sql(join ';', map { "SELECT storesync.set_credential($two, '$_', 'wrong')" } sort keys %right);
+my $refused = ask($two, 'fetch_orders', '{}');
+Storesync->query_until($node, "SELECT state <> 'done' AND detail ~ 'waits: the platform refuses its credential' FROM storesync.task_state($refused)",
+	't', 'a task of a store whose credential is refused says so');
+sql(join ';', map { "SELECT storesync.set_credential($two, '$_', '$right{$_}')" } sort keys %right);
+until_state($refused, 'done', 'and is done when it is mended');
+
 # A thousand tasks of a store that waits do not crowd its fetches out.
 sql("SELECT storesync.pause($one)");
 sql("SELECT count(storesync.enqueue($one, 'push_stock', '{\"listing\": $listing}')) FROM generate_series(1, 2500)");
