@@ -74,8 +74,12 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *socket_cli
 		event.events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
 		event.events |= EPOLLOUT;
-	if (epoll_ctl(engine->epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0)
-		(void) epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+	/* what is assigned to the socket says that it is there; curl forgets that with the socket */
+	if (socket_client != NULL && epoll_ctl(engine->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
+		return 0;
+	if (epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+		(void) epoll_ctl(engine->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+	(void) curl_multi_assign(engine->multi, fd, engine);
 	return 0;
 }
 

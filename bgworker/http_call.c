@@ -213,25 +213,33 @@ set_headers(HttpCall *call, const HttpRequest *request)
 	return curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers) == CURLE_OK;
 }
 
-/* set_method sets verb and body; curl copies the body. */
+/* set_method sets verb and body, and forgets those of the handle's last request; curl copies the body. */
 static bool
 set_method(CURL *easy, const HttpRequest *request)
 {
-	bool		ok = true;
+	const char *usual = request->body == NULL ? "GET" : "POST";
+	const char *verb = strcmp(request->method, usual) == 0 ? NULL : request->method;
 
+	if (curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, verb) != CURLE_OK)
+		return false;
 	if (request->body == NULL)
-	{
-		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-		if (strcmp(request->method, "GET") != 0)
-			ok = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
-		return ok;
-	}
+		return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
 	curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_length);
-	ok = curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body) == CURLE_OK;
-	if (strcmp(request->method, "POST") != 0)
-		ok &= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
-	return ok;
+	return curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body) == CURLE_OK;
+}
+
+/* ready_handle: a handle keeps its bounds from call to call; all else is set for each of them. */
+static bool
+ready_handle(HttpCall *call)
+{
+	if (call->easy != NULL)
+		return true;
+	call->easy = curl_easy_init();
+	if (call->easy == NULL)
+		return false;
+	set_bounds(call);
+	return true;
 }
 
 /*
@@ -253,11 +261,7 @@ set_trust(CURL *easy, const HttpRequest *request)
 bool
 call_prepare(HttpCall *call, const HttpRequest *request)
 {
-	if (call->easy == NULL)
-		call->easy = curl_easy_init();
-	else
-		curl_easy_reset(call->easy);
-	if (call->easy == NULL)
+	if (!ready_handle(call))
 		return false;
 	memset(&call->result, 0, sizeof(call->result));
 	call->result.tag = request->tag;
@@ -266,7 +270,6 @@ call_prepare(HttpCall *call, const HttpRequest *request)
 	call->header_bytes = 0;
 	call->requests = 0;
 	call->max_answer = request->max_answer;
-	set_bounds(call);
 	curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout_ms);
 	curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long) request->timeout_ms);
 	curl_easy_setopt(call->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) request->max_answer);

@@ -459,6 +459,13 @@ test_what_is_sent(void **state)
 	assert_null(strstr(result.body, "X-One"));
 	assert_null(strstr(result.body, "Content-Type"));
 	http_result_free(&result);
+
+	request.method = "GET";
+	request.body = NULL;
+	result = run(engine, request);
+	assert_int_equal(strncmp(result.body, "GET /echo HTTP/1.1\r\n", 20), 0);
+	assert_null(strstr(result.body, "Content-Length"));
+	http_result_free(&result);
 	http_destroy(engine);
 }
 
