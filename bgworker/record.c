@@ -16,6 +16,7 @@
 #include "outbox.h"
 #include "partition.h"
 #include "rows.h"
+#include "shown.h"
 
 /* Columns of acknowledgements; those of doubts have one more. */
 #define SHOWN_ARRAYS	"$1, $2, $3, $4, $5, $6, $7, $8"
@@ -130,6 +131,8 @@ record_sending(SsSet *sending)
 {
 	static SPIPlanPtr plan = NULL;
 
+	if (shown_sending(sending))
+		return;
 	set_execute(&plan,
 				"UPDATE storesync.listing_shown w SET sending_qty = x.qty "
 				"FROM unnest($1, $2) AS x (listing_id, qty) WHERE w.listing_id = x.listing_id",
@@ -273,7 +276,10 @@ write_shown(const Record *record)
 	static SPIPlanPtr doubt_plan = NULL;
 	static SPIPlanPtr refused_plan = NULL;
 	static SPIPlanPtr settle_plan = NULL;
+	SsSet	   *acks = set_create_in(CurrentMemoryContext, record->acks->columns, record->acks->types);
 
+	if (!shown_acks(record->acks, acks))
+		acks = record->acks;
 	set_execute(&ack_plan,
 				"INSERT INTO storesync.listing_shown AS w "
 				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at) "
@@ -286,7 +292,7 @@ write_shown(const Record *record)
 				"acked_incarnation = excluded.acked_incarnation, "
 				"sent_at = excluded.sent_at, written_at = excluded.written_at, "
 				"doubt_qty = NULL, sending_qty = NULL",
-				SPI_OK_INSERT, record->acks);
+				SPI_OK_INSERT, acks);
 	/* a listing in doubt before its first acknowledgement has acknowledged no version: 0 */
 	set_execute(&doubt_plan,
 				"INSERT INTO storesync.listing_shown AS w "

@@ -39,6 +39,23 @@ is($sim->stock('300003', 3001, 31), 25, 'the receipt is shown');
 is($sim->get('counters')->{calls}{'/api/v2/product/update_stock'} - $before,
 	3, 'by one call a listing');
 
+# A trigger on what the dispatcher changes without statements is honoured: before each call, and after it.
+$node->safe_psql('shop', <<'SQL');
+CREATE TABLE public.noticed (sending boolean);
+CREATE FUNCTION public.notice() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO public.noticed VALUES (NEW.sending_qty IS NOT NULL); RETURN NEW; END $$;
+CREATE TRIGGER notice AFTER UPDATE ON storesync.listing_shown FOR EACH ROW EXECUTE FUNCTION public.notice();
+SELECT storesync.receive('TEA', 5, storesync.new_key());
+SQL
+Storesync->converged($node, $sim, 'a receipt is shown everywhere with a trigger on listing_shown');
+ok( Storesync->query_until($node, 'SELECT count(*) FILTER (WHERE sending), count(*) FILTER (WHERE NOT sending) FROM public.noticed',
+		'3|3', 'both changes of each listing'),
+	'the trigger saw both changes of each listing');
+$node->safe_psql('shop', 'DROP TRIGGER notice ON storesync.listing_shown');
+$node->safe_psql('shop', "SELECT storesync.receive('TEA', 1, storesync.new_key())");
+Storesync->converged($node, $sim, 'and none sees the next');
+is($node->safe_psql('shop', 'SELECT count(*) FROM public.noticed'), '6', 'which it did not');
+
 # A platform speaks UTF-8; a database may hold another encoding.
 {
 	local $ENV{PGCLIENTENCODING} = 'UTF8';
