@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pchome.h"
+#include "ruten.h"
 #include "shopee.h"
 
 void
@@ -170,6 +171,7 @@ static const AdminEndpoint endpoints[] = {
 	{"/admin/calls", "GET", admin_calls},
 	{"/admin/order", "POST", admin_order},
 	{"/admin/pchome", "POST", pchome_admin},
+	{"/admin/ruten", "POST", ruten_admin},
 	{"/admin/order_status", "POST", admin_order_status},
 	{"/admin/expire_token", "POST", admin_expire_token},
 	{"/admin/authorize", "POST", admin_authorize},

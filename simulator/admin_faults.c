@@ -105,6 +105,7 @@ admin_counters(AdminCall *call)
 
 	text_addf(body, "{");
 	shopee_write_calls(body);
+	text_addf(body, ",\"ruten_calls\":%" PRId64, call->sim->ruten.calls);
 	text_addf(body, ",\"pchome_calls\":%" PRId64, call->sim->pchome.calls);
 	text_addf(body, ",\"refused_limit\":%" PRId64 ",\"bad_signature\":%" PRId64, calls->refused_limit,
 			  calls->bad_signature);

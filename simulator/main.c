@@ -238,12 +238,14 @@ run(Simulator *sim, const Options *options, const sigset_t *signals)
 				(uint64_t) options->seed);
 	calls_init(&sim->calls, n_shops, limit);
 	faults_init(&sim->faults, n_shops, (uint64_t) options->seed);
+	ruten_init(&sim->ruten, &sim->catalogue);
 	pchome_init(&sim->pchome, &sim->catalogue);
 	ok = trace_load(&sim->trace, options->trace, &sim->catalogue, options->speed) &&
 		serve(sim, options, signals);
 
 	trace_free(&sim->trace);
 	pchome_free(&sim->pchome);
+	ruten_free(&sim->ruten);
 	faults_free(&sim->faults);
 	calls_free(&sim->calls);
 	tokens_free(&sim->tokens);

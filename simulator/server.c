@@ -22,6 +22,7 @@
 #include "admin.h"
 #include "clock.h"
 #include "pchome.h"
+#include "ruten.h"
 #include "shopee.h"
 
 #define MAX_BODY ((size_t) 1024 * 1024)	/* bytes of a request */
@@ -31,7 +32,8 @@
 /* One request from its first header to the end of its answer. */
 typedef struct Exchange
 {
-	struct MHD_Connection *connection;
+	struct MHD_Connection *connection;	/* NULL until the headers are there */
+	char	   *uri;
 	Text		body;
 	bool		too_long;
 	bool		answered;		/* answer is ready */
@@ -56,6 +58,12 @@ const char *
 request_argument(const Request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *
+request_header(const Request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
 typedef struct WantedArgument
@@ -173,6 +181,8 @@ make_answer(Server *server, Exchange *exchange, const char *method, const char *
 	Request		request = {
 		.method = method,
 		.path = path,
+		.uri = exchange->uri,
+		.tls = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION) != NULL,
 		.body = exchange->body.data != NULL ? exchange->body.data : "",
 		.body_length = exchange->body.length,
 		.connection = exchange->connection
@@ -189,9 +199,23 @@ make_answer(Server *server, Exchange *exchange, const char *method, const char *
 		admin_serve(server->sim, &request, answer);
 	else if (pchome_path(path))
 		pchome_serve(server->sim, &request, answer);
+	else if (ruten_path(path))
+		ruten_serve(server->sim, &request, answer);
 	else
 		shopee_serve(server->sim, &request, answer);
 	exchange->answered = true;
+}
+
+/* libmicrohttpd calls this with the first line of a request, and gives what it returns to the others. */
+static void *
+begin_exchange(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	Exchange   *exchange = sim_alloc(sizeof(*exchange));
+
+	(void) cls;
+	(void) connection;
+	exchange->uri = sim_copy(uri);
+	return exchange;
 }
 
 /*
@@ -206,11 +230,9 @@ handle(void *cls, struct MHD_Connection *connection, const char *path, const cha
 	Exchange   *exchange = *con_cls;
 
 	(void) version;
-	if (exchange == NULL)
+	if (exchange->connection == NULL)
 	{
-		exchange = sim_alloc(sizeof(*exchange));
 		exchange->connection = connection;
-		*con_cls = exchange;
 		return MHD_YES;
 	}
 	if (*upload_size > 0)
@@ -242,6 +264,7 @@ end_exchange(void *cls, struct MHD_Connection *connection, void **con_cls,
 	(void) code;
 	if (exchange == NULL)
 		return;
+	free(exchange->uri);
 	text_free(&exchange->body);
 	text_free(&exchange->answer.body);
 	free(exchange);
@@ -285,6 +308,7 @@ listen_on(Server *server, uint16_t port, const char *pem)
 	struct MHD_Daemon *daemon =
 		MHD_start_daemon(flags, port, NULL, NULL, handle, server,
 						 MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &address,
+						 MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, NULL,
 						 MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL,
 						 MHD_OPTION_CONNECTION_LIMIT, (unsigned) MAX_CONNECTIONS,
 						 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_TIMEOUT_S,

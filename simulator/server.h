@@ -17,6 +17,8 @@ typedef struct Request
 {
 	const char *method;
 	const char *path;			/* without the query */
+	const char *uri;			/* path and query as they came, not decoded */
+	bool		tls;			/* came over https */
 	const char *body;			/* NUL-terminated; "" for none */
 	size_t		body_length;
 	void	   *connection;		/* the server's */
@@ -47,6 +49,9 @@ extern void server_stop(Server *server);
 
 /* A decoded query parameter, NULL when absent. */
 extern const char *request_argument(const Request *request, const char *name);
+
+/* A header, NULL when absent. */
+extern const char *request_header(const Request *request, const char *name);
 
 /* Whether a repeatable query parameter has this value among its values. */
 extern bool request_has(const Request *request, const char *name, const char *value);

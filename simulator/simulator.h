@@ -10,6 +10,7 @@
 #include "faults.h"
 #include "market.h"
 #include "pchome_state.h"
+#include "ruten_state.h"
 #include "token.h"
 #include "trace.h"
 
@@ -20,6 +21,7 @@ typedef struct Simulator
 	Tokens		tokens;
 	Calls		calls;
 	Faults		faults;
+	RutenState	ruten;			/* guarded by the market's lock, too */
 	PchomeState pchome;			/* guarded by the market's lock, too */
 	Trace		trace;			/* has a lock of its own */
 } Simulator;
