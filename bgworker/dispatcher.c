@@ -246,6 +246,8 @@ start_calls(bool idle)
 			push_return(call);
 		else if (call->call.kind == CALL_REFRESH_TOKEN)
 			token_return(call);
+		else if (call->call.kind == CALL_GET_ITEMS || call->call.kind == CALL_GET_MODELS)
+			read_back_return(call);
 		else
 			intake_return(call);
 	}
@@ -379,6 +381,7 @@ set_up(const char *database)
 	SetConfigOption("jit", "off", PGC_USERSET, PGC_S_SESSION);
 	round_init();
 	queue_init();
+	read_back_init();
 	task_init();
 	retry_seed((uint64) GetCurrentTimestamp() ^ ((uint64) MyProcPid << 32));
 

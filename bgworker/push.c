@@ -101,6 +101,7 @@ fill_call(DispatchCall *call, const PushPick *pick, const ListingTerms *targets,
 		QueueListing *listing = pick->taken[i];
 		const ListingTerms *target = target_find(targets, found, listing->listing_id);
 
+		read_back_disturb(listing->listing_id);
 		items[i].listing_id = listing->listing_id;
 		items[i].item_id = arena_strdup(call->arena, target->item_id);
 		items[i].model_id = arena_strdup(call->arena, target->model_id);
@@ -279,6 +280,16 @@ after_failure(DispatchCall *call, int i, Record *record, OutcomeClass class, con
 		listing->due = call->answered_at + retry_delay_us(listing->attempts - 1);
 }
 
+/* was_in_doubt: a write that was lost on its way may still arrive after the one that went well. */
+static bool
+was_in_doubt(const QueueListing *listing)
+{
+	for (const QueueAttempt *attempt = listing->story; attempt != NULL; attempt = attempt->next)
+		if (attempt->class == OUTCOME_IN_DOUBT)
+			return true;
+	return false;
+}
+
 /* settle_listing records the outcome for one listing. True when the listing needs no look any more. */
 static bool
 settle_listing(DispatchCall *call, int i, Record *record, bool split)
@@ -293,6 +304,8 @@ settle_listing(DispatchCall *call, int i, Record *record, bool split)
 	{
 		case OUTCOME_OK:
 			store_stat_time(call->store->stat, PHASE_CONVERGED, call->answered_at - listing->changed_at);
+			if (was_in_doubt(listing))
+				(void) read_back_ask(call->store, listing->listing_id);
 			queue_succeeded(listing, call->answered_at);
 			dispatch_count(SS_LISTINGS_ACKED, 1);
 			store_stat_count(call->store->stat, STORE_ACKED, 1);

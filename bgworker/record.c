@@ -37,6 +37,7 @@ record_init(Record *record, MemoryContext context)
 	record->acks = set_create_in(context, lengthof(shown) - 1, shown);
 	record->doubts = set_create_in(context, lengthof(shown), shown);
 	record->refused = set_create_in(context, 1, shown);
+	record->reads = set_create_in(context, lengthof(shown) - 1, shown);
 	record->pushes = set_create_in(context, lengthof(push), push);
 	record->calls = set_create_in(context, lengthof(calls), calls);
 	record->dead = set_create_in(context, lengthof(dead), dead);
@@ -103,6 +104,20 @@ record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class,
 		set_add(record->doubts, shown, NULL);
 	else
 		set_add(record->refused, shown, NULL);
+}
+
+void
+record_read(Record *record, const DispatchCall *call, int i, int64 quantity)
+{
+	const PlatformItem *item = &call->call.items[i];
+	Datum		values[] = {
+		Int64GetDatum(item->listing_id), Int64GetDatum(quantity), Int64GetDatum(0),
+		Int32GetDatum(incarnation_current()), TimestampTzGetDatum(call->sent_at),
+		TimestampTzGetDatum(call->answered_at), CStringGetTextDatum(item->item_id),
+		CStringGetTextDatum(item->model_id)
+	};
+
+	set_add(record->reads, values, NULL);
 }
 
 void
@@ -318,6 +333,28 @@ write_shown(const Record *record)
 					SPI_OK_UPDATE, record->acks);
 }
 
+/*
+ * write_reads: what a shop was seen to show counts as acknowledged then. It is
+ * of no version: whether an order of that moment is in it nobody knows.
+ */
+static void
+write_reads(const Record *record)
+{
+	static SPIPlanPtr plan = NULL;
+
+	set_execute(&plan,
+				"INSERT INTO storesync.listing_shown AS w (listing_id, acked_qty, acked_version, acked_incarnation, "
+				"sent_at, written_at, read_qty, read_at) "
+				"SELECT x.listing_id, x.qty, x.version, x.incarnation, x.sent_at, x.written_at, x.qty, x.written_at "
+				"FROM unnest(" SHOWN_ARRAYS ") AS x (" SHOWN_COLUMNS ") "
+				"JOIN storesync.listing l USING (listing_id, item_id, model_id) "
+				"ON CONFLICT (listing_id) DO UPDATE SET acked_qty = excluded.acked_qty, "
+				"acked_version = excluded.acked_version, acked_incarnation = excluded.acked_incarnation, "
+				"sent_at = excluded.sent_at, written_at = excluded.written_at, "
+				"read_qty = excluded.read_qty, read_at = excluded.read_at, doubt_qty = NULL, sending_qty = NULL",
+				SPI_OK_INSERT, record->reads);
+}
+
 static int
 write_dead(const Record *record)
 {
@@ -365,6 +402,7 @@ record_write(const Record *record)
 	static SPIPlanPtr cursor_plan = NULL;
 
 	write_shown(record);
+	write_reads(record);
 	write_logs(record);
 	/* the cursor goes back only from a moment that a clock set back since has taken it to */
 	set_execute(&cursor_plan,

@@ -14,6 +14,7 @@ typedef struct Record
 	SsSet	   *acks;			/* listing_shown: acknowledged */
 	SsSet	   *doubts;			/* listing_shown: may or may not have been applied */
 	SsSet	   *refused;		/* listing_shown: certainly not applied */
+	SsSet	   *reads;			/* listing_shown: read */
 	SsSet	   *pushes;			/* push: each quantity sent */
 	SsSet	   *calls;			/* call_log */
 	SsSet	   *dead;			/* compensation */
@@ -30,6 +31,8 @@ extern void record_push(Record *record, const DispatchCall *call, int i,
  * built them. Rows of (listing_id, quantity).
  */
 extern void record_sending(SsSet *sending);
+/* A read found element `i` of its items showing a quantity, and no write of it left meanwhile. */
+extern void record_read(Record *record, const DispatchCall *call, int i, int64 quantity);
 /* The call itself; `message` NULL for the answer's own. */
 extern void record_call(Record *record, const DispatchCall *call, const char *message);
 /* Given up: element `i` of a stock call, with the story its listing has. */

@@ -75,7 +75,7 @@ store_due(const DispatchStore *store)
 
 	if (!has_room(store))
 		return DT_NOEND;
-	due = token_blocks(store) ? DT_NOEND : pushes ? 0 : intake_due(store);
+	due = token_blocks(store) ? DT_NOEND : pushes ? 0 : Min(intake_due(store), read_back_due(store));
 	due = Min(due, token_due(store));
 	return Max(Max(due, host_due(store->host)), Max(store->waits_until, store->token_due));
 }
@@ -142,6 +142,8 @@ settle_ended(SsSet *again, SsSet *clean)
 			push_settle(call, &record, again, clean);
 		else if (call->call.kind == CALL_REFRESH_TOKEN)
 			token_settle(call, &record);
+		else if (call->call.kind == CALL_GET_ITEMS || call->call.kind == CALL_GET_MODELS)
+			read_back_settle(call, &record, again);
 		else
 			intake_settle(call, &record);
 	}
@@ -223,6 +225,7 @@ lane_wants(DispatchStore *store, TimestampTz now, bool wants[LANE_NONE])
 	wants[LANE_FETCH] = intake_due(store) <= now;
 	wants[LANE_LOWER] = writes && queue_has_decreases(&store->lanes);
 	wants[LANE_RAISE] = writes && queue_has_raises(&store->lanes);
+	wants[LANE_WORK] = read_back_due(store) <= now;
 }
 
 /* take_token asks the limiter for a call. False when it is refused: then the store waits for what refused it. */
@@ -274,6 +277,8 @@ build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 		token_build(store);
 	else if (lane == LANE_FETCH)
 		intake_build(store);
+	else if (lane == LANE_WORK)
+		read_back_build(store);
 	else
 	{
 		push_pick(store, lane == LANE_LOWER, now, &picks[(*n_picks)++]);
@@ -368,6 +373,7 @@ round_run(TimestampTz now)
 	read_changes(now, again);
 	add_rows(again, clean);
 	task_settle(now, again);
+	read_back_sweep(now);
 	queue_release_due(now);
 	build_calls(now);
 	if (feed_store_due() <= now)

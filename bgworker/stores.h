@@ -14,6 +14,7 @@
 #include "platform.h"
 #include "queue.h"
 #include "rate.h"
+#include "read_back.h"
 #include "store_stat.h"
 #include "token.h"
 
@@ -116,6 +117,7 @@ struct DispatchStore
 	QueueLanes	lanes;
 	StoreIntake intake;
 	StoreToken	token;
+	StoreReads	reads;
 	TaskShelf	tasks[TASK_SORTS];
 	TimestampTz tasks_read_at;
 };

@@ -13,6 +13,7 @@
 #include "utils/float.h"
 
 #include "queue.h"
+#include "read_back.h"
 #include "stores.h"
 
 /* Rows held in memory at once while everything is compared. */
@@ -63,6 +64,14 @@ spread_of(int64 listing_id, int64 spread_us)
 	return (int64) (hash_bytes_uint32_extended((uint32) listing_id, 0) % (uint64) spread_us);
 }
 
+static bool
+is_flying(int64 listing_id)
+{
+	const QueueListing *listing = queue_find(listing_id);
+
+	return listing != NULL && listing->state == QUEUE_FLYING;
+}
+
 /*
  * name_batch says with which other listings one may share a stock call: those
  * of its item, or of its whole store, or of that those which go its way.
@@ -81,7 +90,8 @@ name_batch(const DispatchStore *store, const ListingTerms *listing, QueueWant *w
 /*
  * target_settle brings the queue in line with one compared listing. A write that
  * may raise what is shown waits until its store's orders are fetched through
- * the change: else it would give away again what was sold there meanwhile. A
+ * the change: else it would give away again what was sold there meanwhile; one
+ * of a listing in doubt waits until the shop has been asked what it shows. A
  * change noted by a clock that has been set back since was now at the latest.
  */
 void
@@ -104,6 +114,11 @@ target_settle(const ListingTerms *listing, TimestampTz changed_at)
 
 	if (!listing->due || store == NULL ||
 		store->writes == WRITES_NONE || (store->writes == WRITES_LOWER && !decrease))
+	{
+		queue_drop(listing->listing_id);
+		return;
+	}
+	if (!decrease && listing->in_doubt && !is_flying(listing->listing_id) && read_back_first(store, listing))
 	{
 		queue_drop(listing->listing_id);
 		return;

@@ -336,6 +336,18 @@ take_up(Task *task, TimestampTz now, SsSet *again)
 		values[1] = TimestampTzGetDatum(now);
 		set_add(again, values, NULL);
 	}
+	else if (strcmp(task->kind, "read_back") == 0)
+	{
+		if (!store->fetches)
+			return;
+		if (!read_back_ask(store, task->listing_id))
+		{
+			task_close_dead(task, OUTCOME_PERMANENT, "the listing does not exist any more, or cannot be read on its platform");
+			return;
+		}
+		task->reads = true;
+		task_tell(task);
+	}
 	else if (strcmp(task->kind, "refresh_token") == 0)
 	{
 		if (!store->fetches)
@@ -400,6 +412,8 @@ task_settle(TimestampTz now, const SsSet *again)
 				task_settle_fetch(task, now);
 			else if (task->refresh != 0)
 				task_settle_refresh(task, now);
+			else if (task->reads)
+				task_settle_read(task, now);
 		}
 	}
 	if (all)

@@ -62,7 +62,7 @@ mark_pushes(dlist_head *running, const SsSet *again, bool all, int *n)
 	{
 		Task	   *task = dlist_container(Task, node, iter.cur);
 
-		if (task->sort != TASK_WRITE || task->refresh != 0 ||
+		if (task->sort != TASK_WRITE || task->refresh != 0 || task->reads ||
 			(!all && bsearch(&task->listing_id, heard, again->rows, sizeof(int64), by_id) == NULL))
 			continue;
 		task->look = true;
@@ -211,4 +211,23 @@ task_settle_refresh(Task *task, TimestampTz now)
 		task_close_dead(task, OUTCOME_AUTH, token->last_reason);
 	else
 		task_fail(task, now, token->last_class, token->last_reason, NULL);
+}
+
+/* ---------------------------------------------------------------- read_back */
+
+void
+task_settle_read(Task *task, TimestampTz now)
+{
+	OutcomeClass class;
+	const char *detail;
+
+	if (!read_back_ended(task->listing_id, &class, &detail))
+		return;
+	task->reads = false;
+	if (class == OUTCOME_OK)
+		task_close_done(task, detail);
+	else if (class == OUTCOME_PERMANENT)
+		task_close_dead(task, class, detail);
+	else
+		task_fail(task, now, class, detail, NULL);
 }

@@ -36,6 +36,7 @@ typedef struct Task
 	int			attempts;
 	bool		told;			/* an event says that it has been taken up */
 	bool		look;			/* at its listing, in this round */
+	bool		reads;			/* its listing is being read */
 	uint64		refresh;		/* the number of the refresh that it waits for, 0 for none */
 	dlist_node	node;			/* of ready or running */
 	pairingheap_node heap;
@@ -55,5 +56,6 @@ extern void task_settle_pushes(dlist_head *running, const SsSet *again, bool all
 extern bool task_ask_fetch(Task *task);
 extern void task_settle_fetch(Task *task, TimestampTz now);
 extern void task_settle_refresh(Task *task, TimestampTz now);
+extern void task_settle_read(Task *task, TimestampTz now);
 
 #endif

@@ -301,6 +301,7 @@ listing_load_shown(ListingFacts *listings, int n)
 		facts->written_at = listing_int64(&scan, 4, 0);
 		facts->doubt_qty = listing_int64(&scan, 5, TERMS_NONE);
 		facts->sending_qty = listing_int64(&scan, 6, TERMS_NONE);
+		listings[i].terms->in_doubt = facts->doubt_qty != TERMS_NONE || facts->sending_qty != TERMS_NONE;
 	}
 	rows_close(&scan);
 	return true;

@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(listing_terms);
 enum
 {
 	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_MODEL, COL_VERSION, COL_WANTED, COL_BELIEVED, COL_AT_MOST,
-	COL_DIRTY, COL_DUE, COL_UNSEEN, COL_TO_SEND, COL_FETCH_AFTER, COL_NOT_BEFORE, COL_PER_SECOND, COL_STOPPED
+	COL_DIRTY, COL_DUE, COL_UNSEEN, COL_TO_SEND, COL_FETCH_AFTER, COL_NOT_BEFORE, COL_PER_SECOND, COL_STOPPED, COL_IN_DOUBT
 };
 
 /* ---------------------------------------------------------------- by the view */
@@ -80,6 +80,7 @@ listing_take_row(HeapTuple row, ListingTerms *terms)
 	terms->dirty = bool_of(row, COL_DIRTY);
 	terms->due = bool_of(row, COL_DUE);
 	terms->stopped = bool_of(row, COL_STOPPED);
+	terms->in_doubt = bool_of(row, COL_IN_DOUBT);
 	terms->per_second = DatumGetFloat8(SPI_getbinval(row, SPI_tuptable->tupdesc, COL_PER_SECOND, &isnull));
 	terms->direct = false;
 }

@@ -27,6 +27,7 @@ typedef struct ListingTerms
 	bool		dirty;			/* enabled, and it does not show what is wanted */
 	bool		due;			/* dirty, and not given up at this version */
 	bool		stopped;		/* by stop_selling() */
+	bool		in_doubt;		/* a write of it may or may not have been applied */
 	double		per_second;		/* sold units, where it is dirty */
 	bool		direct;			/* read without the view */
 } ListingTerms;
@@ -42,7 +43,8 @@ extern int	listing_read(const int64 *listing_ids, int n, ListingTerms **terms);
 #define LISTING_COLUMNS \
 	"t.listing_id, t.store_id, t.item_id, t.model_id, t.version, t.wanted, t.believed, t.at_most, t.dirty, " \
 	"t.dirty AND NOT t.dead, t.unseen, t.to_send, t.needs_fetch_after, t.not_before, " \
-	"coalesce(t.per_second, 0)::double precision, t.stopped IS NOT NULL"
+	"coalesce(t.per_second, 0)::double precision, t.stopped IS NOT NULL, " \
+	"t.doubt_qty IS NOT NULL OR t.sending_qty IS NOT NULL"
 /* Take a row of SPI_tuptable. */
 extern void listing_take_row(HeapTuple row, ListingTerms *terms);
 

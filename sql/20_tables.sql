@@ -414,7 +414,7 @@ CREATE TABLE storesync.listing_shown (
 	read_at timestamptz
 ) WITH (fillfactor = 60);
 COMMENT ON TABLE storesync.listing_shown IS
-'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt. sending_qty: committed before a write leaves and taken back with its outcome, so that a dispatcher that dies in between leaves a listing to be written again and not a wrong belief.';
+'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt. sending_qty: committed before a write leaves and taken back with its outcome, so that a dispatcher that dies in between leaves a listing to be written again and not a wrong belief. read_qty, read_at: what a read of the shop found last; it counts as acknowledged then, with version 0.';
 
 CREATE TABLE storesync.order_cursor (
 	store_id int PRIMARY KEY,
