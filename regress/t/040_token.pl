@@ -103,6 +103,21 @@ change();
 Storesync->converged($node, $sim, 'a refresh that never reached the platform is made again');
 is(refreshed(), $before + 1, 'and one went well');
 
+# The answer cannot be stored for a while: it is kept, and nothing uses it before it is.
+$before = refreshed();
+my $asked = refreshes(1001);
+my $log = -s $node->logfile;
+sql(q(CREATE FUNCTION public.full() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no space left'; END$$;
+	CREATE TRIGGER "full" BEFORE UPDATE ON storesync.credential FOR EACH STATEMENT EXECUTE FUNCTION public.full()));
+$sim->post('expire_token', { shop_id => '1001' });
+change();
+ok($node->wait_for_log(qr/no space left.*no space left/s, $log), 'an answer that cannot be stored is tried again');
+is(refreshed(), $before, 'nothing is stored');
+sql('DROP FUNCTION public.full() CASCADE');
+Storesync->converged($node, $sim, 'then it is stored and used');
+is(refreshed(), $before + 1, 'once');
+is(refreshes(1001), $asked + 1, 'by one call');
+
 # Killed after the commit of the new pair, before any call uses it.
 sub hold
 {
@@ -129,11 +144,11 @@ Storesync->converged($node, $sim, 'killed after the commit: the new pair is used
 # refresh fails; here it ends at once, and the store waits for people.
 $pid = Storesync->dispatcher($node);
 $holder = hold("SELECT count(*) FROM (SELECT FROM storesync.credential WHERE store_id = $one FOR UPDATE) x");
-my $asked = refreshes(1001);
+$asked = refreshes(1001);
 sql("SELECT storesync.enqueue($one, 'refresh_token', '{}')");
 Storesync->query_until($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Lock'", 't', 'the answer waits to be stored');
 is(refreshes(1001), $asked + 1, 'the platform has given a new pair');
-my $log = -s $node->logfile;
+$log = -s $node->logfile;
 killed($pid);
 eval { $holder->quit };
 ok($node->wait_for_log(qr/store $one: the platform refuses its refresh token\n.*a lost answer may have spent the refresh token/, $log),
