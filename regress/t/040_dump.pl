@@ -110,7 +110,7 @@ sub check
 	is($ask->('SELECT * FROM storesync.check_invariants()'), '', "$how: no invariant is broken");
 	is($ask->('SELECT (SELECT count(*) FROM storesync.credential) + (SELECT count(*) FROM storesync.app_credential) + (SELECT count(*) FROM storesync.instance)'),
 		'0', "$how: no secrets, no confirmation");
-	is($ask->(q(SELECT base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap FROM storesync.platform)),
+	is($ask->(q(SELECT base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap FROM storesync.platform WHERE platform = 'shopee')),
 		'http://127.0.0.1:1|350/min|500|f|00:09:00', "$how: the operator's platform, not the script's");
 
 	# paused until confirmed, though the platform is on a loopback address
