@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#include "breaker.h"
 #include "due.h"
 #include "intake.h"
 #include "partition.h"
@@ -382,6 +383,7 @@ set_up(const char *database)
 	round_init();
 	queue_init();
 	read_back_init();
+	breaker_init();
 	task_init();
 	retry_seed((uint64) GetCurrentTimestamp() ^ ((uint64) MyProcPid << 32));
 

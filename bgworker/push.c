@@ -14,6 +14,7 @@
 
 #include "catalog/pg_type.h"
 
+#include "breaker.h"
 #include "dispatcher.h"
 #include "retry.h"
 #include "target.h"
@@ -370,8 +371,10 @@ push_settle(DispatchCall *call, Record *record, SsSet *again, SsSet *clean)
 		values[0] = Int64GetDatum(call->listings[i]->listing_id);
 		values[1] = TimestampTzGetDatum(call->listings[i]->changed_at);
 		set_add(done ? clean : again, values, NULL);
-		if (done)
-			queue_drop(call->listings[i]->listing_id);
+		if (!done)
+			continue;
+		breaker_undone(call->listings[i]->listing_id);
+		queue_drop(call->listings[i]->listing_id);
 	}
 	call_free(call);
 }

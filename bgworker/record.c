@@ -297,14 +297,14 @@ write_shown(const Record *record)
 		acks = record->acks;
 	set_execute(&ack_plan,
 				"INSERT INTO storesync.listing_shown AS w "
-				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at) "
-				"SELECT x.listing_id, x.qty, x.version, x.incarnation, x.sent_at, x.written_at "
+				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at, acked_revision) "
+				"SELECT x.listing_id, x.qty, x.version, x.incarnation, x.sent_at, x.written_at, l.revision "
 				"FROM unnest(" SHOWN_ARRAYS ") AS x (" SHOWN_COLUMNS ") "
 				"JOIN storesync.listing l USING (listing_id, item_id, model_id) "
 				"ON CONFLICT (listing_id) DO UPDATE SET acked_qty = excluded.acked_qty, "
 				"acked_version = CASE WHEN w.acked_incarnation = excluded.acked_incarnation "
 				"THEN greatest(w.acked_version, excluded.acked_version) ELSE excluded.acked_version END, "
-				"acked_incarnation = excluded.acked_incarnation, "
+				"acked_incarnation = excluded.acked_incarnation, acked_revision = excluded.acked_revision, "
 				"sent_at = excluded.sent_at, written_at = excluded.written_at, "
 				"doubt_qty = NULL, sending_qty = NULL",
 				SPI_OK_INSERT, acks);

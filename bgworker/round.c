@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "utils/memutils.h"
 
+#include "breaker.h"
 #include "dispatcher.h"
 #include "due.h"
 #include "feed.h"
@@ -371,6 +372,7 @@ round_run(TimestampTz now)
 	watch_prepared(now);
 	settle_ended(again, clean);
 	read_changes(now, again);
+	breaker_run(now);
 	add_rows(again, clean);
 	task_settle(now, again);
 	read_back_sweep(now);

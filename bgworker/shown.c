@@ -27,11 +27,11 @@
 enum
 {
 	SHOWN_LISTING, SHOWN_QTY, SHOWN_VERSION, SHOWN_INCARNATION, SHOWN_SENT_AT, SHOWN_WRITTEN_AT,
-	SHOWN_DOUBT, SHOWN_SENDING, SHOWN_COLUMNS
+	SHOWN_DOUBT, SHOWN_SENDING, SHOWN_REVISION, SHOWN_COLUMNS
 };
 static const char *const column_names[] = {
 	"listing_id", "acked_qty", "acked_version", "acked_incarnation", "sent_at", "written_at",
-	"doubt_qty", "sending_qty"
+	"doubt_qty", "sending_qty", "acked_revision"
 };
 
 /* Columns of the set of acknowledgements, behind those that are named alike. */
@@ -189,7 +189,7 @@ shown_sending(const SsSet *sending)
 
 /* acknowledge changes the row found. A version acknowledged never falls within an incarnation. */
 static void
-acknowledge(Shown *shown, const SsSet *acks, int i)
+acknowledge(Shown *shown, const SsSet *acks, int i, Datum revision)
 {
 	int64		version = DatumGetInt64(acks->values[SHOWN_VERSION][i]);
 
@@ -200,6 +200,7 @@ acknowledge(Shown *shown, const SsSet *acks, int i)
 	set_column(shown, SHOWN_INCARNATION, acks->values[SHOWN_INCARNATION][i]);
 	set_column(shown, SHOWN_SENT_AT, acks->values[SHOWN_SENT_AT][i]);
 	set_column(shown, SHOWN_WRITTEN_AT, acks->values[SHOWN_WRITTEN_AT][i]);
+	set_column(shown, SHOWN_REVISION, revision);
 	set_null(shown, SHOWN_DOUBT);
 	set_null(shown, SHOWN_SENDING);
 	write_row(shown);
@@ -231,7 +232,7 @@ bool
 shown_acks(const SsSet *acks, SsSet *rest)
 {
 	static RowsLookup lookup = {
-		.name = {"listing"}, .nkeys = 1, .keys = {"listing_id"}, .columns = "item_id, model_id", .settled = true
+		.name = {"listing"}, .nkeys = 1, .keys = {"listing_id"}, .columns = "item_id, model_id, revision", .settled = true
 	};
 	RowsScan	listings;
 	Shown		shown;
@@ -248,12 +249,13 @@ shown_acks(const SsSet *acks, SsSet *rest)
 	for (int i = 0; i < acks->rows; i++)
 	{
 		Datum		values[SET_MAX_COLUMNS];
+		bool		isnull;
 
 		if (!stands_for_it(&listings, acks, i))
 			continue;
 		if (find_row(&shown, acks->values[SHOWN_LISTING][i]))
 		{
-			acknowledge(&shown, acks, i);
+			acknowledge(&shown, acks, i, rows_get(&listings, 2, &isnull));
 			continue;
 		}
 		for (int c = 0; c < acks->columns; c++)

@@ -11,6 +11,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "breaker.h"
+
 static DispatchStore **stores = NULL;
 static int	n_stores = 0;
 static int	room = 0;
@@ -22,7 +24,8 @@ enum
 	COL_POLL, COL_OVERLAP, COL_STOCK_FROM, COL_FETCHED_THROUGH,
 	COL_PARTNER_ID, COL_PARTNER_KEY, COL_ACCESS_TOKEN, COL_REFRESH_TOKEN,
 	COL_API_KEY, COL_SECRET_KEY, COL_SALT_KEY, COL_SIGN_PATH_ONLY, COL_SIGN_BASE64,
-	COL_RAISES_HELD, COL_SPREAD, COL_PEAK_DUE
+	COL_RAISES_HELD, COL_SPREAD, COL_PEAK_DUE,
+	COL_BREAKER_SHARE, COL_BREAKER_LEAST, COL_BREAKER_WINDOW
 };
 
 int
@@ -81,6 +84,7 @@ add_store_entry(int store_id)
 	store->context = AllocSetContextCreate(TopMemoryContext, "storesync store", ALLOCSET_SMALL_SIZES);
 	store->intake.context = AllocSetContextCreate(TopMemoryContext, "storesync intake", ALLOCSET_SMALL_SIZES);
 	queue_init_lanes(&store->lanes);
+	dlist_init(&store->breaker.notes);
 	MemoryContextSwitchTo(old);
 	return store;
 }
@@ -151,6 +155,9 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->stock_from = DatumGetTimestampTz(column(row, desc, COL_STOCK_FROM, TimestampTzGetDatum(DT_NOBEGIN)));
 	store->raises_held = DatumGetTimestampTz(column(row, desc, COL_RAISES_HELD, TimestampTzGetDatum(0)));
 	store->spread_us = DatumGetInt64(column(row, desc, COL_SPREAD, 0));
+	store->breaker.share = DatumGetFloat8(column(row, desc, COL_BREAKER_SHARE, Float8GetDatum(0)));
+	store->breaker.least = DatumGetInt32(column(row, desc, COL_BREAKER_LEAST, 0));
+	store->breaker.window_us = DatumGetInt64(column(row, desc, COL_BREAKER_WINDOW, 0));
 	store->peak_due = DatumGetTimestampTz(column(row, desc, COL_PEAK_DUE, TimestampTzGetDatum(DT_NOEND)));
 	if (store->intake.phase == INTAKE_IDLE)
 	{
@@ -183,7 +190,9 @@ stores_load(void)
 			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'secret_key'), "
 			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'salt_key'), "
 			   "p.sign_path_only, p.sign_base64, "
-			   "k.held, k.spread, k.due "
+			   "k.held, k.spread, k.due, "
+			   "s.breaker_share::double precision, s.breaker_least, "
+			   "(extract(epoch FROM s.breaker_window) * 1000000)::bigint "
 			   "FROM storesync.store s JOIN storesync.platform p ON p.platform = s.platform "
 			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id "
 			   "LEFT JOIN (SELECT k.store_id, max(k.ends) FILTER (WHERE k.is_on) AS held, "
@@ -209,6 +218,7 @@ stores_load(void)
 		read_store(store, row, SPI_tuptable->tupdesc);
 	}
 	token_load();
+	breaker_load();
 }
 
 void

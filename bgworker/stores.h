@@ -8,6 +8,8 @@
 
 #include "storesync.h"
 
+#include "lib/ilist.h"
+
 #include "host.h"
 #include "lane.h"
 #include "errand.h"
@@ -71,6 +73,20 @@ typedef struct StoreIntake
 	TimestampTz regular_due;	/* while on an errand: when the next regular fetch is due */
 } StoreIntake;
 
+/* The store's mass-change breaker (breaker.c). */
+typedef struct StoreBreaker
+{
+	double		share;			/* of its listings that open it; 0: nothing does */
+	int			least;			/* but not fewer */
+	int64		window_us;
+	bool		open;
+	bool		was_open;		/* before it was read last */
+	int			n_notes;
+	dlist_head	notes;			/* oldest first */
+	int64		listings;		/* of the store, at counted_at */
+	TimestampTz counted_at;
+} StoreBreaker;
+
 /* Tasks are kept in memory by these sorts, so that neither crowds the other out (task.c). */
 typedef enum TaskSort
 {
@@ -118,6 +134,7 @@ struct DispatchStore
 	StoreIntake intake;
 	StoreToken	token;
 	StoreReads	reads;
+	StoreBreaker breaker;
 	TaskShelf	tasks[TASK_SORTS];
 	TimestampTz tasks_read_at;
 };

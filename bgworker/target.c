@@ -12,6 +12,7 @@
 #include "common/hashfn.h"
 #include "utils/float.h"
 
+#include "breaker.h"
 #include "queue.h"
 #include "read_back.h"
 #include "stores.h"
@@ -112,6 +113,8 @@ target_settle(const ListingTerms *listing, TimestampTz changed_at)
 		.due = terms->not_before
 	};
 
+	if (!listing->due)
+		breaker_undone(listing->listing_id);
 	if (!listing->due || store == NULL ||
 		store->writes == WRITES_NONE || (store->writes == WRITES_LOWER && !decrease))
 	{
@@ -127,6 +130,8 @@ target_settle(const ListingTerms *listing, TimestampTz changed_at)
 		want.held_until = store->raises_held + spread_of(listing->listing_id, store->spread_us);
 	want.lanes = &store->lanes;
 	name_batch(store, listing, &want);
+	if (breaker_takes(store, listing, &want))
+		return;
 	if (!queue_put(&want))
 		target_overflow = true;
 }
@@ -389,5 +394,6 @@ target_read(int64 *listing_ids, int n, int *found)
 	}
 	*found = unknown + n_known;
 	qsort(targets, *found, sizeof(ListingTerms), by_listing);
+	breaker_bound(targets, *found);
 	return targets;
 }

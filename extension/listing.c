@@ -58,9 +58,18 @@ trigger_data(FunctionCallInfo fcinfo)
 	return (TriggerData *) fcinfo->context;
 }
 
-/* differs_beside says whether a column other than `besides` changed, bytewise. */
 static bool
-differs_beside(TriggerData *trigger, int besides)
+is_named(const char *name, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+/* differs_beside says whether a column other than those named in `besides` (ended by NULL) changed, bytewise. */
+static bool
+differs_beside(TriggerData *trigger, const char *const *besides)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 
@@ -72,7 +81,7 @@ differs_beside(TriggerData *trigger, int besides)
 		Datum		old_value = heap_getattr(trigger->tg_trigtuple, column, desc, &old_null);
 		Datum		new_value = heap_getattr(trigger->tg_newtuple, column, desc, &new_null);
 
-		if (column == besides || attribute->attisdropped)
+		if (attribute->attisdropped || is_named(NameStr(attribute->attname), besides))
 			continue;
 		if (old_null != new_null ||
 			(!old_null && !datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen)))
@@ -112,30 +121,35 @@ int64_column(HeapTuple tuple, TupleDesc desc, const char *name)
  * listing_revise (BEFORE UPDATE, each row) raises the revision with every
  * change and never lets it fall. A listing that moves to another SKU loses
  * the versions of the old one's stock: they are added to its revision, so
- * that the listing's version never falls either.
+ * that the listing's version never falls either. `shaped` follows the revision
+ * where more changed than what moves no quantity: a revision raised alone is
+ * another table's way to say that it does.
  */
 Datum
 listing_revise(PG_FUNCTION_ARGS)
 {
+	static const char *const counters[] = {"revision", "shaped", NULL};
+	static const char *const shapeless[] = {"revision", "shaped", "price", "price_floor", "listed", "at_zero", NULL};
 	TriggerData *trigger = trigger_data(fcinfo);
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
-	int			revision = SPI_fnumber(desc, "revision");
+	int			columns[] = {SPI_fnumber(desc, "revision"), SPI_fnumber(desc, "shaped")};
 	int64		before = int64_column(trigger->tg_trigtuple, desc, "revision");
-	int64		wanted = int64_column(trigger->tg_newtuple, desc, "revision");
-	int64		least = before;
+	int64		revision = int64_column(trigger->tg_newtuple, desc, "revision");
 	int64		old_sku = int64_column(trigger->tg_trigtuple, desc, "sku_id");
-	Datum		value;
-	bool		isnull = false;
+	bool		differs = differs_beside(trigger, counters);
+	int64		least = differs ? before + 1 : before;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
 
-	if (differs_beside(trigger, revision))
-		least = before + 1;
 	if (old_sku != int64_column(trigger->tg_newtuple, desc, "sku_id"))
 		least += drawn_versions(old_sku);
-	if (wanted >= least)
+	if (revision == before && revision >= least)
 		return PointerGetDatum(trigger->tg_newtuple);
-	value = Int64GetDatum(least);
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 1,
-													 &revision, &value, &isnull));
+	revision = Max(revision, least);
+	values[0] = Int64GetDatum(revision);
+	values[1] = Int64GetDatum(differs && !differs_beside(trigger, shapeless) ?
+							  int64_column(trigger->tg_trigtuple, desc, "shaped") : revision);
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 2, columns, values, nulls));
 }
 
 /* append_selected writes one outbox row for each (subject, version) that the last query returned. */
@@ -197,8 +211,8 @@ tell_changes(FunctionCallInfo fcinfo, Telling *telling)
 /* Each listing whose row changed in anything but its revision. */
 #define CHANGED_LISTINGS \
 	"SELECT x.listing_id, max(x.revision) AS revision, min(x.sku_id) AS low, max(x.sku_id) AS high FROM (" \
-	"SELECT a.listing_id, a.sku_id, a.revision, to_jsonb(a) - 'revision' AS data FROM after a UNION ALL " \
-	"SELECT b.listing_id, b.sku_id, b.revision, to_jsonb(b) - 'revision' FROM before b) x " \
+	"SELECT a.listing_id, a.sku_id, a.revision, to_jsonb(a) - '{revision,shaped}'::text[] AS data FROM after a UNION ALL " \
+	"SELECT b.listing_id, b.sku_id, b.revision, to_jsonb(b) - '{revision,shaped}'::text[] FROM before b) x " \
 	"GROUP BY x.listing_id HAVING count(DISTINCT x.data) > 1"
 
 /*

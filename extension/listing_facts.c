@@ -56,7 +56,8 @@ take_listing(RowsScan *scan, int64 listing_id, ListingFacts *listing)
 	listing->cap = listing_int64(scan, 7, TERMS_NONE);
 	listing->facts.enabled = get_bool(scan, 8);
 	held = rows_get(scan, 9, &isnull);
-	listing->facts.shows_nothing = !isnull && held != (Datum) 0;
+	listing->terms->held = !isnull && held != (Datum) 0;
+	listing->facts.shows_nothing = listing->terms->held;
 	listing->terms->version = listing_int64(scan, 10, 0);
 }
 
@@ -276,7 +277,7 @@ listing_load_shown(ListingFacts *listings, int n)
 {
 	static RowsLookup lookup = {
 		.name = {"listing_shown"}, .nkeys = 1, .keys = {"listing_id"},
-		.columns = "acked_qty, acked_version, acked_incarnation, sent_at, written_at, doubt_qty, sending_qty",
+		.columns = "acked_qty, acked_version, acked_incarnation, sent_at, written_at, doubt_qty, sending_qty, acked_revision",
 		.active = true
 	};
 	RowsScan	scan;
@@ -287,11 +288,13 @@ listing_load_shown(ListingFacts *listings, int n)
 	for (int i = 0; i < n; i++)
 	{
 		TermsFacts *facts = &listings[i].facts;
+		ListingBase *base = &listings[i].terms->base;
 		Datum		key = Int64GetDatum(listings[i].terms->listing_id);
 		bool		isnull;
 
 		facts->doubt_qty = facts->sending_qty = TERMS_NONE;
 		facts->written = rows_find(&scan, 1, &key);
+		base->revision = LISTING_UNACKED;
 		if (!facts->written)
 			continue;
 		facts->acked_qty = listing_int64(&scan, 0, 0);
@@ -302,6 +305,10 @@ listing_load_shown(ListingFacts *listings, int n)
 		facts->doubt_qty = listing_int64(&scan, 5, TERMS_NONE);
 		facts->sending_qty = listing_int64(&scan, 6, TERMS_NONE);
 		listings[i].terms->in_doubt = facts->doubt_qty != TERMS_NONE || facts->sending_qty != TERMS_NONE;
+		base->qty = facts->acked_qty;
+		base->version = facts->acked_version;
+		base->revision = facts->written_here ? listing_int64(&scan, 7, LISTING_UNACKED) : LISTING_OTHER_LIFE;
+		base->at = listings[i].sent_at;
 	}
 	rows_close(&scan);
 	return true;

@@ -29,7 +29,8 @@ PG_FUNCTION_INFO_V1(listing_terms);
 enum
 {
 	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_MODEL, COL_VERSION, COL_WANTED, COL_BELIEVED, COL_AT_MOST,
-	COL_DIRTY, COL_DUE, COL_UNSEEN, COL_TO_SEND, COL_FETCH_AFTER, COL_NOT_BEFORE, COL_PER_SECOND, COL_STOPPED, COL_IN_DOUBT
+	COL_DIRTY, COL_DUE, COL_UNSEEN, COL_TO_SEND, COL_FETCH_AFTER, COL_NOT_BEFORE, COL_PER_SECOND, COL_STOPPED, COL_IN_DOUBT,
+	COL_HELD, COL_ACKED_QTY, COL_ACKED_VERSION, COL_ACKED_REVISION, COL_SENT_AT
 };
 
 /* ---------------------------------------------------------------- by the view */
@@ -81,6 +82,11 @@ listing_take_row(HeapTuple row, ListingTerms *terms)
 	terms->due = bool_of(row, COL_DUE);
 	terms->stopped = bool_of(row, COL_STOPPED);
 	terms->in_doubt = bool_of(row, COL_IN_DOUBT);
+	terms->held = bool_of(row, COL_HELD);
+	terms->base.qty = int64_or(row, COL_ACKED_QTY, 0);
+	terms->base.version = int64_or(row, COL_ACKED_VERSION, 0);
+	terms->base.revision = int64_or(row, COL_ACKED_REVISION, LISTING_UNACKED);
+	terms->base.at = int64_or(row, COL_SENT_AT, 0);
 	terms->per_second = DatumGetFloat8(SPI_getbinval(row, SPI_tuptable->tupdesc, COL_PER_SECOND, &isnull));
 	terms->direct = false;
 }

@@ -15,6 +15,19 @@
 #include "listing_terms.h"
 #include "rows.h"
 
+/* In the place of a revision: never acknowledged, or in another life of the data. */
+#define LISTING_UNACKED		(-2)
+#define LISTING_OTHER_LIFE	(-1)
+
+/* What was known of a listing when its shop last acknowledged a quantity. */
+typedef struct ListingBase
+{
+	int64		qty;			/* sold units */
+	int64		version;
+	int64		revision;
+	TimestampTz at;				/* sent */
+} ListingBase;
+
 /* A listing as the dispatcher needs to know it. Texts live in the memory context of the call. */
 typedef struct ListingTerms
 {
@@ -28,6 +41,8 @@ typedef struct ListingTerms
 	bool		due;			/* dirty, and not given up at this version */
 	bool		stopped;		/* by stop_selling() */
 	bool		in_doubt;		/* a write of it may or may not have been applied */
+	bool		held;			/* by its platform */
+	ListingBase base;
 	double		per_second;		/* sold units, where it is dirty */
 	bool		direct;			/* read without the view */
 } ListingTerms;
@@ -44,7 +59,8 @@ extern int	listing_read(const int64 *listing_ids, int n, ListingTerms **terms);
 	"t.listing_id, t.store_id, t.item_id, t.model_id, t.version, t.wanted, t.believed, t.at_most, t.dirty, " \
 	"t.dirty AND NOT t.dead, t.unseen, t.to_send, t.needs_fetch_after, t.not_before, " \
 	"coalesce(t.per_second, 0)::double precision, t.stopped IS NOT NULL, " \
-	"t.doubt_qty IS NOT NULL OR t.sending_qty IS NOT NULL"
+	"t.doubt_qty IS NOT NULL OR t.sending_qty IS NOT NULL, t.held IS NOT NULL, " \
+	"t.acked_qty, t.acked_version, t.acked_revision, t.sent_at"
 /* Take a row of SPI_tuptable. */
 extern void listing_take_row(HeapTuple row, ListingTerms *terms);
 

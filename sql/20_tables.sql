@@ -88,11 +88,14 @@ CREATE TABLE storesync.store (
 	unpaid_hold interval CHECK (unpaid_hold BETWEEN '0' AND '366 days'),
 	returns text NOT NULL DEFAULT 'manual' CHECK (returns IN ('manual', 'platform')),
 	timezone text NOT NULL DEFAULT 'Asia/Taipei',
+	breaker_share numeric DEFAULT 0.2 CHECK (breaker_share > 0 AND breaker_share <= 1),
+	breaker_least int NOT NULL DEFAULT 50 CHECK (breaker_least >= 1),
+	breaker_window interval NOT NULL DEFAULT '10 minutes' CHECK (breaker_window BETWEEN '1 second' AND '1 day'),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	UNIQUE (platform, shop_id)
 );
 COMMENT ON TABLE storesync.store IS
-'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day. unpaid_hold: NULL where the platform cancels unpaid orders by itself.';
+'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day. unpaid_hold: NULL where the platform cancels unpaid orders by itself. breaker_share, breaker_least, breaker_window: when so large a part of its listings (above 0, at most 1; NULL: never), and at least so many, are to change within that time (1 s to 1 day) for another cause than a sale, they are held (docs/breaker.md).';
 
 CREATE SEQUENCE storesync.location_id_seq AS int;
 CREATE TABLE storesync.location (
@@ -156,12 +159,13 @@ CREATE TABLE storesync.listing (
 	at_zero text NOT NULL DEFAULT 'quantity' CHECK (at_zero IN ('quantity', 'unlist')),
 	held text,
 	revision bigint NOT NULL DEFAULT 1,
+	shaped bigint NOT NULL DEFAULT 1,
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	UNIQUE (store_id, item_id, model_id)
 );
 CREATE INDEX ON storesync.listing (sku_id);
 COMMENT ON TABLE storesync.listing IS
-'One SKU shown in one shop. model_id is '''' for an item without models (NULL and ''0'' are stored so). pack: units of the SKU that one sold unit takes. share, buffer, cap: docs/listing.md. held: why nothing but 0 is sent, NULL for not held. revision rises with every change.';
+'One SKU shown in one shop. model_id is '''' for an item without models (NULL and ''0'' are stored so). pack: units of the SKU that one sold unit takes. share, buffer, cap: docs/listing.md. held: why nothing but 0 is sent, NULL for not held. revision rises with every change; shaped: what it was after the last change that may move the quantity.';
 
 CREATE SEQUENCE storesync.selling_stop_id_seq;
 CREATE TABLE storesync.selling_stop (
@@ -411,10 +415,34 @@ CREATE TABLE storesync.listing_shown (
 	doubt_qty bigint,
 	sending_qty bigint,
 	read_qty bigint,
-	read_at timestamptz
+	read_at timestamptz,
+	acked_revision bigint
 ) WITH (fillfactor = 60);
 COMMENT ON TABLE storesync.listing_shown IS
-'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt. sending_qty: committed before a write leaves and taken back with its outcome, so that a dispatcher that dies in between leaves a listing to be written again and not a wrong belief. read_qty, read_at: what a read of the shop found last; it counts as acknowledged then, with version 0.';
+'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt. sending_qty: committed before a write leaves and taken back with its outcome, so that a dispatcher that dies in between leaves a listing to be written again and not a wrong belief. read_qty, read_at: what a read of the shop found last; it counts as acknowledged then, with version 0. acked_revision: the listing''s revision when the acknowledgement came, NULL before the first.';
+
+CREATE TABLE storesync.breaker (
+	store_id int PRIMARY KEY,
+	opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	changes bigint NOT NULL,
+	listings bigint NOT NULL
+);
+COMMENT ON TABLE storesync.breaker IS
+'Stores whose mass-change breaker is open: since when, and how many of how many listings were to change then. Written by the dispatcher and by release_breaker().';
+
+CREATE TABLE storesync.breaker_listing (
+	listing_id bigint PRIMARY KEY,
+	store_id int NOT NULL,
+	passed boolean NOT NULL DEFAULT false,
+	at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	qty bigint,
+	version bigint,
+	revision bigint,
+	CHECK (NOT passed OR num_nulls(qty, version, revision) = 0)
+);
+CREATE INDEX ON storesync.breaker_listing (store_id);
+COMMENT ON TABLE storesync.breaker_listing IS
+'Listings whose change the mass-change breaker of their store holds, since at, or has passed: then qty in sold units was approved at that version and revision of the listing at the moment at, and only what changes beyond that counts. A row goes when its listing shows what is wanted.';
 
 CREATE TABLE storesync.order_cursor (
 	store_id int PRIMARY KEY,

@@ -103,7 +103,8 @@ SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
 		THEN least(w.written_at, statement_timestamp()) + d.doubt END AS not_before,
 	EXISTS (SELECT FROM storesync.compensation x
 		WHERE x.listing_id = l.listing_id AND x.version = t.version AND x.call = 'push_stock'
-			AND (x.settled_at IS NULL OR x.settled_by LIKE 'discarded%')) AS dead
+			AND (x.settled_at IS NULL OR x.settled_by LIKE 'discarded%')) AS dead,
+	l.held, w.sent_at, CASE WHEN w.acked_incarnation <> d.incarnation THEN -1 ELSE w.acked_revision END AS acked_revision
 FROM storesync.listing l
 JOIN storesync.store s ON s.store_id = l.store_id
 JOIN storesync.platform p ON p.platform = s.platform
@@ -221,7 +222,7 @@ CROSS JOIN LATERAL (
 		ELSE storesync.wanted_quantity(v.left_units, 0, 1, l.pack, u.unseen, l.cap, p.max_quantity)
 		END AS to_send) n;
 COMMENT ON VIEW storesync.listing_target IS
-'Per listing, in sold units: wanted; allotted and allotted_to_others, what remains of units set aside for it and for others as far as the stock covers it, the oldest first, in units of the SKU (NULL: nothing); left_units, available less that of others and safety stock, in units of the SKU; sole_id, the one listing of the SKU that shows its last units (NULL: each shows its own part); stopped, the reason of a stop_selling() that holds it at 0; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version.';
+'Per listing, in sold units: wanted; allotted and allotted_to_others, what remains of units set aside for it and for others as far as the stock covers it, the oldest first, in units of the SKU (NULL: nothing); left_units, available less that of others and safety stock, in units of the SKU; sole_id, the one listing of the SKU that shows its last units (NULL: each shows its own part); stopped, the reason of a stop_selling() that holds it at 0; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version; held: why nothing but 0 is sent; sent_at, acked_revision: of the last acknowledgement, -1 for one of another incarnation.';
 
 CREATE FUNCTION storesync.listing_terms(listings bigint[], OUT listing_id bigint, OUT direct boolean, OUT version bigint,
 	OUT wanted bigint, OUT believed bigint, OUT at_most bigint, OUT dirty boolean, OUT due boolean, OUT unseen bigint,
@@ -235,7 +236,9 @@ CREATE VIEW storesync.listing_status AS
 SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.item_id, t.model_id,
 	CASE WHEN NOT t.enabled THEN 'disabled' WHEN t.dead AND t.dirty THEN 'dead' WHEN t.doubt_qty IS NOT NULL THEN 'in doubt'
 		WHEN t.sending_qty IS NOT NULL THEN 'sending'
-		WHEN t.stopped IS NOT NULL AND NOT t.dirty THEN 'stopped' WHEN l.held IS NOT NULL AND NOT t.dirty THEN 'held' WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
+		WHEN t.stopped IS NOT NULL AND NOT t.dirty THEN 'stopped' WHEN l.held IS NOT NULL AND NOT t.dirty THEN 'held'
+		WHEN t.dirty AND EXISTS (SELECT FROM storesync.breaker_listing b WHERE b.listing_id = t.listing_id AND NOT b.passed) THEN 'held by breaker'
+		WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
 	t.available, t.wanted, t.believed, t.at_most, t.dirty, t.version,
 	t.acked_qty, t.acked_version, t.written_at, l.held, t.stopped
 FROM storesync.listing_target t
@@ -243,7 +246,44 @@ JOIN storesync.listing l ON l.listing_id = t.listing_id
 JOIN storesync.store s ON s.store_id = t.store_id
 JOIN storesync.sku k ON k.sku_id = t.sku_id;
 COMMENT ON VIEW storesync.listing_status IS
-'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
+'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, held by breaker, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
+
+-- Versions bound the rows from below: of all stock that a listing draws on, no more than n rows were
+-- added since, so at each place none of them is older than the newest n. What was read from a shop
+-- has no version (0), and the time of the reading alone tells.
+CREATE FUNCTION storesync.breaker_moves(listing bigint, version bigint, revision bigint, since timestamptz,
+	OUT shaped boolean, OUT sold bigint, OUT received bigint, OUT counted boolean, OUT released boolean)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT l.shaped > $3,
+		coalesce(ceil(max((m.sold + o.short) / d.per) / l.pack), 0)::bigint,
+		coalesce(ceil(max(m.received / d.per) / l.pack), 0)::bigint,
+		coalesce(bool_or(m.counted), false), coalesce(bool_or(m.released), false)
+	FROM storesync.listing l
+	JOIN storesync.sku k ON k.sku_id = l.sku_id
+	CROSS JOIN LATERAL (SELECT storesync.drawn_versions(l.sku_id) - ($2 - $3) AS n OFFSET 0) z
+	CROSS JOIN LATERAL (
+		SELECT l.sku_id, 1::numeric AS per WHERE NOT k.bundle
+		UNION ALL
+		SELECT c.sku_id, c.qty FROM storesync.component c WHERE k.bundle AND c.bundle_id = l.sku_id AND c.qty > 0) d
+	CROSS JOIN LATERAL (
+		SELECT greatest(coalesce(sum(g.reserved_delta - g.on_hand_delta) FILTER (WHERE g.kind IN ('reserve', 'ship', 'release')), 0), 0) AS sold,
+			coalesce(sum(g.on_hand_delta) FILTER (WHERE g.kind IN ('receive', 'restock')), 0) AS received,
+			bool_or(g.kind IN ('adjust', 'transfer')) AS counted,
+			bool_or(g.kind = 'release') AS released
+		FROM storesync.stock x
+		JOIN storesync.location y ON y.location_id = x.location_id AND y.sellable
+		JOIN storesync.ledger g ON g.sku_id = x.sku_id AND g.location_id = x.location_id
+			AND g.version > x.version - z.n AND g.recorded_at > $4 - CASE WHEN $2 > 0 THEN '1 minute'::interval ELSE '0' END
+		WHERE x.sku_id = d.sku_id) m
+	CROSS JOIN LATERAL (
+		SELECT coalesce(sum(x.short), 0) AS short FROM storesync.sales_order_line x
+		WHERE x.sku_id = d.sku_id AND x.short > 0 AND x.recorded_at > $4) o
+	WHERE l.listing_id = $1
+	GROUP BY l.listing_id, l.shaped, l.pack
+$$;
+COMMENT ON FUNCTION storesync.breaker_moves(bigint, bigint, bigint, timestamptz) IS
+'What has moved a listing since the given version and revision of it, at the moment since: shaped, its policy, mapping or another input that is no stock changed; in sold units, rounded up, sold (reserved, shipped or short less released, of a bundle of its scarcest component) and received; counted, a count or transfer was booked; released, a reservation was given back. Sellable locations alone. Example: SELECT * FROM storesync.breaker_moves(1, 5, 1, now() - ''1 hour''::interval);';
 
 CREATE FUNCTION storesync.explain(listing bigint) RETURNS TABLE(term text, value text)
 LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -255,6 +295,11 @@ $$
 	JOIN storesync.platform p ON p.platform = s.platform
 	JOIN storesync.sku k ON k.sku_id = l.sku_id
 	LEFT JOIN storesync.listing_shown w ON w.listing_id = l.listing_id
+	LEFT JOIN LATERAL (
+		SELECT h.at, m.sold
+		FROM storesync.breaker_listing h
+		CROSS JOIN LATERAL storesync.breaker_moves(h.listing_id, t.acked_version, t.acked_revision, t.sent_at) m
+		WHERE h.listing_id = l.listing_id AND NOT h.passed) b ON true
 	CROSS JOIN LATERAL (VALUES
 		(1, 'sku', k.code),
 		(2, 'store', pg_catalog.format('%s %s (%s)', s.platform, s.shop_id, CASE WHEN s.paused THEN 'paused' ELSE s.mode END)),
@@ -293,7 +338,9 @@ $$
 		(35, 'unseen', t.unseen::text),
 		(36, 'to send', t.to_send::text),
 		(37, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
-		(38, 'dead', t.dead::text)) AS x(place, term, value)
+		(38, 'dead', t.dead::text),
+		(39, 'held by the breaker since', b.at::text),
+		(40, 'sold since the acknowledgement', b.sold::text)) AS x(place, term, value)
 	WHERE t.listing_id = storesync.known_listing($1)
 	ORDER BY x.place
 $$;

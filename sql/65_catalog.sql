@@ -210,7 +210,7 @@ BEGIN
 		CROSS JOIN LATERAL (
 			SELECT jsonb_object_agg(f.key, x.versions[1] -> f.key) AS before, jsonb_object_agg(f.key, f.value) AS after
 			FROM jsonb_each(x.versions[2]) f
-			WHERE f.key <> 'revision' AND f.value IS DISTINCT FROM x.versions[1] -> f.key) d
+			WHERE f.key NOT IN ('revision', 'shaped') AND f.value IS DISTINCT FROM x.versions[1] -> f.key) d
 		WHERE d.after IS NOT NULL;
 	END IF;
 	RETURN NULL;

@@ -96,9 +96,11 @@ SELECT s.store_id, s.platform, s.shop_id, s.name, s.mode, s.paused,
 		WHERE x.store_id OPERATOR(pg_catalog.=) s.store_id AND x.settled_at IS NULL) AS open_compensation,
 	t.waits, t.since AS waits_since, t.until AS waits_until,
 	t.lower, t."raise", t.fetching, t.in_flight,
-	t.calls_ok, t.calls_failed, t.calls_throttled, t.listings_acked
+	t.calls_ok, t.calls_failed, t.calls_throttled, t.listings_acked,
+	b.opened_at AS breaker_since, b.held AS breaker_held
 FROM storesync.store s
 LEFT JOIN storesync.order_cursor c ON c.store_id OPERATOR(pg_catalog.=) s.store_id
-LEFT JOIN storesync.store_stats() t ON t.store_id OPERATOR(pg_catalog.=) s.store_id;
+LEFT JOIN storesync.store_stats() t ON t.store_id OPERATOR(pg_catalog.=) s.store_id
+LEFT JOIN storesync.breaker_status b ON b.store_id OPERATOR(pg_catalog.=) s.store_id;
 COMMENT ON VIEW storesync.stat_store IS
-'One row per store: its switches, the moment up to which all its orders are committed (fetched_through; NULL: never fetched), how long ago that was found (fetch_age), how many listings it has and how many pieces of work given up are open. Then, from shared memory (NULL when not preloaded): why no calls are made to it (waits, with waits_since and waits_until), how many listings are ready to be lowered and raised, how many raises wait for orders (fetching), calls under way, and counts since the server started. Example: SELECT name, mode, waits, fetch_age FROM storesync.stat_store ORDER BY fetch_age DESC;';
+'One row per store: its switches, the moment up to which all its orders are committed (fetched_through; NULL: never fetched), how long ago that was found (fetch_age), how many listings it has and how many pieces of work given up are open. Then, from shared memory (NULL when not preloaded): why no calls are made to it (waits, with waits_since and waits_until), how many listings are ready to be lowered and raised, how many raises wait for orders (fetching), calls under way, and counts since the server started. breaker_since, breaker_held: since when its mass-change breaker is open and how many changes it holds (NULL: closed). Example: SELECT name, mode, waits, fetch_age FROM storesync.stat_store ORDER BY fetch_age DESC;';

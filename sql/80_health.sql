@@ -130,14 +130,26 @@ AS $$
 $$;
 COMMENT ON FUNCTION storesync.health_data() IS 'The part of health() about what lies in tables.';
 
+CREATE FUNCTION storesync.health_breakers() RETURNS TABLE(component text, state text, reason text)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat('breaker of store ', b.store_id), 'degraded',
+		format('%s changes are held since %s, when %s of %s listings were to change for another cause than a sale: release_breaker(%s) lets them go',
+			b.held, date_trunc('second', b.opened_at), b.changes, b.listings, b.store_id)
+	FROM storesync.breaker_status b
+$$;
+COMMENT ON FUNCTION storesync.health_breakers() IS
+'The part of health() about mass-change breakers: one row for each that is open.';
+
 CREATE FUNCTION storesync.health() RETURNS TABLE(component text, state text, reason text)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT * FROM storesync.health_workers()
 	UNION ALL SELECT * FROM storesync.health_stores()
 	UNION ALL SELECT * FROM storesync.health_tokens()
+	UNION ALL SELECT * FROM storesync.health_breakers()
 	UNION ALL SELECT * FROM storesync.health_data()
 	UNION ALL SELECT * FROM storesync.health_allotments()
 $$;
 COMMENT ON FUNCTION storesync.health() IS
-'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; authorisation of store N where it needs somebody; compensation, partitions, consumer NAME, allotments of SKU. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';
+'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; authorisation of store N where it needs somebody; compensation, partitions, consumer NAME, allotments of SKU. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';

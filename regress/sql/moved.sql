@@ -30,6 +30,9 @@ INSERT INTO change VALUES
 	('store', 'priority', '4', 'store'), ('store', 'rate_limit', '''7/s''', 'store'), ('store', 'poll_interval', '''7 s''', 'store'),
 	('store', 'stock_from', '''2024-01-01''', 'store'), ('store', 'unpaid_hold', '''3 days''', 'store'),
 	('store', 'returns', '''platform''', 'store'), ('store', 'timezone', '''UTC''', 'store'),
+	('store', 'breaker_share', '0.5', 'store'), ('store', 'breaker_least', '7', 'store'), ('store', 'breaker_window', '''7 min''', 'store'),
+	-- what a trigger keeps
+	('listing', 'shaped', NULL, NULL),
 	('platform', 'platform', NULL, NULL),
 	('platform', 'base_url', '''http://127.0.0.1:1''', 'platform'), ('platform', 'rate_limit', '''100/s''', 'platform'),
 	('platform', 'quota_reset', '''01:00+08''', 'platform'), ('platform', 'quota_scope', '''store''', 'platform'),
