@@ -76,6 +76,7 @@ my @lines = slurp_file($node->logfile, $log) =~ /"\Q$url\E" (is not called|answe
 is("@lines", 'is not called answers again', 'one line in the log for each change');
 
 # A raise waits until the orders of its store are fetched, one fetch for all of them.
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.listing_status WHERE dirty', '0', 'nothing waits for orders');
 my @fetched = map { calls($_, $list) } 1, 2;
 sql("SELECT storesync.receive('I' || n, 7, storesync.new_key()) FROM generate_series(1, 12) n");
 Storesync->converged($node, $sim, 'raises go out, though orders are polled each hour');

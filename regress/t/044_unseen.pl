@@ -18,6 +18,9 @@ my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms');
 my $store = Storesync->load($node, $sim, rate_limit => "$rate/s", shown => 1);
 my ($one, $two) = @$store{qw(1001 1002)};
 
+# what was sold so fast is expected to go on for a minute: so long a raise may wait
+$Storesync::limit *= 2;
+
 sub sql { return $node->safe_psql('shop', $_[0]); }
 sub shown { return join ' ', map { $sim->stock($_, 1) } 1001, 1002; }
 sub calls { my ($path) = @_; return grep { $_->{path} eq $path } @{ $sim->calls(1001) }; }
