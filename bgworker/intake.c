@@ -53,7 +53,7 @@ intake_due(const DispatchStore *store)
 		return DT_NOEND;
 	if (intake->phase != INTAKE_IDLE)
 		return intake->due;
-	return errand_waits(&intake->errand) ? 0 : poll_due(store);
+	return errand_waits(&intake->errand) ? 0 : Min(poll_due(store), reread_due(store));
 }
 
 void
@@ -107,6 +107,22 @@ begin_errand(DispatchStore *store, TimestampTz now)
 	intake->phase = INTAKE_DETAIL;
 }
 
+/* begin_reread reads a page of older orders again. */
+static void
+begin_reread(DispatchStore *store, TimestampTz now)
+{
+	StoreIntake *intake = &store->intake;
+	TimestampTz from;
+	TimestampTz to;
+	const char *cursor;
+
+	reread_begin(store, now, &from, &to, &cursor);
+	intake->regular_due = intake->due;
+	set_window(store, from, to);
+	intake->due = now;
+	intake->cursor = MemoryContextStrdup(intake->context, cursor);
+}
+
 /*
  * fetch_from says where a regular fetch begins. A last one that lies ahead
  * was noted by a clock that has been set back since; nobody knows when it was.
@@ -121,7 +137,10 @@ fetch_from(const DispatchStore *store, TimestampTz now)
 	return through > now + AHEAD_US ? now - AHEAD_FETCH_US : through - store->overlap_us;
 }
 
-/* begin_fetch begins a regular fetch or, when none is due or it is its turn, the errand. */
+/*
+ * begin_fetch begins a regular fetch or, when none is due or it is its turn,
+ * the errand; or likewise a page that is to be read again.
+ */
 static void
 begin_fetch(DispatchStore *store, TimestampTz now)
 {
@@ -134,16 +153,24 @@ begin_fetch(DispatchStore *store, TimestampTz now)
 		begin_errand(store, now);
 		return;
 	}
+	intake->on_reread = reread_due(store) <= now && (poll_due(store) > now || !intake->reread_last);
+	intake->reread_last = intake->on_reread;
+	if (intake->on_reread)
+	{
+		begin_reread(store, now);
+		return;
+	}
 	errand_poll_began(&intake->errand);
 	intake->polled_at = now;
 	set_window(store, fetch_from(store, now), now);
 }
 
-/* leave_errand: the next walk is due when it was before. */
+/* leave_walk ends a walk that is not regular: the next regular one is due when it was before. */
 static void
-leave_errand(StoreIntake *intake)
+leave_walk(StoreIntake *intake)
 {
 	intake->on_errand = false;
+	intake->on_reread = false;
 	intake->phase = INTAKE_IDLE;
 	intake->due = intake->regular_due;
 }
@@ -159,7 +186,7 @@ end_window(DispatchStore *store)
 		/* whole seconds: one that the errand's end cuts in two is over */
 		errand_walked(&intake->errand, intake->window_to + USECS_PER_SEC > Min(intake->errand.to, now) ?
 					  intake->errand.to : intake->window_to);
-		leave_errand(intake);
+		leave_walk(intake);
 		return;
 	}
 	intake->fetched_through = intake->window_to;
@@ -180,6 +207,12 @@ end_page(DispatchStore *store)
 {
 	StoreIntake *intake = &store->intake;
 
+	if (intake->on_reread)
+	{
+		reread_ended(store, intake->next_cursor);
+		leave_walk(intake);
+		return;
+	}
 	if (intake->next_cursor == NULL)
 	{
 		end_window(store);
@@ -194,7 +227,7 @@ end_page(DispatchStore *store)
 bool
 intake_batch_ends_window(const StoreIntake *intake, int n)
 {
-	return !intake->on_errand && intake->n_done + n >= intake->n_order_sns && intake->next_cursor == NULL;
+	return !intake->on_errand && !intake->on_reread && intake->n_done + n >= intake->n_order_sns && intake->next_cursor == NULL;
 }
 
 static void
@@ -302,6 +335,13 @@ intake_return(DispatchCall *call)
 	call_free(call);
 }
 
+/* wants_order: where orders are listed again each time, a regular fetch leaves out those that it has read. */
+static bool
+wants_order(const DispatchStore *store, const char *order_sn)
+{
+	return store->intake.on_errand || store->intake.on_reread || !reread_met(store, hash_order(order_sn));
+}
+
 /* take_page keeps the order numbers of a listed page. */
 static void
 take_page(DispatchCall *call, Record *record)
@@ -315,18 +355,19 @@ take_page(DispatchCall *call, Record *record)
 	intake->next_cursor = answer->more ? pstrdup(answer->next_cursor) : NULL;
 	intake->cursor = pstrdup(call->call.cursor);
 	intake->order_sns = palloc(Max(answer->n_order_sns, 1) * sizeof(char *));
+	intake->n_order_sns = 0;
 	for (int i = 0; i < answer->n_order_sns; i++)
-		intake->order_sns[i] = pstrdup(answer->order_sns[i]);
+		if (wants_order(call->store, answer->order_sns[i]))
+			intake->order_sns[intake->n_order_sns++] = pstrdup(answer->order_sns[i]);
 	MemoryContextSwitchTo(old);
-	intake->n_order_sns = answer->n_order_sns;
 	intake->n_done = 0;
 	intake->alone_until = 0;
 	intake->failures = 0;
 	intake->due = call->answered_at;
 	intake->phase = INTAKE_DETAIL;
-	if (answer->n_order_sns > 0)
+	if (intake->n_order_sns > 0)
 		return;
-	if (intake->next_cursor == NULL && !intake->on_errand)
+	if (intake->next_cursor == NULL && !intake->on_errand && !intake->on_reread)
 		record_cursor(record, call->store->store_id, intake->window_to);
 	end_page(call->store);
 }
@@ -338,10 +379,16 @@ try_again(DispatchCall *call)
 	StoreIntake *intake = &call->store->intake;
 	QueueAttempt attempt = call_attempt(call, call->answer.class, call->answer.message);
 
+	if (intake->on_reread)
+	{
+		reread_failed(call->store, call->answered_at);
+		leave_walk(intake);
+		return;
+	}
 	errand_failed(&intake->errand, attempt.class, call->answer.message, record_attempt_text(&attempt));
 	if (intake->on_errand)
 	{
-		leave_errand(intake);
+		leave_walk(intake);
 		return;
 	}
 	intake->failures++;
@@ -391,7 +438,11 @@ intake_settle(DispatchCall *call, Record *record)
 				if (list)
 					take_page(call, record);
 				else
+				{
+					for (int i = 0; i < call->call.n_order_sns; i++)
+						reread_meet(call->store, hash_order(call->call.order_sns[i]));
 					end_batch(call->store, call->call.n_order_sns);
+				}
 				break;
 			case OUTCOME_PERMANENT:
 				if (list)

@@ -57,6 +57,33 @@ placed_by(const DispatchCall *call)
 	return Min(intake->window_to, call->sent_at);
 }
 
+/*
+ * hold_declined holds the listings of lines that the seller has declined, where
+ * that is news: the platform shows 0 of them, and says so of lines for as long
+ * as it lists them. A line that was never seen is news when its order came
+ * after the last fetch. $1: the store, $2: the documents.
+ */
+static void
+hold_declined(Datum *values)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT4OID, TEXTOID};
+
+	ss_execute(&plan,
+			   "UPDATE storesync.listing l SET held = 'declined order ' || left(d.order_sn, 100) "
+			   "FROM (SELECT DISTINCT ON (y.line->>'item_id', coalesce(y.line->>'model_id', '')) x.document->>'order_sn' AS order_sn, "
+			   "y.line->>'item_id' AS item_id, coalesce(y.line->>'model_id', '') AS model_id "
+			   "FROM jsonb_array_elements($2::jsonb) AS x (document) "
+			   "CROSS JOIN LATERAL jsonb_array_elements(x.document->'lines') AS y (line) "
+			   "LEFT JOIN (storesync.sales_order o JOIN storesync.sales_order_line z USING (order_id)) "
+			   "ON o.store_id = $1 AND o.order_sn = x.document->>'order_sn' AND z.line_id = y.line->>'line_id' "
+			   "WHERE y.line->>'declined' = 'true' AND CASE WHEN z.line_id IS NOT NULL THEN z.status <> 'cancelled' "
+			   "ELSE to_timestamp((x.document->>'create_time')::double precision) > "
+			   "(SELECT c.fetched_through FROM storesync.order_cursor c WHERE c.store_id = $1) - interval '1 minute' END) d "
+			   "WHERE l.store_id = $1 AND l.item_id = d.item_id AND l.model_id = d.model_id AND l.held IS NULL",
+			   SPI_OK_UPDATE, 2, types, values, NULL, 0);
+}
+
 /* book runs inside a transaction: all documents, and the cursor when they complete the window. */
 static void
 book(const DispatchCall *call, Booked *booked)
@@ -77,6 +104,8 @@ book(const DispatchCall *call, Booked *booked)
 		values[1] = CStringGetTextDatum(pg_any_to_server(documents, (int) strlen(documents), PG_UTF8));
 		values[2] = TimestampTzGetDatum(call->sent_at);
 		values[3] = TimestampTzGetDatum(placed_by(call));
+		if (strstr(documents, "\"declined\":true") != NULL)
+			hold_declined(values);
 		ss_execute(&plan,
 				   "SELECT count(*), count(*) FILTER (WHERE r.outcome IN ('unchanged', 'stale')), "
 				   "count(*) FILTER (WHERE r.outcome = 'rejected'), "
@@ -173,7 +202,7 @@ intake_ingest(DispatchCall *call)
 	if (booked.rejected > 0)
 		call->answer.message = arena_printf(call->arena, "%lld rejected, first %s",
 											(long long) booked.rejected, booked.first_rejected);
-	else if (call->answer.n_documents < call->call.n_order_sns)
+	else if (call->store->platform->update_feed && call->answer.n_documents < call->call.n_order_sns)
 		call->answer.message = arena_printf(call->arena, "%d of %d orders came",
 											call->answer.n_documents, call->call.n_order_sns);
 }

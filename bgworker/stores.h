@@ -17,6 +17,7 @@
 #include "queue.h"
 #include "rate.h"
 #include "read_back.h"
+#include "reread.h"
 #include "store_stat.h"
 #include "token.h"
 
@@ -70,7 +71,10 @@ typedef struct StoreIntake
 	Errand		errand;
 	bool		on_errand;		/* this walk is the errand's: it moves no cursor */
 	bool		errand_last;	/* the walk begun last was the errand's */
-	TimestampTz regular_due;	/* while on an errand: when the next regular fetch is due */
+	Reread		reread;
+	bool		on_reread;		/* this page is read again by its orders' age: it moves no cursor */
+	bool		reread_last;	/* the walk begun last was of that kind */
+	TimestampTz regular_due;	/* in a walk that is not regular: when the next regular one is due */
 } StoreIntake;
 
 /* The store's mass-change breaker (breaker.c). */

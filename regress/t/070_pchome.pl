@@ -36,6 +36,7 @@ my $url = $sim->url;
 my $node = Storesync->cluster('main', 'storesync.clock_doubt' => 0);
 
 my @sql = (
+	'BEGIN',
 	"UPDATE storesync.platform SET base_url = '$url' WHERE platform = 'shopee'",
 	"UPDATE storesync.platform SET base_url = '$url/vdr' WHERE platform = 'pchome'",
 	"SELECT storesync.set_app_credential('shopee', 'partner_id', '2009999')",
@@ -56,7 +57,7 @@ foreach my $n (1 .. $n_skus)
 	  (map { "SELECT storesync.add_listing($_, 'S$n', '$group', '$spec')" } 1, 2),
 	  "SELECT storesync.add_listing(3, 'S$n', '$item', '$model')";
 }
-$node->safe_psql('shop', join '', map { "$_;\n" } @sql);
+$node->safe_psql('shop', join '', map { "$_;\n" } @sql, 'COMMIT');
 
 # differing: listings that show something else than is wanted, one a line
 sub differing
@@ -146,6 +147,41 @@ $node->safe_psql('shop', q(SELECT storesync.reserve('S10', 5, storesync.new_key(
 	storesync.reserve('S12', 5, storesync.new_key()), storesync.receive('S13', 5, storesync.new_key())));
 converged('both ways');
 is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.compensation WHERE settled_at IS NULL'), 0, 'nothing is given up');
+
+# what happened to an order is seen by reading it again: nothing tells
+sub details
+{
+	return scalar grep { $_->{path} =~ m{^/order/v1/index.php/trans/vendor/} } @{ $sim->calls($_[0]) };
+}
+sub line
+{
+	return $node->safe_psql('shop', "SELECT string_agg(concat_ws(' ', l.line_id, l.cancelled_qty, l.state), ',' ORDER BY l.line_id)
+		FROM storesync.sales_order_line l JOIN storesync.sales_order o USING (order_id) WHERE o.order_sn = '$_[0]'");
+}
+$http->request('POST', "$url/admin/order", { content => '{"shop_id":39001,"order_sn":"20260101000003",
+	"lines":[{"item_id":14,"qty":4},{"item_id":15,"qty":2},{"item_id":16,"qty":1}]}' });
+Storesync->wait_until(sub { line('20260101000003') eq '01 0 reserved,02 0 reserved,03 0 reserved' }, 'an order of three lines');
+converged('the others follow again');
+$http->request('POST', "$url/admin/order_status", { content => '{"order_sn":"20260101000003","lines":[{"item_id":14,"cancelled_qty":3}]}' });
+Storesync->wait_until(sub { line('20260101000003') eq '01 3 reserved,02 0 reserved,03 0 reserved' }, 'units of one line are cancelled');
+converged('the units are shown everywhere');
+is(shown(39002, 'S14'), 56, 'three of four');
+is(vendor('order/v1/index.php/trans/vendor/39001/order/20260101000003-02/shipinfo',
+	'{"ShipQty":2,"ShipId":"1","ShipVendorId":"Post"}'), 204, 'a line is shipped');
+Storesync->wait_until(sub { line('20260101000003') =~ /02 0 shipped/ }, 'which is seen');
+
+# a declined line: the product shows 0 until a person lets it go
+is(vendor('order/v1/index.php/trans/vendor/39001/order/20260101000003-03/isnotship', '1'), 204, 'a line is declined');
+Storesync->query_until($node, q(SELECT l.item_id, l.held FROM storesync.listing l WHERE l.held IS NOT NULL),
+	'SIMA0A-A00000016|declined order 20260101000003', 'its listing is held');
+Storesync->wait_until(sub { line('20260101000003') =~ /03 1 cancelled/ }, 'the line is cancelled');
+converged('it is left at 0, the others have the unit back');
+is(shown(39001, 'S16') . ' ' . shown(39002, 'S16'), '0 57', 'really');
+is($node->safe_psql('shop', 'SELECT storesync.release_hold(listing_id) FROM storesync.listing WHERE held IS NOT NULL'), 't', 'let go');
+converged('it is shown again');
+my $read = details(39001);
+Storesync->wait_until(sub { details(39001) > $read + 2 }, 'the order is read again and again');
+is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.listing WHERE held IS NOT NULL'), 0, 'an old decline holds nothing');
 
 my $counters = $sim->counters;
 is($counters->{refused_limit}, 0, 'no call was refused for the limit');
