@@ -18,6 +18,8 @@
 #include "worker.h"
 
 #define MESSAGE_MAX	200			/* bytes of a server's message that are kept */
+/* Runs of a batch's transaction when others were in its way: a new call for the same documents would cost the budget. */
+#define BOOK_TRIES	3
 
 /* What ingest_orders said of a batch. */
 typedef struct Booked
@@ -176,24 +178,54 @@ tell_rejected(DispatchStore *store, const Booked *booked)
 		store->intake.rejecting = rejecting;
 }
 
-void
-intake_ingest(DispatchCall *call)
+/* forget_error leaves the aborted transaction as if it had not been begun. */
+static void
+forget_error(void)
 {
-	Booked		booked = {0};
+	HOLD_INTERRUPTS();
+	AbortOutOfAnyTransaction();
+	FlushErrorState();
+	RESUME_INTERRUPTS();
+}
 
+/*
+ * try_book books the call's documents in a transaction; false: others were in
+ * the way, a bundle that came to be short or a deadlock, and it is to be run
+ * again. With `last` that is the call's outcome, as any other error is.
+ */
+static bool
+try_book(DispatchCall *call, Booked *booked, bool last)
+{
+	volatile bool again = false;
+
+	memset(booked, 0, sizeof(Booked));
 	PG_TRY();
 	{
 		worker_begin("storesync: booking orders");
-		book(call, &booked);
+		book(call, booked);
 		worker_commit();
 	}
 	PG_CATCH();
 	{
-		fail_call(call);
+		again = !last && ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE);
+		if (again)
+			forget_error();
+		else
+			fail_call(call);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(TopMemoryContext);
 	dispatch_count(SS_STATEMENTS, 1);
+	return !again;
+}
+
+void
+intake_ingest(DispatchCall *call)
+{
+	Booked		booked;
+
+	for (int i = 1; !try_book(call, &booked, i == BOOK_TRIES); i++)
+		CHECK_FOR_INTERRUPTS();
 	if (call->answer.class != OUTCOME_OK && call->answer.class != OUTCOME_PARTIAL)
 		return;
 	dispatch_count(SS_ORDERS_INGESTED, booked.documents);
