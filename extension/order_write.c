@@ -168,11 +168,31 @@ order_insert(OrderPage *page)
 		insert_some(page, &page->orders[from], Min(page->norders - from, ROWS_MOST_GUARDED));
 }
 
+/* update_heads writes a set of changed orders, by the columns of write_heads. */
+static void
+update_heads(SsSet *set)
+{
+	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr each_plan = NULL;
+
+	if (set->rows <= SET_FEW_ROWS)
+		set_execute_each(&each_plan,
+						 "UPDATE storesync.sales_order SET status = $3::storesync.order_status, update_time = $4, "
+						 "fetched_at = $5, buyer = $6, currency = $7 WHERE store_id = $1 AND order_sn = $2",
+						 SPI_OK_UPDATE, set);
+	else
+		set_execute(&plan,
+					"UPDATE storesync.sales_order o SET status = u.c::storesync.order_status, update_time = u.d, "
+					"       fetched_at = u.e, buyer = u.f, currency = u.g "
+					"FROM unnest($1, $2, $3, $4, $5, $6, $7) AS u (a, b, c, d, e, f, g) "
+					"WHERE o.store_id = u.a AND o.order_sn = u.b",
+					SPI_OK_UPDATE, set);
+}
+
 /* write_heads updates the orders whose newest document says something else than the row. */
 static void
 write_heads(OrderPage *page)
 {
-	static SPIPlanPtr plan = NULL;
 	static const Oid element_types[] = {INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
 	SsSet	   *set = set_create(7, element_types, page->norders);
 
@@ -192,12 +212,7 @@ write_heads(OrderPage *page)
 		set_put_pointer(set, 5, order->buyer);
 		set_put_pointer(set, 6, order->currency);
 	}
-	set_execute(&plan,
-				"UPDATE storesync.sales_order o SET status = u.c::storesync.order_status, update_time = u.d, "
-				"       fetched_at = u.e, buyer = u.f, currency = u.g "
-				"FROM unnest($1, $2, $3, $4, $5, $6, $7) AS u (a, b, c, d, e, f, g) "
-				"WHERE o.store_id = u.a AND o.order_sn = u.b",
-				SPI_OK_UPDATE, set);
+	update_heads(set);
 }
 
 /* Columns of sales_order_line, for inserting and updating. */
@@ -257,11 +272,25 @@ put_line(SsSet *set, const OrderPage *page, const Order *order, const OrderLine 
 	set_put_pointer(set, N_PARTS, order_part_json(line));
 }
 
+/* update_lines writes a set of changed lines; $6 and $15, when it was ordered and by which store, never change. */
 static void
 update_lines(SsSet *set)
 {
 	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr each_plan = NULL;
 
+	if (set->rows <= SET_FEW_ROWS)
+	{
+		set_execute_each(&each_plan,
+						 "UPDATE storesync.sales_order_line SET listing_id = $4, sku_id = $5, cancelled_at = $7, qty = $8, "
+						 "cancelled_qty = $9, returned_qty = $10, reserved = $11, shipped = $12, restocked = $13, "
+						 "short = $14, location_id = $16, pack = $17, effects = $18, "
+						 "status = $19::storesync.order_status, state = $20::storesync.line_state, item_id = $21, "
+						 "model_id = $22, sku_code = $23, unit_price = $24, reason = $25, parts = $26 "
+						 "WHERE recorded_at = $1 AND order_id = $2 AND line_id = $3",
+						 SPI_OK_UPDATE, set);
+		return;
+	}
 	set_execute(&plan,
 				"UPDATE storesync.sales_order_line l SET listing_id = u.listing_id, sku_id = u.sku_id, "
 				"cancelled_at = u.cancelled_at, qty = u.qty, cancelled_qty = u.cancelled_qty, "

@@ -149,6 +149,23 @@ set_execute(SPIPlanPtr *plan, const char *sql, int expect, SsSet *set)
 	ss_execute(plan, sql, expect, set->columns, types, values, NULL, 0);
 }
 
+void
+set_execute_each(SPIPlanPtr *plan, const char *sql, int expect, SsSet *set)
+{
+	Datum		values[SET_MAX_COLUMNS];
+	char		nulls[SET_MAX_COLUMNS];
+
+	for (int row = 0; row < set->rows; row++)
+	{
+		for (int c = 0; c < set->columns; c++)
+		{
+			values[c] = set->values[c][row];
+			nulls[c] = set->nulls[c][row] ? 'n' : ' ';
+		}
+		ss_execute(plan, sql, expect, set->columns, set->types, values, nulls, 0);
+	}
+}
+
 Datum
 ss_int8_array(int n, const int64 *values)
 {

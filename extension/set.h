@@ -11,6 +11,8 @@
 /* Columns of the widest set; it only sizes arrays on the stack. */
 #define SET_MAX_COLUMNS		32
 
+#define SET_FEW_ROWS		4
+
 typedef struct SsSet
 {
 	MemoryContext context;		/* of the set and of what set_add copies */
@@ -38,6 +40,12 @@ extern void set_put_pointer(SsSet *set, int column, const void *value);
 extern void set_drop_rows(SsSet *set, int n);
 /* Run a statement whose parameters $1 … $columns are the columns' arrays. */
 extern void set_execute(SPIPlanPtr *plan, const char *sql, int expect, SsSet *set);
+/*
+ * Run a statement for each row, whose parameters $1 … $columns are the row's
+ * values. For up to SET_FEW_ROWS: arrays, a join and a sort cost more to start
+ * than so many plain statements.
+ */
+extern void set_execute_each(SPIPlanPtr *plan, const char *sql, int expect, SsSet *set);
 
 /* One-column helpers for statements that mix arrays with scalars. */
 extern Datum ss_int8_array(int n, const int64 *values);
