@@ -82,6 +82,15 @@ is($node->safe_psql('shop', "SELECT create_time BETWEEN clock_timestamp() - inte
 $sim->order_status($sn, 'CANCELLED');
 shown('a cancelled one gives back', 11, 11, 8, 8);
 
+# without an overlap the regular fetch meets no order twice: what changes later is found by looking again
+$node->safe_psql('shop', q(UPDATE storesync.platform SET order_overlap = '0' WHERE platform = 'ruten'));
+$sn = $sim->order(2, [ $tea, 0, 3 ])->{order_sn};
+shown('another order at Ruten', 8, 8, 8, 8);
+Storesync->query_until($node, "SELECT fetched_through > create_time + interval '2 s' FROM storesync.order_cursor c JOIN storesync.sales_order o
+	USING (store_id) WHERE order_sn = '$sn'", 't', 'the regular fetch has passed it');
+$sim->order_status($sn, 'CANCELLED');
+shown('its cancellation is found all the same', 11, 11, 8, 8);
+
 # keys that are refused: the store waits and says so
 $node->safe_psql('shop', q(SELECT storesync.set_credential(2, 'secret_key', 'another')));
 refused_keys('a wrong key is seen');
