@@ -57,8 +57,12 @@ read_token(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	StoreToken *token = &store->token;
 	TimestampTz access_set_at = column(row, desc, 2, 0);
 	TimestampTz refresh_set_at = column(row, desc, 3, 0);
-	bool		same = token->access_set_at == access_set_at && token->refresh_set_at == refresh_set_at;
+	bool		same;
 
+	/* set between the statement that read the stores and this one: the next load has it, and finds it new */
+	if (store->access.access_token == NULL)
+		access_set_at = 0;
+	same = token->access_set_at == access_set_at && token->refresh_set_at == refresh_set_at;
 	token->known = store->platform != NULL && (store->platform->calls & CALL_BIT(CALL_REFRESH_TOKEN)) != 0;
 	if (same)
 		return;
