@@ -241,7 +241,7 @@ start_calls(bool idle)
 		call->store->in_flight--;
 		dispatch.in_flight--;
 		if (call->probe)
-			host_unprobed(call->store->host);
+			host_unprobed(call->store->host, &call->store->own);
 		call->store->token_due = GetCurrentTimestamp() + NO_ROOM_US;
 		if (call->call.kind == CALL_PUSH_STOCK)
 			push_return(call);
@@ -264,11 +264,11 @@ tell_host(DispatchCall *call)
 	DispatchHost *host = call->store->host;
 	bool		reached = call->complete && call->http_status < 500;
 
-	if (host_told(host, reached, call->probe, call->answered_at, call->answer.message))
+	if (host_told(host, &call->store->own, reached, call->probe, call->answered_at, call->answer.message))
 		for (int i = 0; i < stores_count(); i++)
 			if (stores_nth(i)->host == host)
 				intake_hasten(stores_nth(i));
-	call->host_away = !reached && host->open;
+	call->host_away = !reached && (host->breaker.open || call->store->own.open);
 }
 
 /* take_answers drives the engine and books the orders that came, each answer in its own transaction. */

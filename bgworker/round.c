@@ -78,7 +78,7 @@ store_due(const DispatchStore *store)
 		return DT_NOEND;
 	due = token_blocks(store) ? DT_NOEND : pushes ? 0 : Min(intake_due(store), read_back_due(store));
 	due = Min(due, token_due(store));
-	return Max(Max(due, host_due(store->host)), Max(store->waits_until, store->token_due));
+	return Max(Max(due, host_due(store->host, &store->own)), Max(store->waits_until, store->token_due));
 }
 
 static TimestampTz
@@ -218,7 +218,7 @@ lane_wants(DispatchStore *store, TimestampTz now, bool wants[LANE_NONE])
 	bool		writes = store->writes != WRITES_NONE;
 
 	memset(wants, 0, LANE_NONE * sizeof(bool));
-	if (host_due(store->host) > now)
+	if (host_due(store->host, &store->own) > now)
 		return;
 	wants[LANE_TOKEN] = token_due(store) <= now;
 	if (token_blocks(store))
@@ -273,7 +273,7 @@ build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 	if (!take_token(store, wants))
 		return false;
 	lane_charge(&store->turns, wants, lane);
-	store->probing = host_probe(store->host);
+	store->probing = host_probe(store->host, &store->own);
 	if (lane == LANE_TOKEN)
 		token_build(store);
 	else if (lane == LANE_FETCH)
@@ -349,7 +349,7 @@ build_calls(TimestampTz now)
 		if (stores_nth(i)->probing)
 		{
 			stores_nth(i)->probing = false;
-			host_unprobed(stores_nth(i)->host);
+			host_unprobed(stores_nth(i)->host, &stores_nth(i)->own);
 		}
 }
 

@@ -84,6 +84,7 @@ add_store_entry(int store_id)
 	store->context = AllocSetContextCreate(TopMemoryContext, "storesync store", ALLOCSET_SMALL_SIZES);
 	store->intake.context = AllocSetContextCreate(TopMemoryContext, "storesync intake", ALLOCSET_SMALL_SIZES);
 	queue_init_lanes(&store->lanes);
+	host_name_own(&store->own, store_id);
 	dlist_init(&store->breaker.notes);
 	MemoryContextSwitchTo(old);
 	return store;
@@ -245,13 +246,14 @@ void
 store_show(const DispatchStore *store)
 {
 	StoreStat  *stat = store->stat;
+	const HostBreaker *breaker = store->host->breaker.open ? &store->host->breaker : &store->own;
 
 	pg_atomic_write_u64(&stat->gauges[STORE_LOWER], (uint64) store->lanes.n_decreases);
 	pg_atomic_write_u64(&stat->gauges[STORE_RAISE], (uint64) store->lanes.n_raises);
 	pg_atomic_write_u64(&stat->gauges[STORE_FETCHING], (uint64) store->lanes.n_fetching);
 	pg_atomic_write_u64(&stat->gauges[STORE_IN_FLIGHT], (uint64) store->in_flight);
-	if (store->trouble == TROUBLE_NONE && store->host->open)
-		store_stat_trouble(stat, TROUBLE_HOST, store->host->since, store->host->probe_due);
+	if (store->trouble == TROUBLE_NONE && breaker->open)
+		store_stat_trouble(stat, TROUBLE_HOST, breaker->since, breaker->probe_due);
 	else
 		store_stat_trouble(stat, store->trouble, store->trouble_since, store->waits_until);
 }

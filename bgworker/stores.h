@@ -133,7 +133,8 @@ struct DispatchStore
 	bool		claims;			/* its last request for a token was refused */
 	LaneState	turns;			/* whose work gets the next token */
 	DispatchHost *host;			/* of its base URL */
-	bool		probing;		/* the call that is being built is its host's probe */
+	HostBreaker own;			/* of its own calls */
+	bool		probing;		/* the call that is being built is a probe */
 	QueueLanes	lanes;
 	StoreIntake intake;
 	StoreToken	token;

@@ -143,45 +143,35 @@ shopee_call(CallKind kind)
 	return (unsigned) kind < CALL_KINDS && calls[kind].path != NULL ? &calls[kind] : NULL;
 }
 
-/* make builds the request; NULL, or what is wrong. */
-static const char *
-make(const PlatformCall *call, const PlatformAccess *access, Arena *arena, PlatformRequest *request)
-{
-	const ShopeeCall *kind = shopee_call(call->kind);
-	PlainBuffer url = {0};
-	PlainBuffer body = {0};
-	const char *wrong;
-
-	if (kind == NULL)
-		return "Shopee has no such call";
-	request->path = kind->path;
-	request->method = kind->post ? "POST" : "GET";
-	wrong = check_access(access, kind->scope);
-	if (wrong != NULL)
-		return wrong;
-	if (!begin_url(&url, arena, access, kind))
-		return "could not sign the request";
-	if (kind->post)
-		plain_begin(&body, arena, 256);
-	if (kind->build != NULL)
-		wrong = kind->build(call, access, &url, &body);
-	if (wrong != NULL)
-		return wrong;
-	request->url = plain_finish(&url);
-	request->body = kind->post ? plain_finish(&body) : NULL;
-	request->body_length = request->body != NULL ? body.length : 0;
-	request->headers = kind->post ? post_headers : get_headers;
-	request->n_headers = kind->post ? 2 : 1;
-	return arena_failed(arena) ? "the request does not fit into memory" : NULL;
-}
-
 /* build makes the request of any call; see Platform in platform.h. */
 static bool
 build(const PlatformCall *call, const PlatformAccess *access, Arena *arena,
 	  PlatformRequest *request, const char **error)
 {
-	*request = (PlatformRequest) {.method = "GET"};
-	*error = make(call, access, arena, request);
+	const ShopeeCall *kind = shopee_call(call->kind);
+	PlainBuffer url = {0};
+	PlainBuffer body = {0};
+
+	*request = (PlatformRequest) {.method = kind != NULL && kind->post ? "POST" : "GET"};
+	*error = kind == NULL ? "Shopee has no such call" : check_access(access, kind->scope);
+	if (*error == NULL && !begin_url(&url, arena, access, kind))
+		*error = "could not sign the request";
+	if (*error != NULL)
+		return false;
+	request->path = kind->path;
+	if (kind->post)
+		plain_begin(&body, arena, 256);
+	if (kind->build != NULL)
+		*error = kind->build(call, access, &url, &body);
+	if (*error != NULL)
+		return false;
+	request->url = plain_finish(&url);
+	request->body = kind->post ? plain_finish(&body) : NULL;
+	request->body_length = request->body != NULL ? body.length : 0;
+	request->headers = kind->post ? post_headers : get_headers;
+	request->n_headers = kind->post ? 2 : 1;
+	if (arena_failed(arena))
+		*error = "the request does not fit into memory";
 	return *error == NULL;
 }
 
