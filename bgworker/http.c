@@ -315,6 +315,7 @@ drop_call(HttpEngine *engine, HttpCall *call)
 	if (call->state == CALL_RUNNING)
 		curl_multi_remove_handle(engine->multi, call->easy);
 	curl_easy_cleanup(call->easy);
+	free(call->ca_file);
 	call_clear(call);
 }
 

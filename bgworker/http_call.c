@@ -229,39 +229,56 @@ set_method(CURL *easy, const HttpRequest *request)
 	return curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body) == CURLE_OK;
 }
 
-/* ready_handle: a handle keeps its bounds from call to call; all else is set for each of them. */
-static bool
-ready_handle(HttpCall *call)
-{
-	if (call->easy != NULL)
-		return true;
-	call->easy = curl_easy_init();
-	if (call->easy == NULL)
-		return false;
-	set_bounds(call);
-	return true;
-}
-
 /*
  * set_trust: who vouches for hosts. A file named by the owner stands for all of
  * the system's. What curl has read of it, it reads again some time later.
  */
 static bool
-set_trust(CURL *easy, const HttpRequest *request)
+set_trust(HttpCall *call, const char *ca_file)
 {
 #if LIBCURL_VERSION_NUM >= 0x075700
-	curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
+	curl_easy_setopt(call->easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
 #endif
-	if (request->ca_file == NULL || request->ca_file[0] == '\0')
+	if (ca_file == NULL)
 		return true;
-	return curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+	call->ca_file = strdup(ca_file);
+	return call->ca_file != NULL &&
+		curl_easy_setopt(call->easy, CURLOPT_CAINFO, ca_file) == CURLE_OK &&
+		curl_easy_setopt(call->easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+}
+
+static bool
+trusts(const HttpCall *call, const char *ca_file)
+{
+	return ca_file == NULL ? call->ca_file == NULL : call->ca_file != NULL && strcmp(call->ca_file, ca_file) == 0;
+}
+
+/*
+ * ready_handle: a handle keeps its bounds and whom it trusts from call to call;
+ * all else is set for each of them. The system's authorities cannot be given
+ * back to a handle, so where they change it is another one.
+ */
+static bool
+ready_handle(HttpCall *call, const HttpRequest *request)
+{
+	const char *ca_file = request->ca_file != NULL && request->ca_file[0] != '\0' ? request->ca_file : NULL;
+
+	if (call->easy != NULL && trusts(call, ca_file))
+		return true;
+	curl_easy_cleanup(call->easy);
+	free(call->ca_file);
+	call->ca_file = NULL;
+	call->easy = curl_easy_init();
+	if (call->easy == NULL)
+		return false;
+	set_bounds(call);
+	return set_trust(call, ca_file);
 }
 
 bool
 call_prepare(HttpCall *call, const HttpRequest *request)
 {
-	if (!ready_handle(call))
+	if (!ready_handle(call, request))
 		return false;
 	memset(&call->result, 0, sizeof(call->result));
 	call->result.tag = request->tag;
@@ -274,7 +291,6 @@ call_prepare(HttpCall *call, const HttpRequest *request)
 	curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long) request->timeout_ms);
 	curl_easy_setopt(call->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) request->max_answer);
 	return curl_easy_setopt(call->easy, CURLOPT_URL, request->url) == CURLE_OK &&
-		set_trust(call->easy, request) &&
 		set_method(call->easy, request) &&
 		set_headers(call, request);
 }

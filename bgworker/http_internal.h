@@ -28,6 +28,7 @@ typedef struct HttpCall
 	struct HttpCall *next;		/* in the list of its state, free or finished */
 	CallState	state;
 	CURL	   *easy;			/* NULL until first used */
+	char	   *ca_file;		/* that it trusts, NULL: the system's */
 	struct curl_slist *headers;
 	char	   *body;			/* of the answer, body_room bytes allocated */
 	size_t		body_length;

@@ -144,6 +144,7 @@ remember(HeapTuple row, TupleDesc desc)
 	task->attempts = DatumGetInt32(SPI_getbinval(row, desc, 5, &isnull));
 	task->told = false;
 	task->look = false;
+	task->reads = false;
 	task->refresh = 0;
 	shelf->n++;
 	shelf->latest = Max(shelf->latest, due);
