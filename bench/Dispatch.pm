@@ -148,7 +148,7 @@ sub prepare {
 		"storesync.set_app_credential('shopee', 'partner_key', 'benchPartnerKey0123456789')");
 	sql("SELECT count(storesync.add_store('shopee', (1000 + i)::text, 'bench ' || i, '1000000/s burst 1000')) FROM generate_series(0, $stores - 1) i");
 	sql("SELECT count(storesync.add_store('shopee', (2000 + i)::text, 'hot ' || i, '5/s')) FROM generate_series(0, 11) i");
-	sql("UPDATE storesync.store SET poll_interval = '1 day'");
+	sql("UPDATE storesync.store SET poll_interval = '1 day'" . ($option{'without-breaker'} ? ', breaker_share = NULL' : ''));
 	sql("SELECT count(storesync.set_credential(store_id, 'access_token', 'benchAccessToken0123456789')) FROM storesync.store");
 	sql("SELECT count(storesync.add_sku('S' || i)) FROM generate_series(1, $option{calls}) i");
 	sql("SELECT count(storesync.receive('S' || i, 900000, storesync.new_key())) FROM generate_series(1, $option{calls}) i");
