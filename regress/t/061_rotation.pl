@@ -15,23 +15,8 @@ my $node = Storesync->cluster('main', 'storesync.databases' => undef, 'max_prepa
 
 sub sql { return $node->safe_psql('shop', $_[0]); }
 
-# A partition of some days ago, as it would have been made then.
+Storesync->old_days($node);
 sql(<<'SQL');
-CREATE FUNCTION public.old_day(parent text, ago int) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	at date := (now() AT TIME ZONE 'UTC')::date - ago;
-	made text := parent || to_char(at, '_YYYY_MM_DD');
-	index text;
-BEGIN
-	EXECUTE format('CREATE TABLE storesync.%I (LIKE storesync.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', made, parent);
-	FOREACH index IN ARRAY (SELECT p.indexes FROM storesync.partitioned p WHERE p.parent = old_day.parent) LOOP
-		EXECUTE format('CREATE INDEX ON storesync.%I %s', made, index);
-	END LOOP;
-	EXECUTE format('ALTER TABLE storesync.%I ATTACH PARTITION storesync.%I FOR VALUES FROM (%L) TO (%L)',
-		parent, made, at || ' 00:00:00+00', at + 1 || ' 00:00:00+00');
-	RETURN made;
-END
-$$;
 SELECT storesync.ensure_partitions();
 SELECT public.old_day(p, a) FROM unnest('{outbox,task_event}'::text[]) p, generate_series(2, 4) a;
 SELECT public.old_day('task_event', 40);

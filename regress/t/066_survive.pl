@@ -19,24 +19,7 @@ sub sql { return $node->safe_psql('shop', $_[0]); }
 sql("UPDATE storesync.store SET poll_interval = '1 hour'");
 Storesync->converged($node, $sim);
 
-# A partition of some days ago, as it would have been made then.
-sql(<<'SQL');
-CREATE FUNCTION public.old_day(parent text, ago int) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	at date := (now() AT TIME ZONE 'UTC')::date - ago;
-	made text := parent || to_char(at, '_YYYY_MM_DD');
-	index text;
-BEGIN
-	EXECUTE format('CREATE TABLE storesync.%I (LIKE storesync.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', made, parent);
-	FOREACH index IN ARRAY (SELECT p.indexes FROM storesync.partitioned p WHERE p.parent = old_day.parent) LOOP
-		EXECUTE format('CREATE INDEX ON storesync.%I %s', made, index);
-	END LOOP;
-	EXECUTE format('ALTER TABLE storesync.%I ATTACH PARTITION storesync.%I FOR VALUES FROM (%L) TO (%L)',
-		parent, made, at || ' 00:00:00+00', at + 1 || ' 00:00:00+00');
-	RETURN made;
-END
-$$;
-SQL
+Storesync->old_days($node);
 
 my ($one, $two) = map { sql("SELECT store_id FROM storesync.store WHERE shop_id = '$_'") } 1001, 1002;
 

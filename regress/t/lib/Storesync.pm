@@ -248,6 +248,30 @@ sub converged
 	return is($differing, '', $what // 'every shop shows what the database wants');
 }
 
+# old_days NODE: makes the function public.old_day(PARENT, DAYS AGO), which makes a partition of some days
+# ago as it would have been made then
+sub old_days
+{
+	my ($class, $node) = @_;
+	return $node->safe_psql('shop', <<'SQL');
+CREATE FUNCTION public.old_day(parent text, ago int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	at date := (now() AT TIME ZONE 'UTC')::date - ago;
+	made text := parent || to_char(at, '_YYYY_MM_DD');
+	index text;
+BEGIN
+	EXECUTE format('CREATE TABLE storesync.%I (LIKE storesync.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', made, parent);
+	FOREACH index IN ARRAY (SELECT p.indexes FROM storesync.partitioned p WHERE p.parent = old_day.parent) LOOP
+		EXECUTE format('CREATE INDEX ON storesync.%I %s', made, index);
+	END LOOP;
+	EXECUTE format('ALTER TABLE storesync.%I ATTACH PARTITION storesync.%I FOR VALUES FROM (%L) TO (%L)',
+		parent, made, at || ' 00:00:00+00', at + 1 || ' 00:00:00+00');
+	RETURN made;
+END
+$$;
+SQL
+}
+
 # sound NODE [, DATABASE]: a test that no invariant is broken, and that no process of the server crashed
 sub sound
 {
