@@ -12,22 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool
-document_decimal_ok(const char *text)
-{
-	size_t		whole = strspn(text, "0123456789");
-	size_t		part;
-
-	if (whole == 0 || whole > 15 || (*text == '0' && whole > 1))
-		return false;
-	if (text[whole] == '\0')
-		return true;
-	if (text[whole] != '.')
-		return false;
-	part = strspn(text + whole + 1, "0123456789");
-	return part > 0 && part <= 6 && text[whole + 1 + part] == '\0';
-}
-
 static int
 compare_listings(const DocumentLine *x, const DocumentLine *y)
 {

@@ -49,7 +49,4 @@ typedef const char *(*DocumentReader) (const cJSON *entry, Arena *arena, Documen
 extern void document_answer(const PlatformCall *call, const cJSON *list, DocumentReader read,
 							Arena *arena, PlatformAnswer *answer);
 
-/* Whether a text is a plain decimal amount without sign or exponent. */
-extern bool document_decimal_ok(const char *text);
-
 #endif

@@ -33,7 +33,7 @@ read_shown(const cJSON *object, Arena *arena, ShownItem *shown)
 	const char *sku = jread_text(object, "custom_no");
 
 	(void) jread_int(object, "qty", 0, MAX_SHOWN_QTY, &shown->quantity);
-	if (price != NULL && document_decimal_ok(price))
+	if (price != NULL && judge_amount(price))
 		shown->price = arena_strdup(arena, price);
 	if (sku != NULL && strlen(sku) <= DOCUMENT_MAX_SKU)
 		shown->seller_sku = plain_clean(arena, sku, DOCUMENT_MAX_SKU);

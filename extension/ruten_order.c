@@ -108,7 +108,7 @@ price_of(const cJSON *entry)
 	int64_t		original_dollars;
 	int64_t		dollars;
 
-	if (original == NULL || !document_decimal_ok(original))
+	if (original == NULL || !judge_amount(original))
 		return NULL;
 	if (plain_int(original, 0, RUTEN_MAX_PRICE, &original_dollars) && discounted != NULL &&
 		plain_int(discounted, 1, original_dollars, &dollars))

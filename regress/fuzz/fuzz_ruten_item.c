@@ -7,6 +7,7 @@
 #include "fuzz_judge.h"
 
 #include "document.h"
+#include "judge.h"
 #include "ruten.h"
 
 static const char *const item_ids[] = {"22500000000002"};
@@ -29,7 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(strcmp(shown->item_id, item_ids[0]) == 0);
 		REQUIRE(*shown->model_id != '\0' ? ruten_id_ok(shown->model_id) : answer.n_shown == 1);
 		REQUIRE(shown->quantity >= -1 && shown->reserved == 0);
-		REQUIRE(*shown->price == '\0' || document_decimal_ok(shown->price));
+		REQUIRE(*shown->price == '\0' || judge_amount(shown->price));
 		REQUIRE(shown->writable == !shown->ended);
 		fuzz_text(shown->name);
 		fuzz_text(shown->seller_sku);

@@ -84,6 +84,35 @@ judge(const PlatformCall *call, Arena *arena, const char *body)
 	return judge_http(call, arena, 200, body);
 }
 
+/* The request of a call that can be made. */
+static inline PlatformRequest
+call_built(const PlatformCall *call, const PlatformAccess *access, Arena *arena)
+{
+	PlatformRequest request;
+	const char *error = "untouched";
+
+	assert_true(TEST_PLATFORM.build(call, access, arena, &request, &error));
+	assert_null(error);
+	assert_null(strchr(request.path, '?'));
+	assert_int_equal(request.body_length, request.body != NULL ? strlen(request.body) : 0);
+	return request;
+}
+
+/* A call that cannot be made, and why. */
+static inline void
+call_refused(const PlatformCall *call, const PlatformAccess *access, Arena *arena, const char *expected)
+{
+	PlatformRequest request;
+	const char *error = NULL;
+
+	assert_false(TEST_PLATFORM.build(call, access, arena, &request, &error));
+	assert_non_null(error);
+	assert_string_equal(error, expected);
+	assert_null(request.url);
+	assert_null(request.headers);
+	assert_null(request.body);
+}
+
 #define assert_class(actual, expected) \
 	assert_string_equal(outcome_name(actual), outcome_name(expected))
 

@@ -5,33 +5,6 @@
  */
 #include "ruten_test.h"
 
-static PlatformRequest
-built(const PlatformCall *call, const PlatformAccess *access, Arena *arena)
-{
-	PlatformRequest request;
-	const char *error = "untouched";
-
-	assert_true(platform_ruten.build(call, access, arena, &request, &error));
-	assert_null(error);
-	assert_null(strchr(request.path, '?'));
-	assert_int_equal(request.body_length, request.body != NULL ? strlen(request.body) : 0);
-	return request;
-}
-
-static void
-refused(const PlatformCall *call, const PlatformAccess *access, Arena *arena, const char *expected)
-{
-	PlatformRequest request;
-	const char *error = NULL;
-
-	assert_false(platform_ruten.build(call, access, arena, &request, &error));
-	assert_non_null(error);
-	assert_string_equal(error, expected);
-	assert_null(request.url);
-	assert_null(request.headers);
-	assert_null(request.body);
-}
-
 /* The header that begins with a name. */
 static const char *
 header(const PlatformRequest *request, const char *name)
@@ -117,7 +90,7 @@ stock_of_an_item(void **state)
 {
 	PlatformItem item = {.listing_id = 1, .item_id = "22500000000001", .model_id = "", .quantity = 7};
 	PlatformCall call = {.kind = CALL_PUSH_STOCK, .items = &item, .n_items = 1, .cursor = ""};
-	PlatformRequest request = built(&call, &ruten_access, *state);
+	PlatformRequest request = call_built(&call, &ruten_access, *state);
 
 	assert_string_equal(request.method, "PUT");
 	assert_string_equal(request.path, "/api/v1/product/item/stock");
@@ -125,7 +98,7 @@ stock_of_an_item(void **state)
 	assert_string_equal(request.body, "{\"item_id\":\"22500000000001\",\"qty\":7}");
 	signed_as(&request, "bb8ef2ae1b857e5fb4b6238ebde67406bbbb1990763527f554213c4f71193fc3");	/* R2 */
 	item.model_id = "0";
-	assert_string_equal(built(&call, &ruten_access, *state).body, "{\"item_id\":\"22500000000001\",\"qty\":7}");
+	assert_string_equal(call_built(&call, &ruten_access, *state).body, "{\"item_id\":\"22500000000001\",\"qty\":7}");
 }
 
 static void
@@ -136,7 +109,7 @@ stock_of_specs(void **state)
 		{.listing_id = 2, .item_id = "22500000000002", .model_id = "252500000000012", .quantity = 0}
 	};
 	PlatformCall call = {.kind = CALL_PUSH_STOCK, .items = items, .n_items = 2, .cursor = ""};
-	PlatformRequest request = built(&call, &ruten_access, *state);
+	PlatformRequest request = call_built(&call, &ruten_access, *state);
 
 	assert_string_equal(request.body,
 						"{\"item_id\":\"22500000000002\",\"spec_info\":[{\"spec_id\":\"252500000000011\",\"qty\":3},"
@@ -153,7 +126,7 @@ prices(void **state)
 		{.item_id = "22500000000002", .model_id = "252500000000012", .price = "250.00"}
 	};
 	PlatformCall call = {.kind = CALL_PUSH_PRICE, .items = items, .n_items = 2, .cursor = ""};
-	PlatformRequest request = built(&call, &ruten_access, *state);
+	PlatformRequest request = call_built(&call, &ruten_access, *state);
 	size_t		i;
 
 	assert_string_equal(request.method, "PUT");
@@ -163,14 +136,14 @@ prices(void **state)
 						"{\"spec_id\":\"252500000000012\",\"price\":250}]}");
 	call.n_items = 1;
 	items[0].model_id = "";
-	assert_string_equal(built(&call, &ruten_access, *state).body, "{\"item_id\":\"22500000000002\",\"price\":199}");
+	assert_string_equal(call_built(&call, &ruten_access, *state).body, "{\"item_id\":\"22500000000002\",\"price\":199}");
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 	{
 		items[0].price = bad[i];
-		refused(&call, &ruten_access, *state, "the price is not a whole number of dollars");
+		call_refused(&call, &ruten_access, *state, "the price is not a whole number of dollars");
 	}
 	items[0].price = NULL;
-	refused(&call, &ruten_access, *state, "the price is not a whole number of dollars");
+	call_refused(&call, &ruten_access, *state, "the price is not a whole number of dollars");
 }
 
 static void
@@ -178,13 +151,13 @@ on_and_off_the_shelf(void **state)
 {
 	PlatformItem item = {.item_id = "22500000000001", .model_id = ""};
 	PlatformCall call = {.kind = CALL_SET_LISTED, .items = &item, .n_items = 1, .cursor = "", .listed = true};
-	PlatformRequest request = built(&call, &ruten_access, *state);
+	PlatformRequest request = call_built(&call, &ruten_access, *state);
 
 	assert_string_equal(request.method, "PUT");
 	assert_string_equal(request.path, "/api/v1/product/item/online");
 	assert_string_equal(request.body, "{\"item_id\":\"22500000000001\"}");
 	call.listed = false;
-	assert_string_equal(built(&call, &ruten_access, *state).path, "/api/v1/product/item/offline");
+	assert_string_equal(call_built(&call, &ruten_access, *state).path, "/api/v1/product/item/offline");
 }
 
 static void
@@ -203,54 +176,54 @@ items_that_the_platform_would_refuse(void **state)
 		for (i = 0; i < 101; i++)
 			items[i] = (PlatformItem) {.item_id = "5", .model_id = arena_printf(*state, "%zu", i + 1), .price = "1"};
 		call.n_items = 0;
-		refused(&call, &ruten_access, *state, "a call takes 1 to 100 specs of an item");
+		call_refused(&call, &ruten_access, *state, "a call takes 1 to 100 specs of an item");
 		call.n_items = 101;
-		refused(&call, &ruten_access, *state, "a call takes 1 to 100 specs of an item");
+		call_refused(&call, &ruten_access, *state, "a call takes 1 to 100 specs of an item");
 		call.n_items = 100;
-		built(&call, &ruten_access, *state);
+		call_built(&call, &ruten_access, *state);
 		items[99].item_id = "6";
-		refused(&call, &ruten_access, *state, "a call takes specs of one item only");
+		call_refused(&call, &ruten_access, *state, "a call takes specs of one item only");
 		items[99].item_id = "5";
 		items[99].model_id = "1";
-		refused(&call, &ruten_access, *state, "a call names each spec once");
+		call_refused(&call, &ruten_access, *state, "a call names each spec once");
 		items[99].model_id = "";
-		refused(&call, &ruten_access, *state, "an item is written as a whole or by its specs");
+		call_refused(&call, &ruten_access, *state, "an item is written as a whole or by its specs");
 		call.n_items = 1;
 		for (i = 0; i < sizeof(bad_ids) / sizeof(bad_ids[0]); i++)
 		{
 			items[0] = (PlatformItem) {.item_id = bad_ids[i], .model_id = "", .price = "1"};
-			refused(&call, &ruten_access, *state, "the item id is not a number");
+			call_refused(&call, &ruten_access, *state, "the item id is not a number");
 			if (i < 2)
 				continue;
 			items[0] = (PlatformItem) {.item_id = "5", .model_id = bad_ids[i], .price = "1"};
-			refused(&call, &ruten_access, *state, "the spec id is not a number");
+			call_refused(&call, &ruten_access, *state, "the spec id is not a number");
 		}
 	}
 	call.kind = CALL_PUSH_STOCK;
 	items[0] = (PlatformItem) {.item_id = "5", .model_id = "", .quantity = -1};
-	refused(&call, &ruten_access, *state, "the quantity is not between 0 and 999999");
+	call_refused(&call, &ruten_access, *state, "the quantity is not between 0 and 999999");
 	items[0].quantity = 1000000;
-	refused(&call, &ruten_access, *state, "the quantity is not between 0 and 999999");
+	call_refused(&call, &ruten_access, *state, "the quantity is not between 0 and 999999");
 }
 
 static void
 item_lists(void **state)
 {
 	PlatformCall call = {.kind = CALL_LIST_ITEMS, .cursor = "", .listed = true};
-	PlatformRequest request = built(&call, &ruten_access, *state);
+	PlatformRequest request = call_built(&call, &ruten_access, *state);
 
 	assert_string_equal(request.method, "GET");
 	assert_null(request.body);
 	assert_string_equal(request.path, "/api/v1/product/list");
 	assert_string_equal(request.url, "https://partner.ruten.com.tw/api/v1/product/list?status=on&offset=1&limit=100");
 	call.cursor = "101/22500000000001";
-	assert_non_null(strstr(built(&call, &ruten_access, *state).url, "?status=on&offset=101&limit=100"));
+	assert_non_null(strstr(call_built(&call, &ruten_access, *state).url, "?status=on&offset=101&limit=100"));
 	call.cursor = "out:1";
-	assert_non_null(strstr(built(&call, &ruten_access, *state).url, "?status=out&offset=1&limit=100"));
+	assert_non_null(strstr(call_built(&call, &ruten_access, *state).url, "?status=out&offset=1&limit=100"));
 	call.listed = false;
-	refused(&call, &ruten_access, *state, "the cursor is none of an item list");
+	call_refused(&call, &ruten_access, *state, "the cursor is none of an item list");
 	call.cursor = "";
-	assert_non_null(strstr(built(&call, &ruten_access, *state).url, "?status=off&offset=1&limit=100"));
+	assert_non_null(strstr(call_built(&call, &ruten_access, *state).url, "?status=off&offset=1&limit=100"));
 }
 
 static void
@@ -258,29 +231,29 @@ one_item(void **state)
 {
 	const char *ids[] = {"22500000000001", "2"};
 	PlatformCall call = {.kind = CALL_GET_ITEMS, .cursor = "", .item_ids = ids, .n_item_ids = 1};
-	PlatformRequest request = built(&call, &ruten_access, *state);
+	PlatformRequest request = call_built(&call, &ruten_access, *state);
 
 	assert_string_equal(request.method, "GET");
 	assert_string_equal(request.url, "https://partner.ruten.com.tw/api/v1/product/item/22500000000001");
 	call.n_item_ids = 2;
-	refused(&call, &ruten_access, *state, "an item call takes one item");
+	call_refused(&call, &ruten_access, *state, "an item call takes one item");
 	call.n_item_ids = 1;
 	ids[0] = "../order";
-	refused(&call, &ruten_access, *state, "the item id is not a number");
+	call_refused(&call, &ruten_access, *state, "the item id is not a number");
 }
 
 static void
 order_lists(void **state)
 {
 	PlatformCall call = {.kind = CALL_LIST_ORDERS, .from = 1759680000, .to = 1760000000, .cursor = ""};
-	PlatformRequest request = built(&call, &ruten_access, *state);
+	PlatformRequest request = call_built(&call, &ruten_access, *state);
 
 	assert_string_equal(request.method, "GET");
 	assert_string_equal(request.path, "/api/v1/order/list");
 	assert_string_equal(request.url, "https://partner.ruten.com.tw/api/v1/order/list?order_status=All"
 						"&start_date=20251006000000&end_date=20251009165320&page=1&page_size=100");
 	call.cursor = "12/25100900000001";
-	assert_non_null(strstr(built(&call, &ruten_access, *state).url, "&page=12&page_size=100"));
+	assert_non_null(strstr(call_built(&call, &ruten_access, *state).url, "&page=12&page_size=100"));
 }
 
 static void
@@ -291,25 +264,25 @@ order_list_windows(void **state)
 	PlatformCall call = {.kind = CALL_LIST_ORDERS, .from = 100, .to = 100, .cursor = ""};
 	size_t		i;
 
-	built(&call, &ruten_access, *state);
+	call_built(&call, &ruten_access, *state);
 	call.to = call.from + platform_ruten.max_window;
-	built(&call, &ruten_access, *state);
+	call_built(&call, &ruten_access, *state);
 	call.to++;
-	refused(&call, &ruten_access, *state, wrong);
+	call_refused(&call, &ruten_access, *state, wrong);
 	call.to = call.from - 1;
-	refused(&call, &ruten_access, *state, wrong);
+	call_refused(&call, &ruten_access, *state, wrong);
 	call.from = -1;
 	call.to = 0;
-	refused(&call, &ruten_access, *state, wrong);
+	call_refused(&call, &ruten_access, *state, wrong);
 	call.from = INT64_MIN;
-	refused(&call, &ruten_access, *state, wrong);
+	call_refused(&call, &ruten_access, *state, wrong);
 	call.from = call.to = INT64_MAX;
-	refused(&call, &ruten_access, *state, "the window of an order list lies outside of the calendar");
+	call_refused(&call, &ruten_access, *state, "the window of an order list lies outside of the calendar");
 	call.from = call.to = 100;
 	for (i = 0; i < sizeof(bad_cursors) / sizeof(bad_cursors[0]); i++)
 	{
 		call.cursor = bad_cursors[i];
-		refused(&call, &ruten_access, *state, "the cursor is none of an order list");
+		call_refused(&call, &ruten_access, *state, "the cursor is none of an order list");
 	}
 }
 
@@ -319,7 +292,7 @@ order_vectors(void **state)
 {
 	const char *sns[31] = {"25100900000001", "25100900000002"};
 	PlatformCall call = {.kind = CALL_GET_ORDERS, .order_sns = sns, .n_order_sns = 2, .cursor = ""};
-	PlatformRequest request = built(&call, &ruten_access, *state);
+	PlatformRequest request = call_built(&call, &ruten_access, *state);
 	int			i;
 
 	assert_string_equal(request.method, "POST");
@@ -333,18 +306,18 @@ order_vectors(void **state)
 	for (i = 0; i < 31; i++)
 		sns[i] = "X";
 	call.n_order_sns = 30;
-	built(&call, &ruten_access, *state);
+	call_built(&call, &ruten_access, *state);
 	call.n_order_sns = 31;
-	refused(&call, &ruten_access, *state, "an order detail call takes 1 to 30 orders");
+	call_refused(&call, &ruten_access, *state, "an order detail call takes 1 to 30 orders");
 	call.n_order_sns = 0;
-	refused(&call, &ruten_access, *state, "an order detail call takes 1 to 30 orders");
+	call_refused(&call, &ruten_access, *state, "an order detail call takes 1 to 30 orders");
 	call.n_order_sns = 1;
 	sns[0] = "A,B";
-	refused(&call, &ruten_access, *state, "the order number is malformed");
+	call_refused(&call, &ruten_access, *state, "the order number is malformed");
 	sns[0] = "A\"B";
-	refused(&call, &ruten_access, *state, "the order number is malformed");
+	call_refused(&call, &ruten_access, *state, "the order number is malformed");
 	sns[0] = "";
-	refused(&call, &ruten_access, *state, "the order number is malformed");
+	call_refused(&call, &ruten_access, *state, "the order number is malformed");
 }
 
 static void
@@ -358,7 +331,7 @@ the_other_forms_of_a_signature(void **state)
 	access.base_url = "http://127.0.0.1:8080";
 	access.sign_path_only = true;
 	access.sign_base64 = true;
-	request = built(&call, &access, *state);
+	request = call_built(&call, &access, *state);
 	assert_string_equal(request.url, "http://127.0.0.1:8080/api/v1/product/item/stock");
 	signed_as(&request, ruten_signature(*state, &access, "https://elsewhere/api/v1/product/item/stock", request.body,
 										request.body_length, "1760000000"));
@@ -369,7 +342,7 @@ refused_access(Arena *arena, PlatformAccess access, const char *expected)
 {
 	PlatformCall call = {.kind = CALL_LIST_ORDERS, .cursor = ""};
 
-	refused(&call, &access, arena, expected);
+	call_refused(&call, &access, arena, expected);
 }
 
 static void
@@ -404,7 +377,7 @@ calls_that_it_does_not_have(void **state)
 		PlatformCall call = {.kind = (CallKind) kind, .cursor = ""};
 
 		if ((platform_ruten.calls & CALL_BIT(kind)) == 0)
-			refused(&call, &ruten_access, *state, "Ruten has no such call");
+			call_refused(&call, &ruten_access, *state, "Ruten has no such call");
 	}
 }
 

@@ -9,38 +9,12 @@
 
 #define COMMON "?partner_id=2009999&timestamp=1760000000&access_token=demoAccessToken0123456789&shop_id=300123456&sign="
 
-static PlatformRequest
-built(const PlatformCall *call, const PlatformAccess *access, Arena *arena)
-{
-	PlatformRequest request;
-	const char *error = "untouched";
-
-	assert_true(platform_shopee.build(call, access, arena, &request, &error));
-	assert_null(error);
-	assert_null(strchr(request.path, '?'));
-	assert_int_equal(request.body_length, request.body != NULL ? strlen(request.body) : 0);
-	return request;
-}
-
-static void
-refused(const PlatformCall *call, const PlatformAccess *access, Arena *arena, const char *expected)
-{
-	PlatformRequest request;
-	const char *error = NULL;
-
-	assert_false(platform_shopee.build(call, access, arena, &request, &error));
-	assert_non_null(error);
-	assert_string_equal(error, expected);
-	assert_null(request.url);
-	assert_null(request.body);
-}
-
 static void
 stock_of_several_models(void **state)
 {
 	const PlatformItem items[] = {{1, "100001", "200001", 8}, {2, "100001", "200002", 0}};
 	PlatformCall call = {.kind = CALL_PUSH_STOCK, .items = items, .n_items = 2, .cursor = ""};
-	PlatformRequest request = built(&call, &test_access, *state);
+	PlatformRequest request = call_built(&call, &test_access, *state);
 
 	assert_string_equal(request.method, "POST");
 	assert_string_equal(request.path, "/api/v2/product/update_stock");
@@ -62,9 +36,9 @@ stock_of_an_item_without_models(void **state)
 	const char *expected = "{\"item_id\":9007199254740993,\"stock_list\":"
 		"[{\"model_id\":0,\"seller_stock\":[{\"stock\":999999}]}]}";
 
-	assert_string_equal(built(&call, &test_access, *state).body, expected);
+	assert_string_equal(call_built(&call, &test_access, *state).body, expected);
 	item.model_id = "0";
-	assert_string_equal(built(&call, &test_access, *state).body, expected);
+	assert_string_equal(call_built(&call, &test_access, *state).body, expected);
 }
 
 static void
@@ -72,7 +46,7 @@ refused_item(Arena *arena, PlatformItem item, const char *expected)
 {
 	PlatformCall call = {.kind = CALL_PUSH_STOCK, .items = &item, .n_items = 1};
 
-	refused(&call, &test_access, arena, expected);
+	call_refused(&call, &test_access, arena, expected);
 }
 
 static void
@@ -92,26 +66,26 @@ stock_that_the_platform_would_refuse(void **state)
 
 	for (i = 0; i < 51; i++)
 		items[i] = (PlatformItem) {(int64_t) i, "5", arena_printf(*state, "%zu", i + 1), 1};
-	refused(&call, &test_access, *state, "a stock or price call takes 1 to 50 models");
+	call_refused(&call, &test_access, *state, "a stock or price call takes 1 to 50 models");
 	call.n_items = 51;
-	refused(&call, &test_access, *state, "a stock or price call takes 1 to 50 models");
+	call_refused(&call, &test_access, *state, "a stock or price call takes 1 to 50 models");
 	call.n_items = 50;
-	built(&call, &test_access, *state);
+	call_built(&call, &test_access, *state);
 	items[49].item_id = "6";
-	refused(&call, &test_access, *state, "a stock or price call takes models of one item only");
+	call_refused(&call, &test_access, *state, "a stock or price call takes models of one item only");
 	items[49].item_id = "5";
 	items[49].model_id = "1";
-	refused(&call, &test_access, *state, "a stock or price call names each model once");
+	call_refused(&call, &test_access, *state, "a stock or price call names each model once");
 	items[48].model_id = "";
 	items[49].model_id = "0";
-	refused(&call, &test_access, *state, "a stock or price call names each model once");
+	call_refused(&call, &test_access, *state, "a stock or price call names each model once");
 }
 
 static void
 order_list(void **state)
 {
 	PlatformCall call = {.kind = CALL_LIST_ORDERS, .from = 1759990000, .to = 1760000000, .cursor = "a b+c=="};
-	PlatformRequest request = built(&call, &test_access, *state);
+	PlatformRequest request = call_built(&call, &test_access, *state);
 
 	assert_string_equal(request.method, "GET");
 	assert_null(request.body);
@@ -128,23 +102,23 @@ order_list_windows(void **state)
 	const char *wrong = "the window of an order list is empty or over 15 days";
 	PlatformCall call = {.kind = CALL_LIST_ORDERS, .from = 100, .to = 100, .cursor = ""};
 
-	built(&call, &test_access, *state);
+	call_built(&call, &test_access, *state);
 	call.to = call.from + platform_shopee.max_window;
-	built(&call, &test_access, *state);
+	call_built(&call, &test_access, *state);
 	call.to++;
-	refused(&call, &test_access, *state, wrong);
+	call_refused(&call, &test_access, *state, wrong);
 	call.to = call.from - 1;
-	refused(&call, &test_access, *state, wrong);
+	call_refused(&call, &test_access, *state, wrong);
 	call.from = -1;
 	call.to = 0;
-	refused(&call, &test_access, *state, wrong);
+	call_refused(&call, &test_access, *state, wrong);
 	call.from = call.to = INT64_MAX;
-	refused(&call, &test_access, *state, wrong);
+	call_refused(&call, &test_access, *state, wrong);
 	call.from = INT64_MIN;
-	refused(&call, &test_access, *state, wrong);
+	call_refused(&call, &test_access, *state, wrong);
 	call.from = call.to = 100;
 	call.cursor = arena_printf(*state, "%1025d", 7);
-	refused(&call, &test_access, *state, "the cursor is too long");
+	call_refused(&call, &test_access, *state, "the cursor is too long");
 }
 
 static void
@@ -152,7 +126,7 @@ order_details(void **state)
 {
 	const char *sns[51] = {"251009TESTSN01", "A&B", "C"};
 	PlatformCall call = {.kind = CALL_GET_ORDERS, .order_sns = sns, .n_order_sns = 3, .cursor = ""};
-	PlatformRequest request = built(&call, &test_access, *state);
+	PlatformRequest request = call_built(&call, &test_access, *state);
 	int			i;
 
 	assert_string_equal(request.method, "GET");
@@ -164,18 +138,18 @@ order_details(void **state)
 	for (i = 0; i < 51; i++)
 		sns[i] = "X";
 	call.n_order_sns = 50;
-	built(&call, &test_access, *state);
+	call_built(&call, &test_access, *state);
 	call.n_order_sns = 51;
-	refused(&call, &test_access, *state, "an order detail call takes 1 to 50 orders");
+	call_refused(&call, &test_access, *state, "an order detail call takes 1 to 50 orders");
 	call.n_order_sns = 0;
-	refused(&call, &test_access, *state, "an order detail call takes 1 to 50 orders");
+	call_refused(&call, &test_access, *state, "an order detail call takes 1 to 50 orders");
 	call.n_order_sns = 1;
 	sns[0] = "A,B";
-	refused(&call, &test_access, *state, "the order number is malformed");
+	call_refused(&call, &test_access, *state, "the order number is malformed");
 	sns[0] = "";
-	refused(&call, &test_access, *state, "the order number is malformed");
+	call_refused(&call, &test_access, *state, "the order number is malformed");
 	sns[0] = "A\nB";
-	refused(&call, &test_access, *state, "the order number is malformed");
+	call_refused(&call, &test_access, *state, "the order number is malformed");
 }
 
 static void
@@ -187,7 +161,7 @@ token_refresh(void **state)
 
 	access.access_token = NULL;
 	access.refresh_token = "a\"b";
-	request = built(&call, &access, *state);
+	request = call_built(&call, &access, *state);
 	assert_string_equal(request.method, "POST");
 	assert_string_equal(request.url, "https://partner.example.com/api/v2/auth/access_token/get"
 						"?partner_id=2009999&timestamp=1760000000&sign="
@@ -201,7 +175,7 @@ refused_access(Arena *arena, CallKind kind, PlatformAccess access, const char *e
 	PlatformItem item = {1, "5", "", 1};
 	PlatformCall call = {.kind = kind, .items = &item, .n_items = 1, .cursor = ""};
 
-	refused(&call, &access, arena, expected);
+	call_refused(&call, &access, arena, expected);
 }
 
 static PlatformAccess
@@ -253,7 +227,7 @@ tokens_are_encoded_in_the_url_but_signed_as_they_are(void **state)
 	PlatformRequest request;
 
 	access.access_token = "a+b/c=";
-	request = built(&call, &access, *state);
+	request = call_built(&call, &access, *state);
 	assert_true(shopee_signature(*state, access.partner_key, access.partner_id, request.path, access.now,
 								 "a+b/c=", access.shop_id, hex));
 	assert_non_null(strstr(request.url, "&access_token=a%2Bb%2Fc%3D&"));
