@@ -29,7 +29,6 @@
 #include "due.h"
 #include "intake.h"
 #include "partition.h"
-#include "push.h"
 #include "rate.h"
 #include "retry.h"
 #include "rotation.h"
@@ -37,6 +36,7 @@
 #include "share.h"
 #include "task.h"
 #include "token.h"
+#include "work.h"
 #include "worker.h"
 
 /* The heartbeat is at most this old, also when there is nothing to do. */
@@ -243,14 +243,7 @@ start_calls(bool idle)
 		if (call->probe)
 			host_unprobed(call->store->host, &call->store->own);
 		call->store->token_due = GetCurrentTimestamp() + NO_ROOM_US;
-		if (call->call.kind == CALL_PUSH_STOCK)
-			push_return(call);
-		else if (call->call.kind == CALL_REFRESH_TOKEN)
-			token_return(call);
-		else if (call->call.kind == CALL_GET_ITEMS || call->call.kind == CALL_GET_MODELS)
-			read_back_return(call);
-		else
-			intake_return(call);
+		work_of(call->call.kind)->give_back(call);
 	}
 }
 
@@ -271,11 +264,12 @@ tell_host(DispatchCall *call)
 	call->host_away = !reached && (host->breaker.open || call->store->own.open);
 }
 
-/* take_answers drives the engine and books the orders that came, each answer in its own transaction. */
+/* take_answers drives the engine and hands on what came; what has to be stored at once is, in transactions of its own. */
 static void
 take_answers(void)
 {
 	DispatchCall *call;
+	void		(*answered) (DispatchCall *call);
 
 	http_drive(dispatch.engine);
 	while ((call = call_finished(dispatch.engine)) != NULL)
@@ -283,15 +277,11 @@ take_answers(void)
 		call->store->in_flight--;
 		dispatch.in_flight--;
 		tell_host(call);
-		if (call->call.kind == CALL_REFRESH_TOKEN)
-		{
-			token_answered(call);
-			continue;
-		}
-		dispatch_ended(call);
-		if (call->call.kind == CALL_GET_ORDERS &&
-			(call->answer.class == OUTCOME_OK || call->answer.class == OUTCOME_PARTIAL))
-			intake_ingest(call);
+		answered = work_of(call->call.kind)->answered;
+		if (answered != NULL)
+			answered(call);
+		else
+			dispatch_ended(call);
 	}
 }
 

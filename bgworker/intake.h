@@ -15,11 +15,11 @@ extern void intake_hasten(DispatchStore *store);
 /* Build the next call and hand it over. */
 extern void intake_build(DispatchStore *store);
 /*
- * Book the documents of an answered call, in a transaction of its own: it
- * holds the locks of stock and nothing else. Not called inside a transaction.
- * A failure becomes the call's outcome.
+ * A call was answered: its documents are booked, in a transaction of its own,
+ * which holds the locks of stock and nothing else. Not called inside one. A
+ * failure becomes the call's outcome.
  */
-extern void intake_ingest(DispatchCall *call);
+extern void intake_answered(DispatchCall *call);
 /* Whether the window is complete once the next n orders of the page are done. */
 extern bool intake_batch_ends_window(const StoreIntake *intake, int n);
 /* Whether the order could not be booked lately. */

@@ -219,8 +219,9 @@ try_book(DispatchCall *call, Booked *booked, bool last)
 	return !again;
 }
 
-void
-intake_ingest(DispatchCall *call)
+/* ingest books the documents that came. */
+static void
+ingest(DispatchCall *call)
 {
 	Booked		booked;
 
@@ -237,4 +238,13 @@ intake_ingest(DispatchCall *call)
 	else if (call->store->platform->update_feed && call->answer.n_documents < call->call.n_order_sns)
 		call->answer.message = arena_printf(call->arena, "%d of %d orders came",
 											call->answer.n_documents, call->call.n_order_sns);
+}
+
+void
+intake_answered(DispatchCall *call)
+{
+	dispatch_ended(call);
+	if (call->call.kind == CALL_GET_ORDERS &&
+		(call->answer.class == OUTCOME_OK || call->answer.class == OUTCOME_PARTIAL))
+		ingest(call);
 }

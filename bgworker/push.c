@@ -355,7 +355,7 @@ take_apart(const DispatchCall *call)
 }
 
 void
-push_settle(DispatchCall *call, Record *record, SsSet *again, SsSet *clean)
+push_settle(DispatchCall *call, Record *record)
 {
 	bool		split = take_apart(call);
 
@@ -370,7 +370,7 @@ push_settle(DispatchCall *call, Record *record, SsSet *again, SsSet *clean)
 
 		values[0] = Int64GetDatum(call->listings[i]->listing_id);
 		values[1] = TimestampTzGetDatum(call->listings[i]->changed_at);
-		set_add(done ? clean : again, values, NULL);
+		set_add(done ? record->clean : record->again, values, NULL);
 		if (!done)
 			continue;
 		breaker_undone(call->listings[i]->listing_id);

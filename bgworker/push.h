@@ -28,11 +28,9 @@ extern void push_pick(DispatchStore *store, bool decrease, TimestampTz now, Push
  */
 extern int	push_build(PushPick *picks, int n, TimestampTz now);
 /*
- * Record what became of the call. Listings that have to be compared again are
- * added to `again`, those that are known to show what is wanted to `clean`:
- * rows of (id, when it changed).
+ * Record what became of the call, and which listings have to be compared again.
  */
-extern void push_settle(DispatchCall *call, Record *record, SsSet *again, SsSet *clean);
+extern void push_settle(DispatchCall *call, Record *record);
 /* The call could not be started: its listings wait as before. */
 extern void push_return(DispatchCall *call);
 

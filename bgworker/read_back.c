@@ -341,7 +341,7 @@ failed(DispatchCall *call, ReadBack *read, bool held)
 }
 
 void
-read_back_settle(DispatchCall *call, Record *record, SsSet *again)
+read_back_settle(DispatchCall *call, Record *record)
 {
 	StoreReads *state = &call->store->reads;
 	bool		ok = call->answer.class == OUTCOME_OK;
@@ -363,7 +363,7 @@ read_back_settle(DispatchCall *call, Record *record, SsSet *again)
 		else
 			failed(call, read, held);
 		if (read->state == READ_ENDED)
-			set_add(again, values, NULL);
+			set_add(record->again, values, NULL);
 	}
 	call_free(call);
 }

@@ -15,7 +15,6 @@
 
 #include "listing_read.h"
 #include "platform.h"
-#include "set.h"
 
 typedef struct DispatchStore DispatchStore;
 typedef struct DispatchCall DispatchCall;
@@ -47,8 +46,8 @@ extern void read_back_disturb(int64 listing_id);
 /* When the store's next read may be built; DT_NOEND for never or while one is under way. */
 extern TimestampTz read_back_due(const DispatchStore *store);
 extern void read_back_build(DispatchStore *store);
-/* Record the call; the listings that it was about are added to `again`, to be compared. */
-extern void read_back_settle(DispatchCall *call, Record *record, SsSet *again);
+/* Record the call; the listings that it was about are compared again. */
+extern void read_back_settle(DispatchCall *call, Record *record);
 /* The call could not be started. */
 extern void read_back_return(DispatchCall *call);
 /* At the end of a round: who asked has looked. */

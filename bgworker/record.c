@@ -25,6 +25,7 @@
 void
 record_init(Record *record, MemoryContext context)
 {
+	static const Oid changed[] = {INT8OID, TIMESTAMPTZOID};
 	static const Oid shown[] = {INT8OID, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
 	TEXTOID, TEXTOID, INT8OID};
 	static const Oid push[] = {TIMESTAMPTZOID, INT8OID, INT4OID, INT8OID, INT8OID,
@@ -34,6 +35,8 @@ record_init(Record *record, MemoryContext context)
 	static const Oid dead[] = {INT4OID, INT8OID, TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID};
 	static const Oid cursors[] = {INT4OID, TIMESTAMPTZOID};
 
+	record->again = set_create_in(context, lengthof(changed), changed);
+	record->clean = set_create_in(context, lengthof(changed), changed);
 	record->acks = set_create_in(context, lengthof(shown) - 1, shown);
 	record->doubts = set_create_in(context, lengthof(shown), shown);
 	record->refused = set_create_in(context, 1, shown);

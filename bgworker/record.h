@@ -1,6 +1,6 @@
 /*
  * record.h
- *		What a round has to write about the calls that ended: gathered first,
+ *		What follows from the calls that ended in a round: gathered first,
  *		written by a handful of statements.
  */
 #ifndef STORESYNC_RECORD_H
@@ -11,6 +11,8 @@
 
 typedef struct Record
 {
+	SsSet	   *again;			/* listings to be compared again: (id, when it changed) */
+	SsSet	   *clean;			/* listings known to show what is wanted: likewise */
 	SsSet	   *acks;			/* listing_shown: acknowledged */
 	SsSet	   *doubts;			/* listing_shown: may or may not have been applied */
 	SsSet	   *refused;		/* listing_shown: certainly not applied */

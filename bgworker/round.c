@@ -8,14 +8,12 @@
  */
 #include "round.h"
 
-#include "catalog/pg_type.h"
 #include "utils/memutils.h"
 
 #include "breaker.h"
 #include "dispatcher.h"
 #include "due.h"
 #include "feed.h"
-#include "intake.h"
 #include "push.h"
 #include "rate.h"
 #include "share.h"
@@ -23,6 +21,7 @@
 #include "task.h"
 #include "task_event.h"
 #include "token.h"
+#include "work.h"
 #include "worker.h"
 
 /* Stores whose tokens come this close together ask together, so that it is their turn that counts. */
@@ -72,12 +71,13 @@ store_due(const DispatchStore *store)
 {
 	bool		pushes = store->writes != WRITES_NONE &&
 		(queue_has_decreases(&store->lanes) || queue_has_raises(&store->lanes));
-	TimestampTz due;
+	TimestampTz due = pushes ? 0 : DT_NOEND;
 
 	if (!has_room(store))
 		return DT_NOEND;
-	due = token_blocks(store) ? DT_NOEND : pushes ? 0 : Min(intake_due(store), read_back_due(store));
-	due = Min(due, token_due(store));
+	for (Lane lane = LANE_TOKEN + 1; lane < LANE_NONE; lane++)
+		due = Min(due, work_due(store, lane));
+	due = Min(token_blocks(store) ? DT_NOEND : due, work_due(store, LANE_TOKEN));
 	return Max(Max(due, host_due(store->host, &store->own)), Max(store->waits_until, store->token_due));
 }
 
@@ -130,25 +130,16 @@ watch_prepared(TimestampTz now)
 
 /* settle_ended records the calls that ended and gathers the listings to be compared again, and the others. */
 static void
-settle_ended(SsSet *again, SsSet *clean)
+settle_ended(Record *record)
 {
-	Record		record;
-
-	record_init(&record, round_context);
+	record_init(record, round_context);
 	while (!dlist_is_empty(&dispatch.ended))
 	{
 		DispatchCall *call = dlist_container(DispatchCall, node, dlist_pop_head_node(&dispatch.ended));
 
-		if (call->call.kind == CALL_PUSH_STOCK)
-			push_settle(call, &record, again, clean);
-		else if (call->call.kind == CALL_REFRESH_TOKEN)
-			token_settle(call, &record);
-		else if (call->call.kind == CALL_GET_ITEMS || call->call.kind == CALL_GET_MODELS)
-			read_back_settle(call, &record, again);
-		else
-			intake_settle(call, &record);
+		work_of(call->call.kind)->settle(call, record);
 	}
-	dispatch_count(SS_TASKS_DEAD, record_write(&record));
+	dispatch_count(SS_TASKS_DEAD, record_write(record));
 }
 
 /* add_rows adds the rows of one set of pairs to another. */
@@ -220,13 +211,13 @@ lane_wants(DispatchStore *store, TimestampTz now, bool wants[LANE_NONE])
 	memset(wants, 0, LANE_NONE * sizeof(bool));
 	if (host_due(store->host, &store->own) > now)
 		return;
-	wants[LANE_TOKEN] = token_due(store) <= now;
+	wants[LANE_TOKEN] = work_due(store, LANE_TOKEN) <= now;
 	if (token_blocks(store))
 		return;
-	wants[LANE_FETCH] = intake_due(store) <= now;
+	for (Lane lane = LANE_TOKEN + 1; lane < LANE_NONE; lane++)
+		wants[lane] = work_due(store, lane) <= now;
 	wants[LANE_LOWER] = writes && queue_has_decreases(&store->lanes);
 	wants[LANE_RAISE] = writes && queue_has_raises(&store->lanes);
-	wants[LANE_WORK] = read_back_due(store) <= now;
 }
 
 /* take_token asks the limiter for a call. False when it is refused: then the store waits for what refused it. */
@@ -274,12 +265,8 @@ build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 		return false;
 	lane_charge(&store->turns, wants, lane);
 	store->probing = host_probe(store->host, &store->own);
-	if (lane == LANE_TOKEN)
-		token_build(store);
-	else if (lane == LANE_FETCH)
-		intake_build(store);
-	else if (lane == LANE_WORK)
-		read_back_build(store);
+	if (lane != LANE_LOWER && lane != LANE_RAISE)
+		work_build(store, lane, now);
 	else
 	{
 		push_pick(store, lane == LANE_LOWER, now, &picks[(*n_picks)++]);
@@ -357,24 +344,20 @@ build_calls(TimestampTz now)
 void
 round_run(TimestampTz now)
 {
-	static const Oid pair[] = {INT8OID, TIMESTAMPTZOID};
 	SsSession	session;
-	SsSet	   *again;
-	SsSet	   *clean;
+	Record		record;
 
 	MemoryContextReset(round_context);
-	again = set_create_in(round_context, lengthof(pair), pair);
-	clean = set_create_in(round_context, lengthof(pair), pair);
 	worker_begin("storesync: dispatching");
 	ss_enter(&session, "storesync dispatcher", true);
 	task_event_init(round_context);
 	target_begin();
 	watch_prepared(now);
-	settle_ended(again, clean);
-	read_changes(now, again);
+	settle_ended(&record);
+	read_changes(now, record.again);
 	breaker_run(now);
-	add_rows(again, clean);
-	task_settle(now, again);
+	add_rows(record.again, record.clean);
+	task_settle(now, record.again);
 	read_back_sweep(now);
 	queue_release_due(now);
 	build_calls(now);

@@ -132,6 +132,7 @@ struct DispatchStore
 	int			in_flight;
 	bool		claims;			/* its last request for a token was refused */
 	LaneState	turns;			/* whose work gets the next token */
+	int			last_work;		/* the kind of work that was built last (work.c) */
 	DispatchHost *host;			/* of its base URL */
 	HostBreaker own;			/* of its own calls */
 	bool		probing;		/* the call that is being built is a probe */

@@ -67,7 +67,7 @@ task_init(void)
 static TaskShelf *
 shelf_of(const Task *task)
 {
-	return &task->store->tasks[task->sort];
+	return &task->store->tasks[task->how->sort];
 }
 
 static void
@@ -94,8 +94,8 @@ put_in(Task *task, TaskPhase phase)
 	dlist_push_tail(phase == TASK_READY ? &ready : &running, &task->node);
 }
 
-static void
-forget(Task *task)
+void
+task_forget(Task *task)
 {
 	unlink_phase(task);
 	shelf_of(task)->n--;
@@ -117,7 +117,7 @@ remember(HeapTuple row, TupleDesc desc)
 	DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull)));
 	char	   *kind = SPI_getvalue(row, desc, 3);
 	TimestampTz due = DatumGetTimestampTz(SPI_getbinval(row, desc, 6, &isnull));
-	TaskSort	sort = strcmp(kind, "fetch_orders") == 0 ? TASK_FETCH : TASK_WRITE;
+	const TaskKind *how = task_kind(kind);
 	TaskShelf  *shelf;
 	Task	   *task;
 
@@ -129,7 +129,7 @@ remember(HeapTuple row, TupleDesc desc)
 						DatumGetInt32(SPI_getbinval(row, desc, 5, &isnull)), NO_STORE, NULL);
 		return;
 	}
-	shelf = &store->tasks[sort];
+	shelf = &store->tasks[how->sort];
 	if (shelf->n >= TASK_ROOM)
 	{
 		shelf->reload |= due < shelf->latest;
@@ -138,14 +138,13 @@ remember(HeapTuple row, TupleDesc desc)
 	}
 	task = hash_search(tasks, &id, HASH_ENTER, &found);
 	task->store = store;
-	task->sort = sort;
 	strlcpy(task->kind, kind, sizeof(task->kind));
+	task->how = how;
 	task->listing_id = DatumGetInt64(SPI_getbinval(row, desc, 4, &isnull));
 	task->attempts = DatumGetInt32(SPI_getbinval(row, desc, 5, &isnull));
 	task->told = false;
 	task->look = false;
-	task->reads = false;
-	task->refresh = 0;
+	task->ticket = 0;
 	shelf->n++;
 	shelf->latest = Max(shelf->latest, due);
 	put_waiting(task, due);
@@ -169,7 +168,7 @@ forget_waiting(TaskShelf *shelf)
 	hash_seq_init(&scan, tasks);
 	while ((task = hash_seq_search(&scan)) != NULL)
 		if (shelf_of(task) == shelf && task->phase != TASK_RUNNING)
-			forget(task);
+			task_forget(task);
 	shelf->latest = DT_NOBEGIN;
 	shelf->more = false;
 	shelf->reload = false;
@@ -266,7 +265,7 @@ void
 task_close_done(Task *task, const char *detail)
 {
 	task_event_add(task->id, "done", NULL, Max(task->attempts, 1), 0, detail, NULL);
-	forget(task);
+	task_forget(task);
 }
 
 static void
@@ -274,7 +273,7 @@ close_dead(Task *task, OutcomeClass class, const char *reason, const char *attem
 {
 	task_event_dead(task->id, task->store->store_id, task->kind, class, task->attempts, reason, attempt);
 	dispatch_count(SS_TASKS_DEAD, 1);
-	forget(task);
+	task_forget(task);
 }
 
 void
@@ -314,58 +313,8 @@ task_tell(Task *task)
 static void
 take_up(Task *task, TimestampTz now, SsSet *again)
 {
-	DispatchStore *store = task->store;
-	Datum		values[2];
-
-	if (task->sort == TASK_FETCH)
-	{
-		if (!store->fetches || store->intake.errand.state != ERRAND_NONE)
-			return;
-		if (!task_ask_fetch(task))
-		{
-			forget(task);
-			return;
-		}
-		task_tell(task);
-	}
-	else if (strcmp(task->kind, "push_stock") == 0)
-	{
-		if (store->writes == WRITES_NONE)
-			return;
-		task->look = true;
-		values[0] = Int64GetDatum(task->listing_id);
-		values[1] = TimestampTzGetDatum(now);
-		set_add(again, values, NULL);
-	}
-	else if (strcmp(task->kind, "read_back") == 0)
-	{
-		if (!store->fetches)
-			return;
-		if (!read_back_ask(store, task->listing_id))
-		{
-			task_close_dead(task, OUTCOME_PERMANENT, "the listing does not exist any more, or cannot be read on its platform");
-			return;
-		}
-		task->reads = true;
-		task_tell(task);
-	}
-	else if (strcmp(task->kind, "refresh_token") == 0)
-	{
-		if (!store->fetches)
-			return;
-		task->refresh = token_ask(store);
-		if (task->refresh == 0)
-		{
-			task_close_dead(task, OUTCOME_PERMANENT, "the store has no refresh token");
-			return;
-		}
-		task_tell(task);
-	}
-	else
-	{
-		task_close_dead(task, OUTCOME_PERMANENT, "this kind of task is not supported on this platform yet");
+	if (task->how->begin(task, now, again) != TASK_BEGUN)
 		return;
-	}
 	unlink_phase(task);
 	put_in(task, TASK_RUNNING);
 }
@@ -409,12 +358,8 @@ task_settle(TimestampTz now, const SsSet *again)
 		{
 			Task	   *task = dlist_container(Task, node, iter.cur);
 
-			if (task->sort == TASK_FETCH)
-				task_settle_fetch(task, now);
-			else if (task->refresh != 0)
-				task_settle_refresh(task, now);
-			else if (task->reads)
-				task_settle_read(task, now);
+			if (task->how->settle != NULL)
+				task->how->settle(task, now);
 		}
 	}
 	if (all)

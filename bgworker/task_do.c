@@ -42,6 +42,18 @@ by_id(const void *a, const void *b)
 	return left < right ? -1 : left > right ? 1 : 0;
 }
 
+static TaskBegun
+begin_push(Task *task, TimestampTz now, SsSet *again)
+{
+	Datum		values[] = {Int64GetDatum(task->listing_id), TimestampTzGetDatum(now)};
+
+	if (task->store->writes == WRITES_NONE)
+		return TASK_NOT_NOW;
+	task->look = true;
+	set_add(again, values, NULL);
+	return TASK_BEGUN;
+}
+
 /* mark_pushes marks the tasks whose listings are to be looked at; returns these, *n of them. */
 static int64 *
 mark_pushes(dlist_head *running, const SsSet *again, bool all, int *n)
@@ -62,7 +74,7 @@ mark_pushes(dlist_head *running, const SsSet *again, bool all, int *n)
 	{
 		Task	   *task = dlist_container(Task, node, iter.cur);
 
-		if (task->sort != TASK_WRITE || task->refresh != 0 || task->reads ||
+		if (task->how->settle != NULL ||
 			(!all && bsearch(&task->listing_id, heard, again->rows, sizeof(int64), by_id) == NULL))
 			continue;
 		task->look = true;
@@ -144,8 +156,9 @@ read_texts(Datum array, int *n)
 	return texts;
 }
 
-bool
-task_ask_fetch(Task *task)
+/* ask_fetch hands what the payload says to the store's fetching. False: the task is not open any more. */
+static bool
+ask_fetch(Task *task)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID};
@@ -176,8 +189,22 @@ task_ask_fetch(Task *task)
 	return true;
 }
 
-void
-task_settle_fetch(Task *task, TimestampTz now)
+static TaskBegun
+begin_fetch(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
+{
+	if (!task->store->fetches || task->store->intake.errand.state != ERRAND_NONE)
+		return TASK_NOT_NOW;
+	if (!ask_fetch(task))
+	{
+		task_forget(task);
+		return TASK_CLOSED;
+	}
+	task_tell(task);
+	return TASK_BEGUN;
+}
+
+static void
+settle_fetch(Task *task, TimestampTz now)
 {
 	Errand	   *errand = &task->store->intake.errand;
 
@@ -198,12 +225,27 @@ task_settle_fetch(Task *task, TimestampTz now)
 
 /* ---------------------------------------------------------------- refresh_token */
 
-void
-task_settle_refresh(Task *task, TimestampTz now)
+static TaskBegun
+begin_refresh(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
+{
+	if (!task->store->fetches)
+		return TASK_NOT_NOW;
+	task->ticket = token_ask(task->store);
+	if (task->ticket == 0)
+	{
+		task_close_dead(task, OUTCOME_PERMANENT, "the store has no refresh token");
+		return TASK_CLOSED;
+	}
+	task_tell(task);
+	return TASK_BEGUN;
+}
+
+static void
+settle_refresh(Task *task, TimestampTz now)
 {
 	const StoreToken *token = &task->store->token;
 
-	if (token->ended < task->refresh)
+	if (token->ended < task->ticket)
 		return;
 	if (token->last_class == OUTCOME_OK)
 		task_close_done(task, NULL);
@@ -215,19 +257,59 @@ task_settle_refresh(Task *task, TimestampTz now)
 
 /* ---------------------------------------------------------------- read_back */
 
-void
-task_settle_read(Task *task, TimestampTz now)
+static TaskBegun
+begin_read(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
+{
+	if (!task->store->fetches)
+		return TASK_NOT_NOW;
+	if (!read_back_ask(task->store, task->listing_id))
+	{
+		task_close_dead(task, OUTCOME_PERMANENT, "the listing does not exist any more, or cannot be read on its platform");
+		return TASK_CLOSED;
+	}
+	task_tell(task);
+	return TASK_BEGUN;
+}
+
+static void
+settle_read(Task *task, TimestampTz now)
 {
 	OutcomeClass class;
 	const char *detail;
 
 	if (!read_back_ended(task->listing_id, &class, &detail))
 		return;
-	task->reads = false;
 	if (class == OUTCOME_OK)
 		task_close_done(task, detail);
 	else if (class == OUTCOME_PERMANENT)
 		task_close_dead(task, class, detail);
 	else
 		task_fail(task, now, class, detail, NULL);
+}
+
+/* ---------------------------------------------------------------- the table */
+
+static TaskBegun
+begin_unknown(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
+{
+	task_close_dead(task, OUTCOME_PERMANENT, "this kind of task is not supported on this platform yet");
+	return TASK_CLOSED;
+}
+
+static const TaskKind kinds[] = {
+	{"push_stock", TASK_WRITE, begin_push, NULL},
+	{"read_back", TASK_WRITE, begin_read, settle_read},
+	{"fetch_orders", TASK_FETCH, begin_fetch, settle_fetch},
+	{"refresh_token", TASK_WRITE, begin_refresh, settle_refresh}
+};
+
+static const TaskKind unknown = {"", TASK_WRITE, begin_unknown, NULL};
+
+const TaskKind *
+task_kind(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(kinds); i++)
+		if (strcmp(kinds[i].name, name) == 0)
+			return &kinds[i];
+	return &unknown;
 }

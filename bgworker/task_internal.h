@@ -24,23 +24,46 @@ typedef enum TaskPhase
 	TASK_RUNNING				/* taken up */
 } TaskPhase;
 
-typedef struct Task
+typedef struct Task Task;
+
+/* What became of the wish to take a task up. */
+typedef enum TaskBegun
+{
+	TASK_BEGUN,
+	TASK_NOT_NOW,				/* its store may not do it; asked again in every round */
+	TASK_CLOSED					/* it is closed or forgotten: not to be touched */
+} TaskBegun;
+
+/* How tasks of one kind are done: a row of the table in task_do.c. */
+typedef struct TaskKind
+{
+	const char *name;
+	TaskSort	sort;
+	/* Take it up; listings to be compared because of it are added to `again`. */
+	TaskBegun	(*begin) (Task *task, TimestampTz now, SsSet *again);
+	/* Look, in each round, whether what was taken up has ended. NULL: its listing is looked at (task_settle_pushes). */
+	void		(*settle) (Task *task, TimestampTz now);
+} TaskKind;
+
+struct Task
 {
 	int64		id;				/* hash key */
 	DispatchStore *store;
-	TaskSort	sort;
 	char		kind[KIND_BYTES];
+	const TaskKind *how;
 	int64		listing_id;		/* 0: of no listing */
 	TaskPhase	phase;
 	TimestampTz due;
 	int			attempts;
 	bool		told;			/* an event says that it has been taken up */
 	bool		look;			/* at its listing, in this round */
-	bool		reads;			/* its listing is being read */
-	uint64		refresh;		/* the number of the refresh that it waits for, 0 for none */
+	uint64		ticket;			/* of what it waits for, as its kind numbers it */
 	dlist_node	node;			/* of ready or running */
 	pairingheap_node heap;
-} Task;
+};
+
+/* How tasks of this kind are done; for one that nobody knows, how it is given up. Never NULL. */
+extern const TaskKind *task_kind(const char *name);
 
 /* The ends of a task: it is forgotten, its event is written with the round. */
 extern void task_close_done(Task *task, const char *detail);
@@ -50,12 +73,9 @@ extern void task_fail(Task *task, TimestampTz now, OutcomeClass class, const cha
 /* It has been taken up: an event says so, once for each time, before its first call leaves. */
 extern void task_tell(Task *task);
 
-/* Look at the listings of tasks under way: of all, or of those in `again`. */
+/* Look at the listings of pushes under way: of all, or of those in `again`. */
 extern void task_settle_pushes(dlist_head *running, const SsSet *again, bool all);
-/* Hand what the payload says to the store's fetching. False: the task is not open any more. */
-extern bool task_ask_fetch(Task *task);
-extern void task_settle_fetch(Task *task, TimestampTz now);
-extern void task_settle_refresh(Task *task, TimestampTz now);
-extern void task_settle_read(Task *task, TimestampTz now);
+/* It is not open any more: nothing is to be done or written. */
+extern void task_forget(Task *task);
 
 #endif

@@ -1,0 +1,70 @@
+/*
+ * work.c
+ *		The table of the kinds of work (work.h).
+ */
+#include "work.h"
+
+#include "intake.h"
+#include "push.h"
+#include "read_back.h"
+#include "token.h"
+
+static const Work works[] = {
+	{
+		.calls = CALL_BIT(CALL_PUSH_STOCK), .lane = LANE_NONE,
+		.settle = push_settle, .give_back = push_return
+	},
+	{
+		.calls = CALL_BIT(CALL_REFRESH_TOKEN), .lane = LANE_TOKEN,
+		.due = token_due, .build = token_build, .answered = token_answered,
+		.settle = token_settle, .give_back = token_return
+	},
+	{
+		.calls = CALL_BIT(CALL_LIST_ORDERS) | CALL_BIT(CALL_GET_ORDERS), .lane = LANE_FETCH,
+		.due = intake_due, .build = intake_build, .answered = intake_answered,
+		.settle = intake_settle, .give_back = intake_return
+	},
+	{
+		.calls = CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS), .lane = LANE_WORK,
+		.due = read_back_due, .build = read_back_build,
+		.settle = read_back_settle, .give_back = read_back_return
+	}
+};
+
+TimestampTz
+work_due(const DispatchStore *store, Lane lane)
+{
+	TimestampTz due = DT_NOEND;
+
+	for (int i = 0; i < (int) lengthof(works); i++)
+		if (works[i].lane == lane)
+			due = Min(due, works[i].due(store));
+	return due;
+}
+
+void
+work_build(DispatchStore *store, Lane lane, TimestampTz now)
+{
+	int			n = lengthof(works);
+
+	for (int i = 1; i <= n; i++)
+	{
+		int			turn = (store->last_work + i) % n;
+
+		if (works[turn].lane != lane || works[turn].due(store) > now)
+			continue;
+		store->last_work = turn;
+		works[turn].build(store);
+		return;
+	}
+	elog(ERROR, "nothing to build");
+}
+
+const Work *
+work_of(CallKind call)
+{
+	for (int i = 0; i < (int) lengthof(works); i++)
+		if ((works[i].calls & CALL_BIT(call)) != 0)
+			return &works[i];
+	elog(ERROR, "a call of no kind of work");
+}
