@@ -9,7 +9,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 MODULE_big = storesync
 EXTENSION_FILES = storesync settings session shmem stat store_stat utility incarnation partition outbox consumer task task_payload rotation \
 	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing listing_wanted listing_terms listing_read listing_facts listing_stock listing_sales \
-	allotment credential \
+	allotment allotment_seen credential \
 	set ids rows rows_target rows_insert rows_memo rows_last rows_find rows_guard rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
 	transfer count count_line order_line order_return order_again expiry \
 	order order_part order_draw order_doc order_number order_time order_read order_look order_load order_map order_want order_book order_write order_fill order_json \
@@ -48,7 +48,7 @@ FUZZ_TARGETS = fuzz_plain fuzz_json \
 	fuzz_pchome_build fuzz_pchome_write fuzz_pchome_list fuzz_pchome_orders fuzz_pchome_shown
 REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential token rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
-	order order_input order_found order_rules place bundle direct memo peak breaker listing unseen solo stop allotment terms dispatch invariant tamper
+	order order_input order_found order_rules place bundle direct memo peak breaker listing unseen solo stop allotment locked terms dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot allot_race last_unit same_key opposite_pages \
 	transfer_opposite bundle_opposite return_race taken count_race count_late same_order known_order one_holder \
 	expiry_race snapshot first_row lock_order

@@ -123,7 +123,7 @@ read_balance(const Allotment *a, Answer *answer)
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8OID, INT4OID, INT8OID};
 	Datum		values[] = {Int64GetDatum(a->sku_id), Int32GetDatum(a->store_id), Int64GetDatum(a->listing_id)};
-	int64		columns[4];
+	int64		columns[5];
 	bool		isnull;
 
 	ss_execute(&plan,
@@ -131,25 +131,26 @@ read_balance(const Allotment *a, Answer *answer)
 			   "(SELECT coalesce(sum(f.remaining), 0)::bigint FROM storesync.allotment_left f "
 			   "WHERE f.sku_id = $1 AND f.listing_id <> $3), "
 			   "(SELECT coalesce(sum(f.remaining), 0)::bigint FROM storesync.allotment_left f "
-			   "WHERE f.sku_id = $1 AND f.listing_id = $3) "
+			   "WHERE f.sku_id = $1 AND f.listing_id = $3), "
+			   "(SELECT coalesce(sum(greatest(f.locked - storesync.ordered_since(f.listing_id, f.locked_at), 0)), 0)::bigint "
+			   "FROM storesync.allotment_left f WHERE f.sku_id = $1 AND f.listing_id = $3) "
 			   "FROM storesync.stock t JOIN storesync.location p ON p.location_id = t.location_id "
 			   "WHERE t.sku_id = $1 AND p.sellable AND (NOT EXISTS (SELECT FROM storesync.store_location z "
 			   "WHERE z.store_id = $2) OR p.location_id IN (SELECT z.location_id FROM storesync.store_location z "
 			   "WHERE z.store_id = $2))",
 			   SPI_OK_SELECT, 3, types, values, NULL, 1);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		columns[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull));
 	memset(answer, 0, sizeof(Answer));
 	answer->on_hand = columns[0];
 	answer->reserved = columns[1];
 	answer->insufficient = a->qty > 0 && a->qty > columns[0] - columns[1] - columns[2];
-	answer->available = columns[0] - columns[1] - columns[2] - (answer->insufficient ? columns[3] : a->qty);
+	answer->available = columns[0] - columns[1] - columns[2] - (answer->insufficient ? columns[3] : Max(a->qty, columns[4]));
 	return columns[3];
 }
 
-/* tell has the listings of SKUs, and of bundles with them, compared. */
-static void
-tell(int n, const int64 *sku_ids)
+void
+allotment_tell(int n, const int64 *sku_ids)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT8ARRAYOID};
@@ -163,11 +164,27 @@ tell(int n, const int64 *sku_ids)
 	outbox_append(OUTBOX_STOCK, n, sku_ids, versions);
 }
 
+/* end_by_hand takes back what was allotted of the row that the listing has; what its platform keeps locked stays. */
+static void
+end_by_hand(int64 listing_id)
+{
+	static SPIPlanPtr keep_plan = NULL;
+	static SPIPlanPtr end_plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(listing_id)};
+
+	ss_execute(&keep_plan,
+			   "UPDATE storesync.allotment SET units = NULL, since = NULL, until = NULL "
+			   "WHERE listing_id = $1 AND locked IS NOT NULL",
+			   SPI_OK_UPDATE, 1, types, values, NULL, 0);
+	ss_execute(&end_plan, "DELETE FROM storesync.allotment WHERE listing_id = $1 AND locked IS NULL",
+			   SPI_OK_DELETE, 1, types, values, NULL, 0);
+}
+
 /* put has the new allotment take the place of the old one, which had `before` units left. */
 static void
 put(const Allotment *a, int64 before)
 {
-	static SPIPlanPtr end_plan = NULL;
 	static SPIPlanPtr put_plan = NULL;
 	static SPIPlanPtr audit_plan = NULL;
 	const Oid	types[] = {INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID};
@@ -176,8 +193,7 @@ put(const Allotment *a, int64 before)
 	const char *nulls = a->until == DT_NOEND ? "   n " : NULL;
 
 	if (a->qty == 0)
-		ss_execute(&end_plan, "DELETE FROM storesync.allotment WHERE listing_id = $1",
-				   SPI_OK_DELETE, 1, types, values, NULL, 0);
+		end_by_hand(a->listing_id);
 	else
 		ss_execute(&put_plan,
 				   "INSERT INTO storesync.allotment AS a (listing_id, sku_id, units, since, until) "
@@ -189,7 +205,7 @@ put(const Allotment *a, int64 before)
 			   "SELECT 'allot', concat('listing ', $1), jsonb_build_object('remaining', $5), "
 			   "jsonb_strip_nulls(jsonb_build_object('sku_id', $2, 'units', $3, 'until', $4))",
 			   SPI_OK_INSERT, 5, types, values, nulls, 0);
-	tell(1, &a->sku_id);
+	allotment_tell(1, &a->sku_id);
 }
 
 /* book does an allotment whose key was not known a moment ago. */
@@ -243,11 +259,16 @@ allotment_end(TimestampTz now, int max)
 	int			n;
 
 	ss_execute(&plan,
-			   "DELETE FROM storesync.allotment a WHERE a.listing_id IN (SELECT d.listing_id FROM storesync.allotment d "
-			   "WHERE d.until <= $1 ORDER BY d.until LIMIT $2 FOR UPDATE SKIP LOCKED) AND a.until <= $1 RETURNING a.sku_id",
-			   SPI_OK_DELETE_RETURNING, 2, types, values, NULL, 0);
+			   "WITH over AS MATERIALIZED (SELECT d.listing_id, d.locked IS NOT NULL AS locked FROM storesync.allotment d "
+			   "WHERE d.until <= $1 ORDER BY d.until LIMIT $2 FOR UPDATE SKIP LOCKED), "
+			   "kept AS (UPDATE storesync.allotment a SET units = NULL, since = NULL, until = NULL FROM over o "
+			   "WHERE a.listing_id = o.listing_id AND o.locked RETURNING a.sku_id), "
+			   "gone AS (DELETE FROM storesync.allotment a USING over o "
+			   "WHERE a.listing_id = o.listing_id AND NOT o.locked RETURNING a.sku_id) "
+			   "SELECT k.sku_id FROM kept k UNION ALL SELECT g.sku_id FROM gone g",
+			   SPI_OK_SELECT, 2, types, values, NULL, 0);
 	sku_ids = ss_read_ids(&n);
 	if (n > 0)
-		tell(n, sku_ids);
+		allotment_tell(n, sku_ids);
 	return n;
 }

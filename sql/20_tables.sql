@@ -183,14 +183,29 @@ COMMENT ON TABLE storesync.selling_stop IS
 CREATE TABLE storesync.allotment (
 	listing_id bigint PRIMARY KEY,
 	sku_id bigint NOT NULL,
-	units bigint NOT NULL CHECK (units > 0),
-	since timestamptz NOT NULL,
-	until timestamptz
+	units bigint CHECK (units > 0),
+	since timestamptz,
+	until timestamptz,
+	locked bigint CHECK (locked > 0),
+	locked_at timestamptz,
+	CHECK ((units IS NULL) = (since IS NULL)),
+	CHECK (units IS NOT NULL OR until IS NULL),
+	CHECK ((locked IS NULL) = (locked_at IS NULL)),
+	CHECK (units IS NOT NULL OR locked IS NOT NULL)
 );
 CREATE INDEX ON storesync.allotment (sku_id);
 CREATE INDEX ON storesync.allotment (until) WHERE until IS NOT NULL;
 COMMENT ON TABLE storesync.allotment IS
-'Units of a SKU set aside for one listing from since until until (NULL: for good), written by allot(). What remains of them: the view allotment_left.';
+'Units of a SKU set aside for one listing: units, by hand, from since until until (NULL: for good), written by allot(); locked, by its platform for a promotion as seen at locked_at, written by reserve_seen(); NULL where there are none of that kind. The larger remainder of both counts: the view allotment_left.';
+
+CREATE TABLE storesync.listing_reserved (
+	listing_id bigint PRIMARY KEY,
+	reserved bigint NOT NULL CHECK (reserved >= 0),
+	seen_at timestamptz NOT NULL,
+	until timestamptz
+) WITH (fillfactor = 80);
+COMMENT ON TABLE storesync.listing_reserved IS
+'What a platform was last seen to keep locked of a listing for promotions, in sold units, written by reserve_seen(). until: when the promotion ends, NULL where it is not known. A row stays with 0, so that an older sighting that comes late says nothing.';
 
 CREATE TABLE storesync.credential (
 	store_id int NOT NULL REFERENCES storesync.store ON DELETE CASCADE,
