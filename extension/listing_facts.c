@@ -31,6 +31,15 @@ get_bool(RowsScan *scan, int column)
 	return DatumGetBool(rows_get(scan, column, &isnull));
 }
 
+static bool
+is_null(RowsScan *scan, int column)
+{
+	bool		isnull;
+
+	(void) rows_get(scan, column, &isnull);
+	return isnull;
+}
+
 static const char *
 get_text(RowsScan *scan, int column)
 {
@@ -151,7 +160,8 @@ load_platforms(ListingStore *stores, int n)
 		if (stores[i].platform == (Datum) 0 || !rows_find(&scan, 1, &stores[i].platform))
 			continue;
 		stores[i].max_quantity = listing_int64(&scan, 0, 0);
-		stores[i].returns_on_cancel = get_bool(&scan, 1);
+		stores[i].returns_unknown = is_null(&scan, 1);
+		stores[i].returns_on_cancel = stores[i].returns_unknown || get_bool(&scan, 1);
 	}
 	rows_close(&scan);
 	return true;

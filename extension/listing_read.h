@@ -92,7 +92,8 @@ typedef struct ListingStore
 	int			store_id;
 	Datum		platform;		/* text */
 	int64		max_quantity;
-	bool		returns_on_cancel;
+	bool		returns_on_cancel;	/* or may do so */
+	bool		returns_unknown;
 	int64		poll_interval;
 	bool		fetched;
 	TimestampTz fetched_through;

@@ -138,6 +138,7 @@ listing_load_orders(ListingFacts *listings, int n)
 	{
 		if (!windows[i].listing->store->returns_on_cancel)
 			continue;
+		windows[i].listing->facts.returns_unknown = windows[i].listing->store->returns_unknown;
 		windows[given_back] = windows[i];
 		windows[given_back].booked_after = DT_NOBEGIN;
 		windows[given_back++].done = false;

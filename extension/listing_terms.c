@@ -30,13 +30,15 @@ quantity_of(const TermsFacts *facts, int64_t withheld)
 /*
  * believe: the platform lowers its own copy with an order and raises it with
  * a cancellation. What nobody can place before or after the write leaves
- * unknown what is shown, unless the write knew it already.
+ * unknown what is shown, unless the write knew it already; so does a
+ * cancellation after it where nobody knows whether units are given back.
  */
 static int64_t
 believe(const TermsFacts *facts)
 {
 	if (!facts->written || !facts->written_here || facts->doubt_qty != TERMS_NONE ||
-		facts->sending_qty != TERMS_NONE || (facts->unsure && facts->acked_version != facts->version))
+		facts->sending_qty != TERMS_NONE || (facts->unsure && facts->acked_version != facts->version) ||
+		(facts->returns_unknown && facts->cancelled_after > 0))
 		return TERMS_NONE;
 	return larger(facts->acked_qty - facts->ordered_after + facts->cancelled_after, 0);
 }

@@ -42,6 +42,7 @@ typedef struct TermsFacts
 	int64_t		ordered_after;
 	int64_t		cancelled;		/* all that may have been given back since */
 	int64_t		cancelled_after;
+	bool		returns_unknown;	/* whether the platform gives back what was cancelled */
 	bool		unsure;			/* there are some of which nobody knows whether they came before the write */
 
 	/* its store's fetches */

@@ -62,7 +62,7 @@ CREATE TABLE storesync.platform (
 	base_url text NOT NULL,
 	rate_limit storesync.rate_limit,
 	max_quantity bigint NOT NULL CHECK (max_quantity > 0),
-	returns_on_cancel boolean NOT NULL DEFAULT true,
+	returns_on_cancel boolean DEFAULT true,
 	order_overlap interval NOT NULL DEFAULT '5 minutes' CHECK (order_overlap BETWEEN '0' AND '30 days'),
 	quota_reset timetz NOT NULL DEFAULT '00:00+08',
 	quota_scope text NOT NULL DEFAULT 'application' CHECK (quota_scope IN ('store', 'application')),
@@ -71,7 +71,7 @@ CREATE TABLE storesync.platform (
 	sign_base64 boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE storesync.platform IS
-'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days. quota_reset: when the day''s calls are granted anew; quota_scope: to whom they are granted, each store or the application with all its stores. unpaid_hold: of stores that are added from now on. sign_path_only, sign_base64: how Ruten''s requests and notifications are signed (docs/ruten.md), over the path instead of the whole URL, in base64 instead of hex; other platforms look at neither.';
+'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled; NULL: nobody knows, or not when it was cancelled, and the listing is written once more. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days. quota_reset: when the day''s calls are granted anew; quota_scope: to whom they are granted, each store or the application with all its stores. unpaid_hold: of stores that are added from now on. sign_path_only, sign_base64: how Ruten''s requests and notifications are signed (docs/ruten.md), over the path instead of the whole URL, in base64 instead of hex; other platforms look at neither.';
 
 CREATE SEQUENCE storesync.store_id_seq AS int;
 CREATE TABLE storesync.store (

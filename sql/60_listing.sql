@@ -198,13 +198,14 @@ LEFT JOIN LATERAL (
 		sum(x.cancelled_qty) FILTER (WHERE x.cancelled_at > w.written_at + d.doubt)::bigint AS after_units,
 		bool_or(x.cancelled_at <= w.written_at + d.doubt) AS unsure
 	FROM storesync.sales_order_line x
-	WHERE p.returns_on_cancel AND x.listing_id = l.listing_id AND x.cancelled_qty > 0 AND x.shipped = 0
+	WHERE p.returns_on_cancel IS NOT FALSE AND x.listing_id = l.listing_id AND x.cancelled_qty > 0 AND x.shipped = 0
 		AND x.cancelled_at > w.sent_at - d.doubt) c ON true
 CROSS JOIN LATERAL (
 	SELECT f.believed, greatest(w.sending_qty, CASE WHEN w.doubt_qty IS NOT NULL THEN w.doubt_qty
 		ELSE coalesce(f.believed, w.acked_qty + coalesce(c.units, 0)) END) AS at_most
 	FROM (SELECT CASE WHEN w.listing_id IS NULL OR w.doubt_qty IS NOT NULL OR w.sending_qty IS NOT NULL OR w.acked_incarnation <> d.incarnation
-				OR (w.acked_version <> t.version AND (o.unsure OR c.unsure)) THEN NULL
+				OR (w.acked_version <> t.version AND (o.unsure OR c.unsure))
+				OR (p.returns_on_cancel IS NULL AND c.after_units > 0) THEN NULL
 			ELSE greatest(w.acked_qty - coalesce(o.after_units, 0) + coalesce(c.after_units, 0), 0) END AS believed) f
 	OFFSET 0) b
 LEFT JOIN LATERAL (

@@ -64,10 +64,11 @@ CREATE TRIGGER platform_replace BEFORE INSERT ON storesync.platform
 
 INSERT INTO storesync.platform (platform, base_url, max_quantity)
 VALUES ('shopee', 'https://partner.shopeemobile.com', 999999);
-INSERT INTO storesync.platform (platform, base_url, max_quantity, quota_scope, unpaid_hold)
-VALUES ('ruten', 'https://partner.ruten.com.tw', 1200, 'store', '3 days');
+-- what these two do with a cancelled order's units no source says, and when it was cancelled they do not say
+INSERT INTO storesync.platform (platform, base_url, max_quantity, returns_on_cancel, quota_scope, unpaid_hold)
+VALUES ('ruten', 'https://partner.ruten.com.tw', 1200, NULL, 'store', '3 days');
 INSERT INTO storesync.platform (platform, base_url, max_quantity, returns_on_cancel, quota_scope)
-VALUES ('pchome', 'https://ecvdr.pchome.com.tw/vdr', 1200, false, 'store');
+VALUES ('pchome', 'https://ecvdr.pchome.com.tw/vdr', 1200, NULL, 'store');
 
 -- NULL, '' and '0' are three spellings of an item without models.
 CREATE FUNCTION storesync.listing_normalise() RETURNS trigger

@@ -87,6 +87,14 @@ SELECT * FROM pg_temp.tea;
 -- … where it does
 UPDATE storesync.platform SET returns_on_cancel = false;
 SELECT * FROM pg_temp.tea;
+-- … and where nobody knows: unknown, whatever the version, until it is written once more
+UPDATE storesync.platform SET returns_on_cancel = NULL;
+SELECT * FROM pg_temp.tea;
+UPDATE storesync.listing_shown SET acked_version = (SELECT version FROM storesync.listing_target WHERE listing_id = :tea1) WHERE listing_id = :tea1;
+SELECT * FROM pg_temp.tea;
+SELECT pg_temp.shown(:tea1, 8, '0 s');
+SELECT * FROM pg_temp.tea;
+SELECT pg_temp.shown(:tea1, 8, '40 s');
 UPDATE storesync.platform SET returns_on_cancel = true;
 -- in doubt: unknown, and the larger of both
 UPDATE storesync.listing_shown SET doubt_qty = 11 WHERE listing_id = :tea1;

@@ -111,6 +111,13 @@ test_unknown(void **state)
 	assert_int_equal(reckon(&facts).at_most, 20);
 	facts.doubt_qty = 30;
 	assert_int_equal(reckon(&facts).at_most, 30);
+	/* a cancellation after the write, and nobody knows whether the shop shows more */
+	facts = ten_shown();
+	facts.cancelled = facts.cancelled_after = 3;
+	assert_int_equal(reckon(&facts).believed, 13);
+	facts.returns_unknown = true;
+	assert_int_equal(reckon(&facts).believed, TERMS_NONE);
+	assert_int_equal(reckon(&facts).at_most, 13);
 	facts = ten_shown();
 	facts.written_here = false;
 	assert_true(reckon(&facts).differs);
@@ -158,6 +165,7 @@ test_bounds(void **context)
 		facts.ordered_after = below(&state, 10);
 		facts.cancelled = below(&state, 5);
 		facts.cancelled_after = facts.cancelled > 0 ? below(&state, (int) facts.cancelled) : 0;
+		facts.returns_unknown = below(&state, 3) == 0;
 		facts.unsure = below(&state, 3) == 0;
 		facts.fetched_through = NOW + (below(&state, 80) - 60) * SECOND;
 		facts.sold_before = below(&state, 60);
