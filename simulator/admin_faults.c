@@ -96,31 +96,54 @@ admin_set_faults(AdminCall *call)
 	text_addf(&call->answer->body, "{\"ok\":true}");
 }
 
-void
-admin_counters(AdminCall *call)
+/* What buyers did and the limit refused: of one shop, or of all. */
+static void
+write_sales(Text *body, const MarketCounters *counters, int64_t refused_limit)
 {
-	const MarketCounters *counters = &call->sim->market.counters;
-	const Calls *calls = &call->sim->calls;
-	Text	   *body = &call->answer->body;
-
-	text_addf(body, "{");
-	shopee_write_calls(body);
-	text_addf(body, ",\"ruten_calls\":%" PRId64, call->sim->ruten.calls);
-	text_addf(body, ",\"pchome_calls\":%" PRId64, call->sim->pchome.calls);
-	text_addf(body, ",\"refused_limit\":%" PRId64 ",\"bad_signature\":%" PRId64, calls->refused_limit,
-			  calls->bad_signature);
-	text_addf(body, ",\"orders\":%" PRId64 ",\"lines\":%" PRId64 ",\"units\":%" PRId64, counters->orders,
-			  counters->lines, counters->units);
+	text_addf(body, "\"refused_limit\":%" PRId64 ",\"orders\":%" PRId64 ",\"lines\":%" PRId64 ",\"units\":%" PRId64,
+			  refused_limit, counters->orders, counters->lines, counters->units);
 	text_addf(body, ",\"lost_lines\":%" PRId64 ",\"lost_units\":%" PRId64, counters->lost_lines,
 			  counters->lost_units);
 	text_addf(body, ",\"oversold_units\":%" PRId64 ",\"cancelled_orders\":%" PRId64,
 			  counters->oversold_units, counters->cancelled_orders);
-	text_addf(body, ",\"max_in_second\":%" PRId64 ",\"faults\":{", calls->max_in_second);
+}
+
+static void
+write_shops(const Simulator *sim, Text *body)
+{
+	text_addf(body, ",\"shops\":[");
+	for (uint32_t i = 0; i < sim->catalogue.n_shops; i++)
+	{
+		const ShopCalls *calls = &sim->calls.shops[i];
+
+		json_comma(body);
+		text_addf(body, "{\"shop_id\":\"%" PRId64 "\",\"calls\":%" PRIu64 ",", sim->catalogue.shops[i].shop_id, calls->n_calls);
+		write_sales(body, &sim->market.counters[i], calls->refused_limit);
+		text_addf(body, "}");
+	}
+	text_addf(body, "]");
+}
+
+void
+admin_counters(AdminCall *call)
+{
+	const Simulator *sim = call->sim;
+	MarketCounters total = market_total(&sim->market);
+	Text	   *body = &call->answer->body;
+
+	text_addf(body, "{");
+	shopee_write_calls(body);
+	text_addf(body, ",\"ruten_calls\":%" PRId64, sim->ruten.calls);
+	text_addf(body, ",\"pchome_calls\":%" PRId64, sim->pchome.calls);
+	text_addf(body, ",\"bad_signature\":%" PRId64 ",", sim->calls.bad_signature);
+	write_sales(body, &total, calls_over_limit(&sim->calls));
+	text_addf(body, ",\"max_in_second\":%" PRId64, sim->calls.max_in_second);
+	write_shops(sim, body);
+	text_addf(body, ",\"faults\":{");
 	for (int kind = 0; kind < FAULT_N_KINDS; kind++)
 	{
 		json_comma(body);
-		text_addf(body, "\"%s\":%" PRId64, fault_name((FaultKind) kind),
-				  call->sim->faults.injected[kind]);
+		text_addf(body, "\"%s\":%" PRId64, fault_name((FaultKind) kind), sim->faults.injected[kind]);
 	}
 	text_addf(body, "}}");
 }

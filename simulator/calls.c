@@ -75,9 +75,19 @@ calls_take(Calls *calls, uint32_t shop_index, const char *path)
 			calls->max_in_second = shop->n_accepted;
 	}
 	else
-		calls->refused_limit++;
+		shop->refused_limit++;
 	record(shop, now_us, path, accepted);
 	return accepted;
+}
+
+int64_t
+calls_over_limit(const Calls *calls)
+{
+	int64_t		n = 0;
+
+	for (uint32_t i = 0; i < calls->n_shops; i++)
+		n += calls->shops[i].refused_limit;
+	return n;
 }
 
 void

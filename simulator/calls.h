@@ -25,6 +25,7 @@ typedef struct ShopCalls
 	int64_t    *accepted_us;	/* ring of the accepted calls in the last second */
 	uint32_t	oldest;			/* of accepted_us */
 	uint32_t	n_accepted;
+	int64_t		refused_limit;
 } ShopCalls;
 
 typedef struct Calls
@@ -32,7 +33,6 @@ typedef struct Calls
 	ShopCalls  *shops;
 	uint32_t	n_shops;
 	uint32_t	limit;			/* accepted calls in any second; 0: no limit */
-	int64_t		refused_limit;
 	int64_t		bad_signature;
 	int64_t		max_in_second;	/* most accepted calls of one shop in any second, up to CALLS_KEPT */
 } Calls;
@@ -42,6 +42,9 @@ extern void calls_free(Calls *calls);
 
 /* Takes a call against the shop's limit and records it. False: over the limit. */
 extern bool calls_take(Calls *calls, uint32_t shop, const char *path);
+
+/* Calls of all shops that were over their limit. */
+extern int64_t calls_over_limit(const Calls *calls);
 
 /* Records a call that was refused before it came to the limit. */
 extern void calls_refused(Calls *calls, uint32_t shop, const char *path);

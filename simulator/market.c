@@ -27,6 +27,7 @@ market_init(Market *market, const Catalogue *catalogue, int64_t order_delay_us, 
 	market->truth = sim_alloc(catalogue->n_skus * sizeof(int64_t));
 	market->shown = sim_alloc(catalogue->n_listings * sizeof(int64_t));
 	market->changed_s = sim_alloc(catalogue->n_listings * sizeof(int64_t));
+	market->counters = sim_alloc(catalogue->n_shops * sizeof(MarketCounters));
 	for (uint32_t i = 0; i < catalogue->n_skus; i++)
 		market->truth[i] = catalogue->skus[i].opening;
 	for (uint32_t i = 0; i < catalogue->n_listings; i++)
@@ -41,7 +42,28 @@ market_free(Market *market)
 	free(market->truth);
 	free(market->shown);
 	free(market->changed_s);
+	free(market->counters);
 	pthread_mutex_destroy(&market->lock);
+}
+
+MarketCounters
+market_total(const Market *market)
+{
+	MarketCounters total = {0};
+
+	for (uint32_t i = 0; i < market->catalogue->n_shops; i++)
+	{
+		const MarketCounters *shop = &market->counters[i];
+
+		total.orders += shop->orders;
+		total.lines += shop->lines;
+		total.units += shop->units;
+		total.lost_lines += shop->lost_lines;
+		total.lost_units += shop->lost_units;
+		total.oversold_units += shop->oversold_units;
+		total.cancelled_orders += shop->cancelled_orders;
+	}
+	return total;
 }
 
 void
@@ -55,14 +77,16 @@ market_show(Market *market, uint32_t listing, int64_t stock)
 static void
 take_units(Market *market, const OrderLine *line)
 {
-	int64_t    *truth = &market->truth[market->catalogue->listings[line->listing].sku];
+	const CatalogueListing *listing = &market->catalogue->listings[line->listing];
+	MarketCounters *counters = &market->counters[listing->shop];
+	int64_t    *truth = &market->truth[listing->sku];
 
 	if (*truth < line->qty)
-		market->counters.oversold_units += line->qty - (*truth > 0 ? *truth : 0);
+		counters->oversold_units += line->qty - (*truth > 0 ? *truth : 0);
 	*truth -= line->qty;
 	market_show(market, line->listing, market->shown[line->listing] - line->qty);
-	market->counters.lines++;
-	market->counters.units += line->qty;
+	counters->lines++;
+	counters->units += line->qty;
 }
 
 /* A number of its own for an order that came without one. */
@@ -99,8 +123,8 @@ market_buy(Market *market, const char *sn, uint32_t shop, const OrderLine *lines
 		if (lines[i].qty > market->shown[lines[i].listing])
 		{
 			purchase->lost_units += lines[i].qty;
-			market->counters.lost_lines++;
-			market->counters.lost_units += lines[i].qty;
+			market->counters[shop].lost_lines++;
+			market->counters[shop].lost_units += lines[i].qty;
 			continue;
 		}
 		take_units(market, &lines[i]);
@@ -110,7 +134,7 @@ market_buy(Market *market, const char *sn, uint32_t shop, const OrderLine *lines
 	if (n_accepted > 0)
 	{
 		purchase->order = orders_add(&market->orders, sn, shop, accepted, n_accepted, status);
-		market->counters.orders++;
+		market->counters[shop].orders++;
 	}
 	return MARKET_OK;
 }
@@ -150,7 +174,7 @@ market_cancel_units(Market *market, Order *order, OrderStatus status, const int3
 	if (goods_have_left(status))
 		order->shipped = true;
 	if (status == ORDER_CANCELLED)
-		market->counters.cancelled_orders++;
+		market->counters[order->shop].cancelled_orders++;
 	(void) orders_change(&market->orders, order, status, cancelled);
 	return MARKET_OK;
 }

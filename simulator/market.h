@@ -33,7 +33,7 @@ typedef struct Market
 	int64_t    *shown;			/* per listing: units that the shop shows */
 	int64_t    *changed_s;		/* per listing: when its shown units last changed */
 	Orders		orders;
-	MarketCounters counters;
+	MarketCounters *counters;	/* per shop */
 	int64_t		next_sn;		/* for orders that come without a number */
 } Market;
 
@@ -57,6 +57,9 @@ typedef struct Purchase
 extern void market_init(Market *market, const Catalogue *catalogue, int64_t order_delay_us,
 						bool return_on_cancel);
 extern void market_free(Market *market);
+
+/* What all shops counted together. */
+extern MarketCounters market_total(const Market *market);
 
 /* The functions below are called with the lock held. */
 
