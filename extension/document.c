@@ -12,12 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* compare_ids orders numbers by their size, and whatever else in some way. */
+static int
+compare_ids(const char *x, const char *y)
+{
+	size_t		length = strlen(x);
+	size_t		other = strlen(y);
+
+	return length != other ? (length < other ? -1 : 1) : strcmp(x, y);
+}
+
 static int
 compare_listings(const DocumentLine *x, const DocumentLine *y)
 {
-	int			order = strcmp(x->item_id, y->item_id);
+	int			order = compare_ids(x->item_id, y->item_id);
 
-	return order != 0 ? order : strcmp(x->model_id, y->model_id);
+	return order != 0 ? order : compare_ids(x->model_id, y->model_id);
 }
 
 static int
@@ -30,10 +40,21 @@ compare_lines(const void *a, const void *b)
 	return order != 0 ? order : x->place - y->place;
 }
 
+/* add_qty adds a quantity where it is said; false when the sum is out of range. */
+static bool
+add_qty(int64_t *sum, int64_t qty)
+{
+	if (*sum == DOCUMENT_UNSAID)
+		*sum = qty;
+	else if (qty != DOCUMENT_UNSAID)
+		*sum += qty;
+	return *sum <= DOCUMENT_MAX_QTY;
+}
+
 /*
  * sum_lines orders the lines by item and model and makes one of those that
  * share both, for their line_id is made of these. Price and SKU are those of
- * the first. False when the sum is out of range.
+ * the first. False when a sum is out of range.
  */
 static bool
 sum_lines(Document *document)
@@ -49,23 +70,42 @@ sum_lines(Document *document)
 
 		if (compare_listings(line, last) != 0)
 			document->lines[++kept] = *line;
-		else
-			last->qty += line->qty;
-		if (last->qty > DOCUMENT_MAX_QTY)
+		else if (!add_qty(&last->qty, line->qty) || !add_qty(&last->cancelled_qty, line->cancelled_qty) ||
+				 !add_qty(&last->returned_qty, line->returned_qty))
 			return false;
 	}
 	document->n_lines = kept + 1;
 	return true;
 }
 
+const char *
+document_sku(Arena *arena, const char *text)
+{
+	return text != NULL && strlen(text) <= DOCUMENT_MAX_SKU ? plain_clean(arena, text, DOCUMENT_MAX_SKU) : "";
+}
+
+/* add_number writes a member, unless it is not said. */
+static void
+add_number(PlainBuffer *out, const char *name, int64_t value)
+{
+	if (value == DOCUMENT_UNSAID)
+		return;
+	plain_add(out, name);
+	plain_add_int(out, value);
+}
+
 static void
 write_line(PlainBuffer *out, const DocumentLine *line)
 {
-	/* ids are checked by the codec to be of characters that JSON takes as they are */
 	plain_add(out, "{\"line_id\":\"");
-	plain_add(out, line->item_id);
-	plain_add(out, "/");
-	plain_add(out, *line->model_id != '\0' ? line->model_id : "0");
+	if (line->line_id != NULL)
+		plain_add(out, line->line_id);
+	else
+	{
+		plain_add(out, line->item_id);
+		plain_add(out, "/");
+		plain_add(out, *line->model_id != '\0' ? line->model_id : "0");
+	}
 	plain_add(out, "\",\"item_id\":\"");
 	plain_add(out, line->item_id);
 	plain_add(out, "\",\"model_id\":\"");
@@ -76,18 +116,24 @@ write_line(PlainBuffer *out, const DocumentLine *line)
 		plain_add(out, ",\"sku\":");
 		plain_add_json(out, line->sku);
 	}
-	plain_add(out, ",\"qty\":");
-	plain_add_int(out, line->qty);
+	add_number(out, ",\"qty\":", line->qty);
+	add_number(out, ",\"cancelled_qty\":", line->cancelled_qty);
+	add_number(out, ",\"returned_qty\":", line->returned_qty);
 	if (line->unit_price != NULL)
 	{
 		plain_add(out, ",\"unit_price\":");
 		plain_add(out, line->unit_price);
 	}
-	plain_add(out, "}");
+	if (line->status != NULL)
+	{
+		plain_add(out, ",\"status\":");
+		plain_add_json(out, line->status);
+	}
+	plain_add(out, line->declined ? ",\"declined\":true}" : "}");
 }
 
-static void
-write_document(PlainBuffer *out, const char *order_sn, const Document *document)
+void
+document_write(PlainBuffer *out, const char *order_sn, const Document *document)
 {
 	int			i;
 
@@ -100,11 +146,8 @@ write_document(PlainBuffer *out, const char *order_sn, const Document *document)
 	}
 	plain_add(out, ",\"status\":");
 	plain_add_json(out, document->status);
-	if (document->create_time != 0)
-	{
-		plain_add(out, ",\"create_time\":");
-		plain_add_int(out, document->create_time);
-	}
+	add_number(out, ",\"create_time\":", document->create_time != 0 ? document->create_time : DOCUMENT_UNSAID);
+	add_number(out, ",\"update_time\":", document->update_time != 0 ? document->update_time : DOCUMENT_UNSAID);
 	if (document->currency != NULL)
 	{
 		plain_add(out, ",\"currency\":");
@@ -144,7 +187,7 @@ add_missing(const PlatformCall *call, const bool *seen, PlainBuffer *out)
 	for (i = 0; i < call->n_order_sns; i++)
 		if (!seen[i] && find_asked(call, call->order_sns[i]) == i)
 		{
-			write_document(out, call->order_sns[i], &missing);
+			document_write(out, call->order_sns[i], &missing);
 			n++;
 		}
 	return n;
@@ -182,7 +225,7 @@ document_answer(const PlatformCall *call, const cJSON *list, DocumentReader read
 		if (document.status != NULL && !sum_lines(&document))
 			document.status = NULL;
 		broken += document.status == NULL;
-		write_document(&out, order_sn, &document);
+		document_write(&out, order_sn, &document);
 		answer->n_documents++;
 	}
 	missing = add_missing(call, seen, &out);

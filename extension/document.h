@@ -15,20 +15,29 @@
 #define DOCUMENT_MAX_QTY	INT64_C(1000000000000)
 #define DOCUMENT_MAX_SKU	200
 
+#define DOCUMENT_UNSAID		INT64_C(-1)	/* a quantity that the platform does not tell */
+
+/* Ids are of characters that JSON takes as they are: the codec has looked. */
 typedef struct DocumentLine
 {
+	const char *line_id;		/* NULL: item and model make it */
 	const char *item_id;
 	const char *model_id;		/* "" for an item without models */
 	int			place;			/* in the answer, from 0 */
 	int64_t		qty;
+	int64_t		cancelled_qty;	/* or DOCUMENT_UNSAID */
+	int64_t		returned_qty;	/* or DOCUMENT_UNSAID */
 	const char *sku;			/* "" for none */
 	const char *unit_price;		/* decimal text, NULL for none */
+	const char *status;			/* of its own, canonical; NULL for none */
+	bool		declined;		/* by the seller */
 } DocumentLine;
 
 typedef struct Document
 {
 	const char *status;			/* canonical, or one that no store knows; NULL: the order was not understood */
 	int64_t		create_time;	/* Unix seconds, 0: none was said */
+	int64_t		update_time;	/* likewise */
 	const char *currency;		/* NULL for none */
 	DocumentLine *lines;
 	int			n_lines;
@@ -40,6 +49,15 @@ typedef struct Document
  * be understood. Texts may live in the tree.
  */
 typedef const char *(*DocumentReader) (const cJSON *entry, Arena *arena, Document *document);
+
+/*
+ * The SKU of a line: the platform's text cleaned, or "" when there is none
+ * or it is too long, for a code cut short would be another code.
+ */
+extern const char *document_sku(Arena *arena, const char *text);
+
+/* Appends a document to the array that `out` holds; status NULL: the one that ingest rejects by its number. */
+extern void document_write(PlainBuffer *out, const char *order_sn, const Document *document);
 
 /*
  * The orders of a detail answer, an array or a single one, as documents, one

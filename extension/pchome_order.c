@@ -16,11 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "plain.h"
-
-/* As SS_MAX_QTY and SS_MAX_TEXT of storesync.h, which is PostgreSQL's. */
-#define MAX_QTY				INT64_C(1000000000000)
-#define MAX_SKU				200
+#include "document.h"
 
 typedef struct Line
 {
@@ -30,12 +26,8 @@ typedef struct Line
 	bool		understood;
 	bool		written;		/* it is in a document */
 	PchomeProduct product;
-	const char *sku;			/* "" for none */
-	int64_t		qty;
-	int64_t		cancelled_qty;
 	int64_t		trans_time;		/* Unix seconds */
-	bool		declined;		/* by the vendor */
-	const char *status;			/* canonical */
+	DocumentLine line;
 } Line;
 
 /* digits_at reads n digits; -1 when they are none. */
@@ -101,7 +93,7 @@ optional_int(const cJSON *entry, const char *name, int64_t high, int64_t *value)
  * are out all the same.
  */
 static bool
-status_of(const cJSON *entry, Line *line)
+status_of(const cJSON *entry, DocumentLine *line)
 {
 	const char *check = jread_text(entry, "ShipCheckStatus");
 	int64_t		live = line->qty - line->cancelled_qty;
@@ -110,7 +102,7 @@ status_of(const cJSON *entry, Line *line)
 	if (check != NULL && *check != '\0' && strcmp(check, "Error") != 0 &&
 		strcmp(check, "Checking") != 0 && strcmp(check, "Shipped") != 0)
 		return false;
-	if (!optional_int(jread_child(entry, "ShipInfo"), "ShipQty", MAX_QTY, &ship_qty))
+	if (!optional_int(jread_child(entry, "ShipInfo"), "ShipQty", DOCUMENT_MAX_QTY, &ship_qty))
 		return false;
 	if (line->declined || live <= 0)
 		line->status = "cancelled";
@@ -123,96 +115,63 @@ status_of(const cJSON *entry, Line *line)
 
 /* read_line reads one record; false when it cannot be understood. */
 static bool
-read_line(const cJSON *entry, Arena *arena, Line *line)
+read_line(const cJSON *entry, Arena *arena, Line *record)
 {
 	const cJSON *prod = jread_child(entry, "Prod");
 	const char *product = jread_text(prod, "Id");
-	const char *sku = jread_text(prod, "VendorPID");
+	DocumentLine *line = &record->line;
 	int64_t		declined;
 
-	if (product == NULL || !pchome_read_product(product, &line->product) ||
-		!read_time(jread_text(entry, "TransDate"), &line->trans_time) ||
-		!jread_int(entry, "OrderQty", 1, MAX_QTY, &line->qty) ||
-		!optional_int(entry, "CancelQty", MAX_QTY, &line->cancelled_qty) ||
+	if (product == NULL || !pchome_read_product(product, &record->product) ||
+		!read_time(jread_text(entry, "TransDate"), &record->trans_time) ||
+		!jread_int(entry, "OrderQty", 1, DOCUMENT_MAX_QTY, &line->qty) ||
+		!optional_int(entry, "CancelQty", DOCUMENT_MAX_QTY, &line->cancelled_qty) ||
 		!optional_int(entry, "isNotShip", 1, &declined))
 		return false;
+	line->line_id = record->name.line_id;
+	line->item_id = record->product.group;
+	line->model_id = record->product.spec;
+	line->returned_qty = DOCUMENT_UNSAID;
+	line->sku = document_sku(arena, jread_text(prod, "VendorPID"));
 	line->declined = declined == 1;
-	/* a code cut short would be another code */
-	line->sku = sku != NULL && strlen(sku) <= MAX_SKU ? plain_clean(arena, sku, MAX_SKU) : "";
 	return status_of(entry, line);
 }
 
-static void
-write_line(PlainBuffer *out, const Line *line)
-{
-	plain_add(out, "{\"line_id\":");
-	plain_add_json(out, line->name.line_id);
-	plain_add(out, ",\"item_id\":");
-	plain_add_json(out, line->product.group);
-	plain_add(out, ",\"model_id\":");
-	plain_add_json(out, line->product.spec);
-	if (*line->sku != '\0')
-	{
-		plain_add(out, ",\"sku\":");
-		plain_add_json(out, line->sku);
-	}
-	plain_add(out, ",\"qty\":");
-	plain_add_int(out, line->qty);
-	plain_add(out, ",\"cancelled_qty\":");
-	plain_add_int(out, line->cancelled_qty);
-	plain_add(out, ",\"status\":\"");
-	plain_add(out, line->status);
-	plain_add(out, line->declined ? "\",\"declined\":true}" : "\"}");
-}
-
-/* order_status is that of the line that still has most before it. */
+/* earlier returns the one of two lines' statuses that has more before it. */
 static const char *
-order_status(const Line *lines, int n, const char *order_sn)
+earlier(const char *x, const char *y)
 {
-	const char *status = "cancelled";
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		if (!lines[i].understood || strcmp(lines[i].name.order_sn, order_sn) != 0)
-			continue;
-		if (strcmp(lines[i].status, "ready_to_ship") == 0)
-			return lines[i].status;
-		if (strcmp(lines[i].status, "shipped") == 0)
-			status = lines[i].status;
-	}
-	return status;
+	if (strcmp(x, "ready_to_ship") == 0 || strcmp(y, "cancelled") == 0)
+		return x;
+	return y;
 }
 
-/* write_order appends the document of a line's order, with all its lines. */
-static void
-write_order(PlainBuffer *out, Line *lines, int n, int first)
+/*
+ * write_order appends the document of a line's order, with all its lines. Its
+ * status is that of the line that has most before it. False: no memory.
+ */
+static bool
+write_order(PlainBuffer *out, Arena *arena, Line *lines, int n, int first)
 {
 	const char *order_sn = lines[first].name.order_sn;
-	int64_t		create_time = lines[first].trans_time;
-	const char *separator = "";
+	Document	document = {.status = "cancelled", .create_time = lines[first].trans_time};
 	int			i;
 
-	for (i = first + 1; i < n; i++)
-		if (lines[i].understood && strcmp(lines[i].name.order_sn, order_sn) == 0 && lines[i].trans_time < create_time)
-			create_time = lines[i].trans_time;
-	plain_add(out, "{\"order_sn\":");
-	plain_add_json(out, order_sn);
-	plain_add(out, ",\"status\":\"");
-	plain_add(out, order_status(lines, n, order_sn));
-	plain_add(out, "\",\"create_time\":");
-	plain_add_int(out, create_time);
-	plain_add(out, ",\"lines\":[");
+	document.lines = arena_alloc(arena, sizeof(DocumentLine) * (size_t) n);
+	if (document.lines == NULL)
+		return false;
 	for (i = first; i < n; i++)
 	{
 		if (!lines[i].understood || strcmp(lines[i].name.order_sn, order_sn) != 0)
 			continue;
-		plain_add(out, separator);
-		write_line(out, &lines[i]);
+		document.lines[document.n_lines++] = lines[i].line;
+		document.status = earlier(document.status, lines[i].line.status);
+		if (lines[i].trans_time < document.create_time)
+			document.create_time = lines[i].trans_time;
 		lines[i].written = true;
-		separator = ",";
 	}
-	plain_add(out, "]}");
+	document_write(out, order_sn, &document);
+	return true;
 }
 
 /* find_line returns the line whose record has an id, NULL for none. */
@@ -254,6 +213,7 @@ read_lines(const cJSON *records, Arena *arena, Line *lines, int n, int *broken)
 void
 pchome_documents(const PlatformCall *call, const cJSON *records, Arena *arena, PlatformAnswer *answer)
 {
+	static const Document none = {0};
 	Line	   *lines = arena_alloc(arena, sizeof(Line) * (size_t) call->n_order_sns);
 	PlainBuffer out;
 	int			n = 0;
@@ -274,17 +234,12 @@ pchome_documents(const PlatformCall *call, const cJSON *records, Arena *arena, P
 	{
 		if (lines[i].written)
 			continue;
-		plain_add(&out, answer->n_documents > 0 ? "," : "");
 		answer->n_documents++;
 		missing += !lines[i].came;
-		if (lines[i].understood)
-		{
-			write_order(&out, lines, n, i);
-			continue;
-		}
-		plain_add(&out, "{\"order_sn\":");
-		plain_add_json(&out, lines[i].id);
-		plain_add(&out, ",\"status\":null}");
+		if (!lines[i].understood)
+			document_write(&out, lines[i].id, &none);
+		else if (!write_order(&out, arena, lines, n, i))
+			return;
 	}
 	plain_add(&out, "]");
 	answer->documents = plain_finish(&out);

@@ -129,8 +129,9 @@ read_line(const cJSON *entry, Arena *arena, DocumentLine *line)
 		(jread_has(entry, "spec_id") && jread_text(entry, "spec_id") == NULL) ||
 		!jread_int(entry, "quantity_purchased", 1, DOCUMENT_MAX_QTY, &line->qty))
 		return false;
-	/* a code cut short would be another code */
-	line->sku = sku != NULL && strlen(sku) <= DOCUMENT_MAX_SKU ? plain_clean(arena, sku, DOCUMENT_MAX_SKU) : "";
+	line->cancelled_qty = DOCUMENT_UNSAID;
+	line->returned_qty = DOCUMENT_UNSAID;
+	line->sku = document_sku(arena, sku);
 	line->unit_price = price_of(entry);
 	return true;
 }

@@ -276,10 +276,10 @@ an_order_in_full(void **state)
 	assert_string_equal(answer.message, "");
 	assert_string_equal(answer.documents,
 						"[{\"order_sn\":\"A1\",\"status\":\"ready_to_ship\",\"create_time\":1760000000,\"currency\":\"TWD\",\"lines\":["
+						"{\"line_id\":\"9/0\",\"item_id\":\"9\",\"model_id\":\"\",\"qty\":2,\"unit_price\":10},"
 						"{\"line_id\":\"22500000000001/0\",\"item_id\":\"22500000000001\",\"model_id\":\"\",\"sku\":\"貨-2\",\"qty\":1,\"unit_price\":250},"
 						"{\"line_id\":\"22500000000002/252500000000011\",\"item_id\":\"22500000000002\",\"model_id\":\"252500000000011\","
-						"\"sku\":\"SKU \\\"1\\\"\",\"qty\":3,\"unit_price\":199},"
-						"{\"line_id\":\"9/0\",\"item_id\":\"9\",\"model_id\":\"\",\"qty\":2,\"unit_price\":10}]}]");
+						"\"sku\":\"SKU \\\"1\\\"\",\"qty\":3,\"unit_price\":199}]}]");
 }
 
 static void
