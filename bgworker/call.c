@@ -80,15 +80,15 @@ call_start(DispatchCall *call, HttpEngine *engine)
 }
 
 /*
- * keep_excerpt remembers the beginning of a failed call's body. Of a token's
- * refresh nothing is kept: it may hold new tokens, which nobody knows yet.
+ * keep_excerpt remembers the beginning of a failed call's body. Of an
+ * answer that brings tokens nothing is kept: nobody knows these yet.
  */
 static void
 keep_excerpt(DispatchCall *call, const HttpResult *result)
 {
 	const char *start;
 
-	if (call->answer.class == OUTCOME_OK || call->call.kind == CALL_REFRESH_TOKEN || result->body == NULL)
+	if (call->answer.class == OUTCOME_OK || token_brings(call->call.kind) || result->body == NULL)
 		return;
 	start = arena_strndup(call->arena, result->body, Min(result->body_length, EXCERPT_SEEN_BYTES));
 	if (start != NULL)

@@ -43,7 +43,7 @@ typedef struct DispatchCall
 	bool	   *in_full;		/* the quantity is all that was wanted, nothing was withheld */
 
 	TimestampTz answered_at;
-	bool		stored;			/* CALL_REFRESH_TOKEN: its pair is in the table */
+	bool		stored;			/* a call that brings tokens: they are in the table */
 	bool		probe;			/* of its store's host */
 	bool		host_away;		/* it reached nobody, and its host is known to be away */
 	bool		sent;

@@ -223,7 +223,7 @@ settle_fetch(Task *task, TimestampTz now)
 	}
 }
 
-/* ---------------------------------------------------------------- refresh_token */
+/* ---------------------------------------------------------------- refresh_token, exchange_code */
 
 static TaskBegun
 begin_refresh(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
@@ -240,19 +240,75 @@ begin_refresh(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg
 	return TASK_BEGUN;
 }
 
+/* settle_tries closes the task, or has it wait, when the try that it waits for has ended. */
+static void
+settle_tries(Task *task, const TokenTries *tries, TimestampTz now)
+{
+	if (tries->ended < task->ticket)
+		return;
+	if (tries->last_class == OUTCOME_OK)
+		task_close_done(task, NULL);
+	else if (tries->last_class == OUTCOME_AUTH)
+		task_close_dead(task, OUTCOME_AUTH, tries->last_reason);
+	else
+		task_fail(task, now, tries->last_class, tries->last_reason, NULL);
+}
+
 static void
 settle_refresh(Task *task, TimestampTz now)
 {
-	const StoreToken *token = &task->store->token;
+	settle_tries(task, &task->store->token.refresh, now);
+}
 
-	if (token->ended < task->ticket)
-		return;
-	if (token->last_class == OUTCOME_OK)
+/*
+ * close_exchanged closes a task whose store has no code: by what became of it,
+ * since a dispatcher may have ended between the exchange and this, or people
+ * have set tokens by hand.
+ */
+static void
+close_exchanged(Task *task)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(task->id)};
+	bool		refused;
+	bool		isnull;
+	char	   *reason;
+
+	ss_execute(&plan,
+			   "SELECT k.code_refused_at IS NOT NULL, coalesce(k.code_reason, 'the store has no code to exchange') "
+			   "FROM storesync.task_open o LEFT JOIN storesync.token k ON k.store_id = o.store_id "
+			   "WHERE o.task_id = $1 AND (k.authorized_at >= o.since) IS NOT TRUE LIMIT 1",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	if (SPI_processed == 0)
+	{
 		task_close_done(task, NULL);
-	else if (token->last_class == OUTCOME_AUTH)
-		task_close_dead(task, OUTCOME_AUTH, token->last_reason);
-	else
-		task_fail(task, now, token->last_class, token->last_reason, NULL);
+		return;
+	}
+	refused = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	reason = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+	task_close_dead(task, refused ? OUTCOME_AUTH : OUTCOME_PERMANENT, reason);
+}
+
+static TaskBegun
+begin_exchange(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
+{
+	if (!task->store->fetches)
+		return TASK_NOT_NOW;
+	task->ticket = token_ask_exchange(task->store);
+	if (task->ticket == 0)
+	{
+		close_exchanged(task);
+		return TASK_CLOSED;
+	}
+	task_tell(task);
+	return TASK_BEGUN;
+}
+
+static void
+settle_exchange(Task *task, TimestampTz now)
+{
+	settle_tries(task, &task->store->token.exchange, now);
 }
 
 /* ---------------------------------------------------------------- read_back */
@@ -300,7 +356,8 @@ static const TaskKind kinds[] = {
 	{"push_stock", TASK_WRITE, begin_push, NULL},
 	{"read_back", TASK_WRITE, begin_read, settle_read},
 	{"fetch_orders", TASK_FETCH, begin_fetch, settle_fetch},
-	{"refresh_token", TASK_WRITE, begin_refresh, settle_refresh}
+	{"refresh_token", TASK_WRITE, begin_refresh, settle_refresh},
+	{"exchange_code", TASK_WRITE, begin_exchange, settle_exchange}
 };
 
 static const TaskKind unknown = {"", TASK_WRITE, begin_unknown, NULL};

@@ -11,7 +11,8 @@
  * tries it at once, while the old access token still works.
  *
  * A pair is stored only in the place of the refresh token that it was got
- * for: what people have set meanwhile is newer.
+ * for: what people have set meanwhile is newer. Codes of authorisations, which
+ * bring a store's first pair, are token_code.c's.
  */
 #include "token.h"
 
@@ -24,6 +25,7 @@
 #include "dispatcher.h"
 #include "record.h"
 #include "retry.h"
+#include "token_internal.h"
 #include "worker.h"
 
 /* A refused refresh token is tried again after this time: platforms err. token_status says the same. */
@@ -50,6 +52,12 @@ column(HeapTuple row, TupleDesc desc, int number, TimestampTz missing)
 	return isnull ? missing : DatumGetTimestampTz(value);
 }
 
+static bool
+has_call(const DispatchStore *store, CallKind kind)
+{
+	return store->platform != NULL && (store->platform->calls & CALL_BIT(kind)) != 0;
+}
+
 /* read_token takes over a row of the table, unless it says nothing new of tokens that are known. */
 static void
 read_token(DispatchStore *store, HeapTuple row, TupleDesc desc)
@@ -63,7 +71,7 @@ read_token(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	if (store->access.access_token == NULL)
 		access_set_at = 0;
 	same = token->access_set_at == access_set_at && token->refresh_set_at == refresh_set_at;
-	token->known = store->platform != NULL && (store->platform->calls & CALL_BIT(CALL_REFRESH_TOKEN)) != 0;
+	token->known = refresh_set_at != 0 && has_call(store, CALL_REFRESH_TOKEN);
 	if (same)
 		return;
 	token->access_set_at = access_set_at;
@@ -83,12 +91,18 @@ token_load(void)
 	static SPIPlanPtr plan = NULL;
 
 	for (int i = 0; i < stores_count(); i++)
+	{
 		stores_nth(i)->token.known = false;
+		token_code_read(stores_nth(i), NULL, 0, false);
+	}
 	ss_execute(&plan,
-			   "SELECT t.store_id, a.set_at, r.set_at, t.access_expires, t.refresh_due, t.asked_at, t.refused_at "
+			   "SELECT t.store_id, a.set_at, r.set_at, t.access_expires, t.refresh_due, t.asked_at, t.refused_at, "
+			   "c.value, c.set_at, k.code_asked_at "
 			   "FROM storesync.token_status t "
-			   "JOIN storesync.credential r ON r.store_id = t.store_id AND r.name = 'refresh_token' "
-			   "LEFT JOIN storesync.credential a ON a.store_id = t.store_id AND a.name = 'access_token'",
+			   "LEFT JOIN storesync.token k ON k.store_id = t.store_id "
+			   "LEFT JOIN storesync.credential r ON r.store_id = t.store_id AND r.name = 'refresh_token' "
+			   "LEFT JOIN storesync.credential a ON a.store_id = t.store_id AND a.name = 'access_token' "
+			   "LEFT JOIN storesync.credential c ON c.store_id = t.store_id AND c.name = 'auth_code'",
 			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -97,9 +111,18 @@ token_load(void)
 		bool		isnull;
 		DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull)));
 
-		if (store != NULL)
-			read_token(store, row, desc);
+		if (store == NULL)
+			continue;
+		read_token(store, row, desc);
+		if (has_call(store, CALL_GET_TOKEN))
+			token_code_read(store, SPI_getvalue(row, desc, 8), column(row, desc, 9, 0), column(row, desc, 10, 0) != 0);
 	}
+}
+
+bool
+token_brings(CallKind kind)
+{
+	return kind == CALL_REFRESH_TOKEN || kind == CALL_GET_TOKEN;
 }
 
 TimestampTz
@@ -107,7 +130,9 @@ token_due(const DispatchStore *store)
 {
 	const StoreToken *token = &store->token;
 
-	return token->known && store->fetches && !token->flying ? token->due : DT_NOEND;
+	if (!store->fetches || token->flying)
+		return DT_NOEND;
+	return Min(token->known ? token->due : DT_NOEND, token_code_due(token));
 }
 
 /*
@@ -120,6 +145,8 @@ token_blocks(const DispatchStore *store)
 {
 	const StoreToken *token = &store->token;
 
+	if (token->has_code && store->access.access_token == NULL)
+		return true;
 	return token->known &&
 		(token->useless ||
 		 (token->expires != 0 && !token->refused && token->expires <= GetCurrentTimestamp()));
@@ -161,17 +188,23 @@ note_refused(const DispatchStore *store, const char *reason)
 			   SPI_OK_INSERT, 3, types, values, NULL, 0);
 }
 
-/* ended closes the refresh that was under way, for those who asked for it. */
-static void
-ended(StoreToken *token, OutcomeClass class, const char *reason)
+void
+token_ended(StoreToken *token, TokenTries *tries, OutcomeClass class, const char *reason)
 {
 	if (reason == NULL)
 		reason = "";
 	token->flying = false;
-	token->ended = token->begun;
-	token->last_class = class;
-	strlcpy(token->last_reason, reason,
-			pg_mbcliplen(reason, (int) strlen(reason), sizeof(token->last_reason) - 1) + 1);
+	tries->ended = tries->begun;
+	tries->last_class = class;
+	strlcpy(tries->last_reason, reason,
+			pg_mbcliplen(reason, (int) strlen(reason), sizeof(tries->last_reason) - 1) + 1);
+}
+
+/* ended closes the refresh that was under way, for those who asked for it. */
+static void
+ended(StoreToken *token, OutcomeClass class, const char *reason)
+{
+	token_ended(token, &token->refresh, class, reason);
 }
 
 /* refused: the refresh token is of no use. The store goes on until its access token is refused too. */
@@ -207,10 +240,16 @@ cannot_build(DispatchStore *store, const char *error)
 void
 token_build(DispatchStore *store)
 {
-	DispatchCall *call = call_create(store, CALL_REFRESH_TOKEN);
+	DispatchCall *call;
 	const char *error;
 
-	store->token.begun++;
+	if (token_code_due(&store->token) <= GetCurrentTimestamp())
+	{
+		token_code_build(store);
+		return;
+	}
+	call = call_create(store, CALL_REFRESH_TOKEN);
+	store->token.refresh.begun++;
 	store->token.flying = true;
 	if (!call_build(call, &error))
 	{
@@ -225,8 +264,11 @@ token_build(DispatchStore *store)
 void
 token_return(DispatchCall *call)
 {
-	call->store->token.flying = false;
-	call->store->token.begun--;
+	StoreToken *token = &call->store->token;
+	TokenTries *tries = call->call.kind == CALL_GET_TOKEN ? &token->exchange : &token->refresh;
+
+	token->flying = false;
+	tries->begun--;
 	call_free(call);
 }
 
@@ -241,8 +283,8 @@ is_current(const DispatchCall *call)
 	return now != NULL && call->access.refresh_token != NULL && strcmp(now, call->access.refresh_token) == 0;
 }
 
-static TimestampTz
-expiry_of(const DispatchCall *call)
+TimestampTz
+token_expiry(const DispatchCall *call)
 {
 	return call->sent_at + call->answer.expires_in * USECS_PER_SEC;
 }
@@ -261,7 +303,7 @@ save_pair(void *arg)
 		CStringGetTextDatum(call->answer.refresh_token),
 		CStringGetTextDatum(call->answer.access_token),
 		TimestampTzGetDatum(call->answered_at),
-		TimestampTzGetDatum(expiry_of(call))
+		TimestampTzGetDatum(token_expiry(call))
 	};
 
 	ss_enter(&session, "storesync dispatcher", true);
@@ -293,26 +335,30 @@ take_over(const DispatchCall *call)
 {
 	DispatchStore *store = call->store;
 	StoreToken *token = &store->token;
-	int64		life_us = expiry_of(call) - call->answered_at;
+	int64		life_us = token_expiry(call) - call->answered_at;
 
 	store->access.access_token = MemoryContextStrdup(store->context, call->answer.access_token);
 	store->access.refresh_token = MemoryContextStrdup(store->context, call->answer.refresh_token);
 	token->access_set_at = call->answered_at;
 	token->refresh_set_at = call->answered_at;
-	token->expires = expiry_of(call);
+	token->expires = token_expiry(call);
 	token->due = token->expires - Min(30 * USECS_PER_MINUTE, life_us / 4);
 	token->failures = 0;
+	token->known = true;
 	token->useless = false;
 	token->refused = false;
 	token->in_doubt = false;
 	token->vain++;
+	if (call->call.kind == CALL_GET_TOKEN)
+		token_code_done(call);
 }
 
 /* save stores the pair; false when that has to be tried again. */
 static bool
 save(DispatchCall *call)
 {
-	bool		done = worker_try("storesync: storing a token", save_pair, call);
+	bool		done = worker_try("storesync: storing a token",
+								  call->call.kind == CALL_GET_TOKEN ? token_code_save : save_pair, call);
 
 	dispatch_count(SS_STATEMENTS, 1);
 	if (done && call->stored)
@@ -388,8 +434,11 @@ token_settle(DispatchCall *call, Record *record)
 	{
 		rate_succeeded(store->store_id, 1);
 		store_well(store);
-		ended(token, class, NULL);
 	}
+	if (call->call.kind == CALL_GET_TOKEN)
+		token_code_settle(call);
+	else if (call->stored)
+		ended(token, class, NULL);
 	else if (!is_current(call))
 		ended(token, OUTCOME_LATER, "the tokens were set anew meanwhile");
 	else if (class == OUTCOME_AUTH || class == OUTCOME_PERMANENT)
@@ -465,5 +514,5 @@ token_ask(DispatchStore *store)
 		return 0;
 	if (!token->flying)
 		token->due = 0;
-	return token->flying ? token->begun : token->begun + 1;
+	return token->refresh.begun > token->refresh.ended ? token->refresh.begun : token->refresh.begun + 1;
 }

@@ -1,9 +1,10 @@
 /*
  * token.h
  *		A store's access token, refreshed before it ends and when the platform
- *		refuses it. docs/token.md has the rules.
+ *		refuses it, and the first one, for which the code of an authorisation
+ *		is exchanged. docs/token.md has the rules.
  *
- * A refresh is a call of the store like any other and goes before all others.
+ * Either is a call of the store like any other and goes before all others.
  * One is under way at a time. Its pair is committed before anything uses it.
  */
 #ifndef STORESYNC_TOKEN_H
@@ -17,6 +18,15 @@ typedef struct DispatchStore DispatchStore;
 typedef struct DispatchCall DispatchCall;
 typedef struct Record Record;
 
+/* Calls of one of the two kinds, numbered for those who wait for the next one. */
+typedef struct TokenTries
+{
+	uint64		begun;			/* the one under way included */
+	uint64		ended;
+	OutcomeClass last_class;	/* of the last one that ended, with its reason */
+	char		last_reason[120];
+} TokenTries;
+
 /* Lives in its DispatchStore. Zeroed: a store without tokens, or not read yet. */
 typedef struct StoreToken
 {
@@ -26,27 +36,34 @@ typedef struct StoreToken
 	TimestampTz expires;		/* of the access token, 0 unknown */
 	TimestampTz due;			/* of the next refresh */
 	int			failures;		/* in a row */
-	bool		flying;			/* from the building of the call until its outcome is recorded */
+	bool		flying;			/* from the building of either call until its outcome is recorded */
 	bool		useless;		/* the access token was refused, or there is none */
 	int			vain;			/* refreshes since a call went well */
 	bool		refused;		/* the refresh token was */
 	bool		in_doubt;		/* it may have been spent by a refresh whose answer was lost */
-	uint64		begun;			/* refreshes, the one under way included */
-	uint64		ended;
-	OutcomeClass last_class;	/* of the last one that ended, with its reason */
-	char		last_reason[120];
+	TokenTries	refresh;
+
+	/* the code of an authorisation that waits to be exchanged */
+	bool		has_code;
+	TimestampTz code_set_at;	/* which code the rest is about */
+	TimestampTz code_due;
+	int			code_failures;	/* in a row */
+	bool		code_in_doubt;	/* it may have been spent by an exchange whose answer was lost */
+	TokenTries	exchange;
 } StoreToken;
 
 /* Read what the tables say of all stores' tokens, after the stores themselves. SPI connected, as the owner. */
 extern void token_load(void);
 
-/* When the store's next refresh may be built; DT_NOEND for never or while one is under way. */
+/* Calls that bring a pair of tokens. */
+extern bool token_brings(CallKind kind);
+/* When the store's next refresh or exchange may be built; DT_NOEND for never or while one is under way. */
 extern TimestampTz token_due(const DispatchStore *store);
 /* Whether a call of another kind would be refused for certain. */
 extern bool token_blocks(const DispatchStore *store);
-/* Build the refresh and hand it over; that it was asked for is committed before it leaves. SPI connected. */
+/* Build what is due and hand it over; that it was asked for is committed before it leaves. SPI connected. */
 extern void token_build(DispatchStore *store);
-/* A refresh was answered: store the pair that it brought, in a transaction of its own. Not called inside one. */
+/* It was answered: store the pair that it brought, in a transaction of its own. Not called inside one. */
 extern void token_answered(DispatchCall *call);
 /* Pairs that could not be stored are tried again, and when. */
 extern void token_save_again(TimestampTz now);
@@ -64,9 +81,11 @@ extern void token_worked(const DispatchCall *call);
 extern bool token_refused(const DispatchCall *call);
 
 /*
- * Somebody wants a refresh: its number, 0 when the store has nothing to
- * refresh. It has ended when store->token.ended has come so far.
+ * Somebody wants a refresh, or waits for the exchange: its number, 0 when the
+ * store has nothing to refresh or exchange. It has ended when the `ended` of
+ * its tries has come so far.
  */
 extern uint64 token_ask(DispatchStore *store);
+extern uint64 token_ask_exchange(DispatchStore *store);
 
 #endif

@@ -15,7 +15,7 @@ static const Work works[] = {
 		.settle = push_settle, .give_back = push_return
 	},
 	{
-		.calls = CALL_BIT(CALL_REFRESH_TOKEN), .lane = LANE_TOKEN,
+		.calls = CALL_BIT(CALL_REFRESH_TOKEN) | CALL_BIT(CALL_GET_TOKEN), .lane = LANE_TOKEN,
 		.due = token_due, .build = token_build, .answered = token_answered,
 		.settle = token_settle, .give_back = token_return
 	},

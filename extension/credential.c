@@ -45,15 +45,15 @@ static const KnownCredential known[] = {
 	{"shopee", true, "callback_url"},
 	{"shopee", false, "access_token"},
 	{"shopee", false, "refresh_token"},
+	{"shopee", false, "auth_code"},
 	{"ruten", false, "api_key"},
 	{"ruten", false, "secret_key"},
 	{"ruten", false, "salt_key"},
 	{"ruten", false, "callback_url"},
 };
 
-/* hide_statement overwrites what shows the statement that carried the value. */
-static void
-hide_statement(const char *shown)
+void
+credential_hide(const char *shown)
 {
 	debug_query_string = shown;
 	pgstat_report_activity(STATE_RUNNING, shown);
@@ -202,9 +202,8 @@ put_app(const char *platform, const char *name, const char *value)
 	outbox_append(OUTBOX_PLATFORM, 1, &nothing, &nothing);
 }
 
-/* store_platform returns the platform of a store, or raises that there is no such store. */
-static char *
-store_platform(int store_id)
+char *
+credential_platform(int store_id)
 {
 	static SPIPlanPtr plan = NULL;
 	const Oid	types[] = {INT4OID};
@@ -236,11 +235,10 @@ check_platform(const char *platform)
 				 errmsg("platform does not exist")));
 }
 
-/* given_value takes the third argument: the value itself, or what the file that it names holds. */
-static char *
-given_value(FunctionCallInfo fcinfo)
+char *
+credential_given(const text *given)
 {
-	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char	   *value = text_to_cstring(given);
 
 	if (strncmp(value, FILE_PREFIX, strlen(FILE_PREFIX)) == 0)
 		return read_secret(value + strlen(FILE_PREFIX));
@@ -265,13 +263,13 @@ set_credential(PG_FUNCTION_ARGS)
 	ErrorContextCallback *context = error_context_stack;
 	char	   *name;
 
-	hide_statement("SELECT storesync.set_credential(...)");
+	credential_hide("SELECT storesync.set_credential(...)");
 	error_context_stack = NULL; /* a calling function's statement may hold the value */
 	refuse_nulls(fcinfo);
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	ss_enter(&session, "storesync.set_credential()", true);
-	check_name(store_platform(PG_GETARG_INT32(0)), false, name);
-	put_store(PG_GETARG_INT32(0), name, given_value(fcinfo));
+	check_name(credential_platform(PG_GETARG_INT32(0)), false, name);
+	put_store(PG_GETARG_INT32(0), name, credential_given(PG_GETARG_TEXT_PP(2)));
 	ss_leave(&session);
 	error_context_stack = context;
 	PG_RETURN_VOID();
@@ -286,7 +284,7 @@ set_app_credential(PG_FUNCTION_ARGS)
 	char	   *platform;
 	char	   *name;
 
-	hide_statement("SELECT storesync.set_app_credential(...)");
+	credential_hide("SELECT storesync.set_app_credential(...)");
 	error_context_stack = NULL;
 	refuse_nulls(fcinfo);
 	platform = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -294,7 +292,7 @@ set_app_credential(PG_FUNCTION_ARGS)
 	ss_enter(&session, "storesync.set_app_credential()", true);
 	check_platform(platform);
 	check_name(platform, true, name);
-	put_app(platform, name, given_value(fcinfo));
+	put_app(platform, name, credential_given(PG_GETARG_TEXT_PP(2)));
 	ss_leave(&session);
 	error_context_stack = context;
 	PG_RETURN_VOID();
@@ -303,6 +301,6 @@ set_app_credential(PG_FUNCTION_ARGS)
 void
 credential_put(int store_id, const char *name, const char *value)
 {
-	check_name(store_platform(store_id), false, name);
+	check_name(credential_platform(store_id), false, name);
 	put_store(store_id, name, value);
 }

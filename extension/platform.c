@@ -110,6 +110,7 @@ redact_all(Arena *arena, const char *text, const PlatformAccess *access)
 	text = plain_redact_secret(arena, text, access->partner_key);
 	text = plain_redact_secret(arena, text, access->access_token);
 	text = plain_redact_secret(arena, text, access->refresh_token);
+	text = plain_redact_secret(arena, text, access->auth_code);
 	text = plain_redact_secret(arena, text, access->api_key);
 	text = plain_redact_secret(arena, text, access->secret_key);
 	return plain_redact_secret(arena, text, access->salt_key);

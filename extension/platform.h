@@ -24,7 +24,7 @@ typedef enum CallKind
 	CALL_LIST_ORDERS,			/* window and cursor: order numbers, a page at a time */
 	CALL_GET_ORDERS,			/* order_sns[]: canonical documents */
 	CALL_REFRESH_TOKEN,
-	CALL_GET_TOKEN,				/* code: the first tokens of an authorised shop */
+	CALL_GET_TOKEN,				/* auth_code of the access: the first tokens of an authorised shop */
 	CALL_PUSH_PRICE,			/* items[]: prices */
 	CALL_SET_LISTED,			/* items[] come to be listed, or not */
 	CALL_LIST_ITEMS,			/* listed and cursor: item ids, a page at a time */
@@ -85,7 +85,6 @@ typedef struct PlatformCall
 	const char *tracking;		/* NULL likewise */
 	int64_t		quantity;		/* CALL_SHIP: units of the line, where the platform ships lines */
 	const char *reason;			/* CALL_CANCEL_LINES, CALL_SET_LISTED to not listed: the platform's own word */
-	const char *code;			/* CALL_GET_TOKEN */
 } PlatformCall;
 
 /* Credentials are NULL where the store has none. */
@@ -97,6 +96,7 @@ typedef struct PlatformAccess
 	const char *partner_key;
 	const char *access_token;
 	const char *refresh_token;
+	const char *auth_code;		/* of a new authorisation, works once */
 	const char *api_key;		/* Ruten's three */
 	const char *secret_key;
 	const char *salt_key;
@@ -250,6 +250,15 @@ typedef struct Platform
 	 */
 	bool		(*read_push) (const PlatformPush *push, const PlatformAccess *access,
 							  Arena *arena, PushHint *hint, const char **error);
+
+	/*
+	 * The address where a seller lets the application into a shop, or with
+	 * `cancel` takes that back; from there the browser goes on to redirect.
+	 * NULL, with a constant text, when the access or redirect will not do.
+	 * NULL where the platform has no such page.
+	 */
+	const char *(*authorization_url) (const PlatformAccess *access, const char *redirect, bool cancel,
+									  Arena *arena, const char **error);
 } Platform;
 
 /* Calls that change nothing at the platform: they are never in doubt. */

@@ -49,9 +49,8 @@ shopee_model_id(const char *text, int64_t *model_id)
 	return plain_int(text, 0, INT64_MAX, model_id);
 }
 
-/* check_access says what is wrong with the access, NULL when a call of that scope can be signed by it. */
-static const char *
-check_access(const PlatformAccess *access, ShopeeScope scope)
+const char *
+shopee_check_access(const PlatformAccess *access, ShopeeScope scope)
 {
 	int64_t		id;
 
@@ -74,20 +73,19 @@ check_access(const PlatformAccess *access, ShopeeScope scope)
 	return NULL;
 }
 
-/* begin_url signs the path and writes the URL up to the common parameters; the call adds its own. */
-static bool
-begin_url(PlainBuffer *url, Arena *arena, const PlatformAccess *access, const ShopeeCall *kind)
+bool
+shopee_begin_url(PlainBuffer *url, Arena *arena, const PlatformAccess *access, const char *path, ShopeeScope scope)
 {
-	const char *token = kind->scope == SHOPEE_SHOP ? access->access_token : NULL;
-	const char *shop = kind->scope == SHOPEE_SHOP ? access->shop_id : NULL;
+	const char *token = scope == SHOPEE_SHOP ? access->access_token : NULL;
+	const char *shop = scope == SHOPEE_SHOP ? access->shop_id : NULL;
 	char		hex[SIGN_HEX_BYTES];
 
-	if (!shopee_signature(arena, access->partner_key, access->partner_id, kind->path,
+	if (!shopee_signature(arena, access->partner_key, access->partner_id, path,
 						  access->now, token, shop, hex))
 		return false;
 	plain_begin(url, arena, 512);
 	plain_add(url, access->base_url);
-	plain_add(url, kind->path);
+	plain_add(url, path);
 	plain_add(url, "?partner_id=");
 	plain_add(url, access->partner_id);
 	plain_add(url, "&timestamp=");
@@ -153,8 +151,8 @@ build(const PlatformCall *call, const PlatformAccess *access, Arena *arena,
 	PlainBuffer body = {0};
 
 	*request = (PlatformRequest) {.method = kind != NULL && kind->post ? "POST" : "GET"};
-	*error = kind == NULL ? "Shopee has no such call" : check_access(access, kind->scope);
-	if (*error == NULL && !begin_url(&url, arena, access, kind))
+	*error = kind == NULL ? "Shopee has no such call" : shopee_check_access(access, kind->scope);
+	if (*error == NULL && !shopee_begin_url(&url, arena, access, kind->path, kind->scope))
 		*error = "could not sign the request";
 	if (*error != NULL)
 		return false;
@@ -196,4 +194,5 @@ const Platform platform_shopee = {
 	.build = build,
 	.judge = shopee_judge,
 	.read_push = shopee_read_push,
+	.authorization_url = shopee_authorization_url,
 };

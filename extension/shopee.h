@@ -67,6 +67,13 @@ extern bool shopee_signature(Arena *arena, const char *partner_key, const char *
 							 const char *path, int64_t timestamp, const char *access_token,
 							 const char *owner_id, char hex[SIGN_HEX_BYTES]);
 
+/* What is wrong with the access, NULL when a call of that scope can be signed by it. */
+extern const char *shopee_check_access(const PlatformAccess *access, ShopeeScope scope);
+
+/* Sign the path and write the URL up to the common parameters; the call adds its own. False when that fails. */
+extern bool shopee_begin_url(PlainBuffer *url, Arena *arena, const PlatformAccess *access,
+							 const char *path, ShopeeScope scope);
+
 /* Whether the text can be an order number: it is put into a comma-joined list. */
 extern bool shopee_order_sn_ok(const char *order_sn);
 
@@ -139,7 +146,9 @@ extern const char *shopee_build_cancel(const PlatformCall *call, const PlatformA
 extern void shopee_judge_ship_info(const PlatformCall *call, const cJSON *root,
 								   Arena *arena, PlatformAnswer *answer);
 
-/* shopee_token.c: the first tokens and the next ones */
+/* shopee_token.c: the seller's consent, the first tokens and the next ones */
+extern const char *shopee_authorization_url(const PlatformAccess *access, const char *redirect, bool cancel,
+											Arena *arena, const char **error);
 extern const char *shopee_build_get_token(const PlatformCall *call, const PlatformAccess *access,
 										  PlainBuffer *url, PlainBuffer *body);
 extern const char *shopee_build_refresh_token(const PlatformCall *call, const PlatformAccess *access,

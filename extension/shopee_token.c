@@ -1,7 +1,8 @@
 /*
  * shopee_token.c
- *		Shopee Open Platform v2: the tokens of an authorised shop, the first
- *		ones and the next ones.
+ *		Shopee Open Platform v2: the page where a seller lets the application
+ *		in, and the tokens of an authorised shop, the first ones and the next
+ *		ones.
  *
  * A code and a refresh token work once. Pure: no I/O, no state.
  */
@@ -29,9 +30,11 @@ const char *
 shopee_build_get_token(const PlatformCall *call, const PlatformAccess *access,
 					   PlainBuffer *url, PlainBuffer *body)
 {
-	if (call->code == NULL || !plain_visible(call->code, SHOPEE_MAX_TOKEN))
+	if (access->auth_code == NULL)
+		return "there is no code of an authorisation";
+	if (!plain_visible(access->auth_code, SHOPEE_MAX_TOKEN))
 		return "the code of the authorisation is malformed";
-	add_grant(body, "code", call->code, access);
+	add_grant(body, "code", access->auth_code, access);
 	return NULL;
 }
 
@@ -45,6 +48,32 @@ shopee_build_refresh_token(const PlatformCall *call, const PlatformAccess *acces
 		return "credential refresh_token is malformed";
 	add_grant(body, "refresh_token", access->refresh_token, access);
 	return NULL;
+}
+
+const char *
+shopee_authorization_url(const PlatformAccess *access, const char *redirect, bool cancel,
+						 Arena *arena, const char **error)
+{
+	const char *path = cancel ? "/api/v2/shop/cancel_auth_partner" : "/api/v2/shop/auth_partner";
+	PlainBuffer url = {0};
+	char	   *text;
+
+	*error = shopee_check_access(access, SHOPEE_APP);
+	if (*error == NULL && !plain_visible(redirect, SHOPEE_MAX_TOKEN))
+		*error = "the address to return to is no visible ASCII text of 1 to 2048 characters";
+	if (*error != NULL)
+		return NULL;
+	if (!shopee_begin_url(&url, arena, access, path, SHOPEE_APP))
+	{
+		*error = "could not sign the request";
+		return NULL;
+	}
+	plain_add(&url, "&redirect=");
+	plain_add_query(&url, redirect);
+	text = plain_finish(&url);
+	if (text == NULL)
+		*error = "the request does not fit into memory";
+	return text;
 }
 
 /* shopee_judge_token reads a flat answer: the tokens stand beside the error. */

@@ -54,7 +54,8 @@ static const Kind kinds[] = {
 	{"cancel_order", {{"order_sn", FIELD_TEXT, true}, {"lines", FIELD_TEXTS, false}, {"reason", FIELD_TEXT, false}}},
 	{"fetch_orders", {{"from", FIELD_TIME, false}, {"to", FIELD_TIME, false}, {"order_sn", FIELD_TEXTS, false}}},
 	{"fetch_listings", {{NULL}}},
-	{"refresh_token", {{NULL}}}
+	{"refresh_token", {{NULL}}},
+	{"exchange_code", {{NULL}}}
 };
 
 static const Kind *
@@ -67,7 +68,7 @@ find_kind(const char *name)
 			(errcode(SS_ERR_BAD_TASK),
 			 errmsg("unknown kind of task: \"%s\"", name),
 			 errhint("Kinds are push_stock, push_price, list, unlist, read_back, ship_order, cancel_order, "
-					 "fetch_orders, fetch_listings and refresh_token.")));
+					 "fetch_orders, fetch_listings, refresh_token and exchange_code.")));
 }
 
 static void pg_attribute_noreturn()

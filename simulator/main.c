@@ -20,6 +20,7 @@
 
 #define TOKEN_LIFE_S 14400
 #define TOKEN_GRACE_S 300
+#define CODE_LIFE_S 600
 
 typedef struct Options
 {
@@ -35,6 +36,7 @@ typedef struct Options
 	int64_t		return_on_cancel;
 	int64_t		token_life_s;
 	int64_t		token_grace_s;
+	int64_t		code_life_s;
 	char	   *pems[SERVER_MAX_TLS];	/* contents of the files named by --tls */
 	int			n_pems;
 } Options;
@@ -53,6 +55,7 @@ static const char usage[] =
 "  --return-on-cancel 0|1  whether a cancel raises what the shop shows (default 1)\n"
 "  --token-life S          of an access token (default 14400)\n"
 "  --token-grace S         of the one before, after a refresh (default 300)\n"
+"  --code-life S           of the code of an authorisation (default 600)\n"
 "  --tls FILE              listen over TLS besides, with this certificate and key (PEM), on a free port;\n"
 "                          up to 8 times; their ports follow the plain one in the port file\n";
 
@@ -131,6 +134,8 @@ read_option(Options *options, int code, const char *name, const char *value)
 			return read_number(name, value, 1, 86400, &options->token_life_s);
 		case 'g':
 			return read_number(name, value, 0, 86400, &options->token_grace_s);
+		case 'o':
+			return read_number(name, value, 1, 86400, &options->code_life_s);
 		case 'e':
 			return read_pem(options, value);
 		default:
@@ -155,6 +160,7 @@ read_options(Options *options, int argc, char **argv)
 		{"return-on-cancel", required_argument, NULL, 'u'},
 		{"token-life", required_argument, NULL, 'l'},
 		{"token-grace", required_argument, NULL, 'g'},
+		{"code-life", required_argument, NULL, 'o'},
 		{"tls", required_argument, NULL, 'e'},
 		{NULL, 0, NULL, 0}
 	};
@@ -235,7 +241,7 @@ run(Simulator *sim, const Options *options, const sigset_t *signals)
 	market_init(&sim->market, &sim->catalogue, options->order_delay_ms * 1000,
 				options->return_on_cancel != 0);
 	tokens_init(&sim->tokens, &sim->catalogue, options->token_life_s, options->token_grace_s,
-				(uint64_t) options->seed);
+				options->code_life_s, (uint64_t) options->seed);
 	calls_init(&sim->calls, n_shops, limit);
 	faults_init(&sim->faults, n_shops, (uint64_t) options->seed);
 	ruten_init(&sim->ruten, &sim->catalogue);
@@ -258,7 +264,8 @@ main(int argc, char **argv)
 {
 	Options		options = {
 		.seed = 1,.speed = 1,.rate = 5,.burst = 1,.return_on_cancel = 1,
-		.token_life_s = TOKEN_LIFE_S,.token_grace_s = TOKEN_GRACE_S
+		.token_life_s = TOKEN_LIFE_S,.token_grace_s = TOKEN_GRACE_S,
+		.code_life_s = CODE_LIFE_S
 	};
 	Simulator	sim;
 	sigset_t	signals;

@@ -168,6 +168,8 @@ send_answer(Exchange *exchange)
 		return MHD_NO;
 	memset(&answer->body, 0, sizeof(answer->body));
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type);
+	if (answer->location.data != NULL)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, answer->location.data);
 	result = MHD_queue_response(exchange->connection, (unsigned) answer->status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -267,6 +269,7 @@ end_exchange(void *cls, struct MHD_Connection *connection, void **con_cls,
 	free(exchange->uri);
 	text_free(&exchange->body);
 	text_free(&exchange->answer.body);
+	text_free(&exchange->answer.location);
 	free(exchange);
 	*con_cls = NULL;
 }

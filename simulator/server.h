@@ -29,6 +29,7 @@ typedef struct Answer
 	int			status;
 	const char *content_type;
 	Text		body;
+	Text		location;		/* where a redirect leads; empty for none */
 	int64_t		delay_ms;		/* before it is sent */
 	bool		cut;			/* close the connection instead */
 } Answer;

@@ -21,23 +21,34 @@
 #define TIMESTAMP_WINDOW_S 300
 #define MAX_ID32 INT64_C(4294967295)
 
+/* What a call is signed with, and where its shop stands. */
+typedef enum Scope
+{
+	SHOP,						/* shop and token, in the query */
+	PUBLIC,						/* neither; the shop is in the body */
+	PAGE						/* neither: a seller's browser, which costs no budget */
+} Scope;
+
 typedef struct Endpoint
 {
 	const char *path;
 	const char *method;
-	bool		public;			/* signed without shop and token; the shop is in the body */
+	Scope		scope;
 	void		(*serve) (ShopeeCall *call);
 } Endpoint;
 
 static const Endpoint endpoints[] = {
-	{"/api/v2/auth/access_token/get", "POST", true, shopee_refresh_token},
-	{"/api/v2/order/get_order_detail", "GET", false, shopee_get_order_detail},
-	{"/api/v2/order/get_order_list", "GET", false, shopee_get_order_list},
-	{"/api/v2/product/get_item_base_info", "GET", false, shopee_get_item_base_info},
-	{"/api/v2/product/get_item_list", "GET", false, shopee_get_item_list},
-	{"/api/v2/product/get_model_list", "GET", false, shopee_get_model_list},
-	{"/api/v2/product/update_stock", "POST", false, shopee_update_stock},
-	{"/api/v2/shop/get_shop_info", "GET", false, shopee_get_shop_info},
+	{"/api/v2/auth/access_token/get", "POST", PUBLIC, shopee_refresh_token},
+	{"/api/v2/auth/token/get", "POST", PUBLIC, shopee_get_token},
+	{"/api/v2/order/get_order_detail", "GET", SHOP, shopee_get_order_detail},
+	{"/api/v2/order/get_order_list", "GET", SHOP, shopee_get_order_list},
+	{"/api/v2/product/get_item_base_info", "GET", SHOP, shopee_get_item_base_info},
+	{"/api/v2/product/get_item_list", "GET", SHOP, shopee_get_item_list},
+	{"/api/v2/product/get_model_list", "GET", SHOP, shopee_get_model_list},
+	{"/api/v2/product/update_stock", "POST", SHOP, shopee_update_stock},
+	{"/api/v2/shop/auth_partner", "GET", PAGE, shopee_consent_page},
+	{"/api/v2/shop/cancel_auth_partner", "GET", PAGE, shopee_cancel_page},
+	{"/api/v2/shop/get_shop_info", "GET", SHOP, shopee_get_shop_info},
 };
 
 #define N_ENDPOINTS ((int) (sizeof(endpoints) / sizeof(endpoints[0])))
@@ -64,7 +75,7 @@ bool
 shopee_path_public(const char *path)
 {
 	return strncmp(path, "/api/v2/auth/", 13) == 0 ||
-		strcmp(path, "/api/v2/shop/auth_partner") == 0;
+		strcmp(path, "/api/v2/shop/auth_partner") == 0 || strcmp(path, "/api/v2/shop/cancel_auth_partner") == 0;
 }
 
 bool
@@ -108,13 +119,29 @@ check_common(ShopeeCall *call)
 	return true;
 }
 
+/* The shop of a page is that of the seller who has logged in there: `shop_id`, or the catalogue's first. */
+static bool
+check_seller(ShopeeCall *call)
+{
+	int64_t		shop_id = call->sim->catalogue.shops[0].shop_id;
+
+	if (request_argument(call->request, "redirect") == NULL)
+		return refuse(call, "error_param", "There is no redirect in query.");
+	if (request_argument(call->request, "shop_id") != NULL)
+		(void) shopee_argument(call, "shop_id", 0, MAX_ID32, &shop_id);
+	call->shop = catalogue_shop(&call->sim->catalogue, shop_id);
+	return call->shop != NO_INDEX || refuse(call, "error_auth", "Invalid partner_id or shopid.");
+}
+
 /* The shop: of a public call from its body, of the others from the query. */
 static bool
 check_shop(ShopeeCall *call, const Endpoint *endpoint)
 {
 	int64_t		shop_id;
 
-	if (endpoint->public)
+	if (endpoint->scope == PAGE)
+		return check_seller(call);
+	if (endpoint->scope == PUBLIC)
 	{
 		int64_t		partner_id;
 
@@ -150,8 +177,8 @@ check_sign(ShopeeCall *call, const Endpoint *endpoint)
 
 	shopee_sign_base(&base, catalogue->partner_id, endpoint->path,
 					 request_argument(call->request, "timestamp"),
-					 endpoint->public ? NULL : request_argument(call->request, "access_token"),
-					 endpoint->public ? NULL : request_argument(call->request, "shop_id"));
+					 endpoint->scope != SHOP ? NULL : request_argument(call->request, "access_token"),
+					 endpoint->scope != SHOP ? NULL : request_argument(call->request, "shop_id"));
 	shopee_sign(catalogue->partner_key, &base, expected);
 	text_free(&base);
 	same = strlen(given) == strlen(expected) && CRYPTO_memcmp(given, expected, strlen(expected)) == 0;
@@ -245,15 +272,20 @@ serve_signed(ShopeeCall *call, const Endpoint *endpoint)
 	Simulator  *sim = call->sim;
 	FaultKind	fault;
 
+	if (endpoint->scope == PAGE)
+	{
+		endpoint->serve(call);
+		return;
+	}
 	if (!calls_take(&sim->calls, call->shop, endpoint->path))
 	{
 		shopee_error(call->answer, "error_rate_limit", "Too many requests, please try later.");
 		return;
 	}
-	fault = faults_draw(&sim->faults, call->shop, endpoint->path, !endpoint->public);
+	fault = faults_draw(&sim->faults, call->shop, endpoint->path, endpoint->scope == SHOP);
 	if (fault_before(call, fault))
 		return;
-	if (!endpoint->public && !tokens_valid(&sim->tokens, call->shop,
+	if (endpoint->scope == SHOP && !tokens_valid(&sim->tokens, call->shop,
 										   request_argument(call->request, "access_token")))
 		shopee_error(call->answer, "invalid_acceess_token", "Invalid access_token.");
 	else

@@ -58,6 +58,9 @@ extern void shopee_get_model_list(ShopeeCall *call);
 extern void shopee_get_order_list(ShopeeCall *call);
 extern void shopee_get_order_detail(ShopeeCall *call);
 extern void shopee_refresh_token(ShopeeCall *call);
+extern void shopee_get_token(ShopeeCall *call);
+extern void shopee_consent_page(ShopeeCall *call);
+extern void shopee_cancel_page(ShopeeCall *call);
 extern void shopee_get_shop_info(ShopeeCall *call);
 
 #endif

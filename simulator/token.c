@@ -15,12 +15,14 @@
 #define US_PER_S INT64_C(1000000)
 
 void
-tokens_init(Tokens *tokens, const Catalogue *catalogue, int64_t life_s, int64_t grace_s, uint64_t seed)
+tokens_init(Tokens *tokens, const Catalogue *catalogue, int64_t life_s, int64_t grace_s,
+			int64_t code_life_s, uint64_t seed)
 {
 	memset(tokens, 0, sizeof(*tokens));
 	tokens->n_shops = catalogue->n_shops;
 	tokens->life_us = life_s * US_PER_S;
 	tokens->grace_us = grace_s * US_PER_S;
+	tokens->code_life_us = code_life_s * US_PER_S;
 	tokens->seed = seed;
 	tokens->shops = sim_alloc(tokens->n_shops * sizeof(ShopTokens));
 	for (uint32_t i = 0; i < tokens->n_shops; i++)
@@ -39,6 +41,7 @@ tokens_free(Tokens *tokens)
 		free(tokens->shops[i].access);
 		free(tokens->shops[i].previous);
 		free(tokens->shops[i].refresh);
+		free(tokens->shops[i].code);
 	}
 	free(tokens->shops);
 	memset(tokens, 0, sizeof(*tokens));
@@ -100,6 +103,43 @@ tokens_authorize(Tokens *tokens, uint32_t shop)
 	held->access_until_us = clock_us() + tokens->life_us;
 	free(held->refresh);
 	held->refresh = make_token(tokens, "refresh");
+}
+
+const char *
+tokens_consent(Tokens *tokens, uint32_t shop)
+{
+	ShopTokens *held = &tokens->shops[shop];
+
+	free(held->code);
+	held->code = make_token(tokens, "code");
+	held->code_until_us = clock_us() + tokens->code_life_us;
+	return held->code;
+}
+
+bool
+tokens_exchange(Tokens *tokens, uint32_t shop, const char *code)
+{
+	ShopTokens *held = &tokens->shops[shop];
+	bool		good = held->code != NULL && strcmp(held->code, code) == 0 && clock_us() < held->code_until_us;
+
+	if (!good)
+		return false;
+	free(held->code);
+	held->code = NULL;
+	tokens_authorize(tokens, shop);
+	return true;
+}
+
+void
+tokens_revoke(Tokens *tokens, uint32_t shop)
+{
+	ShopTokens *held = &tokens->shops[shop];
+
+	/* a pair that nobody is given */
+	tokens_authorize(tokens, shop);
+	tokens_expire(tokens, shop);
+	free(held->code);
+	held->code = NULL;
 }
 
 void

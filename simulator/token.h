@@ -1,7 +1,7 @@
 /*
  * token.h
- *		Each shop's access and refresh token and their lives. Guarded by the
- *		market's lock.
+ *		Each shop's access and refresh token and their lives, and the code that
+ *		its seller was given last for new ones. Guarded by the market's lock.
  */
 #ifndef SIM_TOKEN_H
 #define SIM_TOKEN_H
@@ -18,6 +18,8 @@ typedef struct ShopTokens
 	char	   *previous;		/* access token before the last refresh, or NULL */
 	int64_t		previous_until_us;
 	char	   *refresh;		/* works once */
+	char	   *code;			/* works once; NULL for none */
+	int64_t		code_until_us;
 } ShopTokens;
 
 typedef struct Tokens
@@ -26,12 +28,13 @@ typedef struct Tokens
 	uint32_t	n_shops;
 	int64_t		life_us;		/* of an access token */
 	int64_t		grace_us;		/* of the one before, after a refresh */
+	int64_t		code_life_us;
 	uint64_t	seed;
 	int64_t		n_made;
 } Tokens;
 
 extern void tokens_init(Tokens *tokens, const Catalogue *catalogue, int64_t life_s, int64_t grace_s,
-						uint64_t seed);
+						int64_t code_life_s, uint64_t seed);
 extern void tokens_free(Tokens *tokens);
 
 /* Whether this access token opens the shop now. */
@@ -39,6 +42,15 @@ extern bool tokens_valid(const Tokens *tokens, uint32_t shop, const char *access
 
 /* Trades the shop's refresh token for a new pair. False: not the one in force. */
 extern bool tokens_refresh(Tokens *tokens, uint32_t shop, const char *refresh);
+
+/* The seller has consented: a code for the shop, which takes the place of the one before. */
+extern const char *tokens_consent(Tokens *tokens, uint32_t shop);
+
+/* Trades the shop's code for a new pair; the one before ends at once. False: not a code of this shop, spent or too old. */
+extern bool tokens_exchange(Tokens *tokens, uint32_t shop, const char *code);
+
+/* The seller takes the authorisation back: nothing opens the shop until another. */
+extern void tokens_revoke(Tokens *tokens, uint32_t shop);
 
 /* The seller authorises the shop anew: another pair, and the one before ends at once. */
 extern void tokens_authorize(Tokens *tokens, uint32_t shop);

@@ -554,7 +554,7 @@ COMMENT ON FUNCTION storesync.start_selling(int, text) IS
 CREATE FUNCTION storesync.set_credential(store int, name text, value text) RETURNS void
 	AS 'MODULE_PATHNAME', 'set_credential' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.set_credential(int, text, text) IS
-'Sets a secret of a store: access_token, refresh_token (Shopee); api_key, secret_key, salt_key, callback_url (Ruten). Pass the value as a bind parameter, or as file:NAME for a file under storesync.secret_directory; a literal would be in the log that log_statement writes. Errors: SS403 unknown name, unreadable file, value that is empty, over 8 KiB or not printable ASCII; SS002 unknown store; 22004 null. Example: SELECT storesync.set_credential(1, ''access_token'', ''file:shop1.token'');';
+'Sets a secret of a store: access_token, refresh_token, auth_code (Shopee; for the last see authorize_store()); api_key, secret_key, salt_key, callback_url (Ruten). Pass the value as a bind parameter, or as file:NAME for a file under storesync.secret_directory; a literal would be in the log that log_statement writes. Errors: SS403 unknown name, unreadable file, value that is empty, over 8 KiB or not printable ASCII; SS002 unknown store; 22004 null. Example: SELECT storesync.set_credential(1, ''access_token'', ''file:shop1.token'');';
 
 CREATE FUNCTION storesync.set_app_credential(platform text, name text, value text) RETURNS void
 	AS 'MODULE_PATHNAME', 'set_app_credential' LANGUAGE C VOLATILE;

@@ -12,7 +12,8 @@ AS $$
 		WHEN x.writes AND s.mode = 'lower_only' THEN 'waits, if it is a raise: the store is lower_only' END
 	FROM (SELECT o.payload FROM storesync.outbox o WHERE o.kind = 'task' AND o.subject = $1 LIMIT 1) o
 	JOIN storesync.store s ON s.store_id = (o.payload ->> 'store')::int
-	CROSS JOIN LATERAL (SELECT o.payload ->> 'kind' NOT LIKE 'fetch%' AS writes) x
+	CROSS JOIN LATERAL (SELECT o.payload ->> 'kind' NOT LIKE 'fetch%'
+		AND o.payload ->> 'kind' NOT IN ('read_back', 'refresh_token', 'exchange_code') AS writes) x
 	LEFT JOIN storesync.store_stats() t ON t.store_id = s.store_id
 $$;
 COMMENT ON FUNCTION storesync.task_hint(bigint) IS

@@ -22,6 +22,7 @@ AS $$
 		('application', ARRAY['receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer', 'receive_return',
 			'ingest_order', 'ingest_orders', 'rate_take', 'rate_hold', 'rate_succeeded', 'rate_quota', 'enqueue', 'current_incarnation']),
 		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'set_credential', 'set_app_credential',
+			'authorization_url', 'authorize_store', 'note_authorization',
 			'missing_credentials', 'pause', 'resume', 'stop_selling', 'start_selling', 'allot', 'reserve_seen', 'reserves_seen', 'release_hold', 'release_breaker', 'requeue', 'discard', 'add_peak_window', 'drop_peak_window',
 			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'rate_room', 'rate_forget', 'check_invariants',
 			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_move', 'consumer_drop', 'rotation', 'drop_consumed', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)

@@ -57,6 +57,17 @@ check(const PlatformCall *call, const PlatformAccess *access, Arena *arena)
 	}
 }
 
+/* check_page: the address of the seller's consent, or what stands against it. */
+static void
+check_page(const PlatformAccess *access, const char *redirect, Arena *arena)
+{
+	const char *error = NULL;
+	const char *url = platform_shopee.authorization_url(access, redirect, false, arena, &error);
+
+	REQUIRE((url == NULL) == (error != NULL));
+	REQUIRE(url == NULL || plain_visible(url, 1024 * 1024));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -73,18 +84,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const char *const sns[] = {texts[8], texts[9]};
 		PlatformAccess access = {
 			.base_url = "http://127.0.0.1:8", .shop_id = texts[0], .partner_id = texts[1], .partner_key = texts[2],
-			.access_token = texts[3], .refresh_token = texts[4], .now = (int64_t) size
+			.access_token = texts[3], .refresh_token = texts[4], .auth_code = texts[4],
+			.now = (int64_t) size
 		};
 		PlatformCall call = {
 			.items = items, .n_items = 2, .from = (int64_t) size, .to = (int64_t) size + 60,
 			.cursor = texts[9], .order_sns = sns, .n_order_sns = 2
 		};
 
-		for (kind = CALL_PUSH_STOCK; kind <= CALL_REFRESH_TOKEN; kind++)
+		for (kind = CALL_PUSH_STOCK; kind <= CALL_GET_TOKEN; kind++)
 		{
 			call.kind = (CallKind) kind;
 			check(&call, &access, arena);
 		}
+		check_page(&access, texts[9], arena);
 	}
 	arena_free(arena);
 	return 0;

@@ -1,17 +1,15 @@
 /*
  * fuzz_shopee_token.c
- *		Any answer to a token refresh: both tokens with a life, or none.
+ *		Any answer to a token's refresh or a code's exchange: both tokens with
+ *		a life, or none.
  */
 #include "fuzz_judge.h"
 
-static const PlatformCall call = {.kind = CALL_REFRESH_TOKEN, .cursor = ""};
-
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+check(CallKind kind, const PlatformReply *reply, Arena *arena)
 {
-	Arena	   *arena = arena_create(FUZZ_ARENA_BYTES);
-	PlatformReply reply = fuzz_reply(data, size);
-	PlatformAnswer answer = fuzz_judge(&call, &reply, arena);
+	PlatformCall call = {.kind = kind, .cursor = ""};
+	PlatformAnswer answer = fuzz_judge(&call, reply, arena);
 
 	if (answer.class == OUTCOME_OK)
 	{
@@ -21,6 +19,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	else
 		REQUIRE(answer.access_token == NULL && answer.refresh_token == NULL);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	Arena	   *arena = arena_create(FUZZ_ARENA_BYTES);
+	PlatformReply reply = fuzz_reply(data, size);
+
+	check(CALL_REFRESH_TOKEN, &reply, arena);
+	check(CALL_GET_TOKEN, &reply, arena);
 	arena_free(arena);
 	return 0;
 }

@@ -29,7 +29,7 @@ SELECT k.kind, count(storesync.enqueue(:store, k.kind, replace(k.payload, 'LISTI
 	('ship_order', '{"order_sn": "A1"}'),
 	('cancel_order', '{"order_sn": "A1", "lines": ["1", "2"], "reason": "out of stock"}'),
 	('fetch_orders', '{}'), ('fetch_orders', '{"from": 1700000000, "to": "2023-11-15T10:00:00+08:00"}'),
-	('fetch_orders', '{"order_sn": ["A1", "A2"]}'), ('fetch_listings', '{}'), ('refresh_token', '{}')) AS k(kind, payload)
+	('fetch_orders', '{"order_sn": ["A1", "A2"]}'), ('fetch_listings', '{}'), ('refresh_token', '{}'), ('exchange_code', '{}')) AS k(kind, payload)
 GROUP BY 1 ORDER BY 1;
 
 -- What is refused.

@@ -61,7 +61,45 @@ SELECT * FROM unwell;
 UPDATE storesync.store SET mode = 'off';
 SELECT * FROM unwell;
 
+UPDATE storesync.store SET mode = 'live';
+
+-- the year may be known better: the platform says when it ends
+SELECT storesync.note_authorization(:two, clock_timestamp() + '6 days');
+SELECT store_id, authorization_days FROM told ORDER BY store_id;
+SELECT component FROM unwell;
+SELECT storesync.note_authorization(:two, NULL);
+SELECT storesync.note_authorization(-1, now());
+
+-- where a seller consents, signed with the application's credentials
+SELECT storesync.authorization_url('shopee', 'https://erp.example.com/');
+SELECT storesync.set_app_credential('shopee', 'partner_id', '2009999');
+SELECT storesync.set_app_credential('shopee', 'partner_key', 'demoPartnerKey0123456789abcdef');
+SELECT regexp_replace(storesync.authorization_url('shopee', 'https://erp.example.com/?a=1'), '=[0-9]{10}|=[0-9a-f]{64}', '=...', 'g');
+SELECT regexp_replace(storesync.authorization_url('shopee', 'https://erp.example.com/', cancel => true), '=[0-9]{10}|=[0-9a-f]{64}', '=...', 'g');
+SELECT storesync.authorization_url('shopee', 'two words');
+SELECT storesync.authorization_url('pchome', 'https://erp.example.com/');
+SELECT storesync.authorization_url('nowhere', 'https://erp.example.com/');
+
+-- the code is a secret that waits for the dispatcher, and a task that tells of it
+SELECT storesync.add_store('shopee', '1003', 'Three') AS three \gset
+SELECT storesync.authorize_store(:three, 'the-code') AS task \gset
+SELECT state FROM storesync.task_state(:task);
+SELECT name FROM storesync.credential WHERE store_id = :three;
+SELECT o.payload FROM storesync.outbox o WHERE o.subject = :task AND o.kind = 'task';
+SELECT authorized_at, refresh_due, code_given_at IS NOT NULL AS given, code_refused_at FROM storesync.token_status WHERE store_id = :three;
+UPDATE storesync.credential SET set_at = now() - interval '6 minutes' WHERE name = 'auth_code';
+SELECT * FROM unwell;
+-- tokens that people set make it needless
+SELECT storesync.set_credential(:three, 'refresh_token', 'third-refresh');
+SELECT name FROM storesync.credential WHERE store_id = :three;
+SELECT * FROM unwell;
+SELECT storesync.add_store('pchome', '22001', 'No codes') AS pchome \gset
+SELECT storesync.authorize_store(:pchome, 'MARKER-code');
+SELECT storesync.authorize_store(-1, 'MARKER-code');
+SELECT storesync.authorize_store(:three, '');
+SELECT storesync.authorize_store(:three, NULL);
+
 -- nothing of it is dumped, and it goes with its store
 SELECT 'storesync.token'::regclass = ANY (extconfig) AS dumped FROM pg_extension WHERE extname = 'storesync';
-SELECT count(*) FROM storesync.audit WHERE concat(before, after) ~ 'access$|-refresh';
+SELECT count(*) FROM storesync.audit WHERE concat(before, after) ~ 'access$|-refresh|the-code';
 DROP VIEW told, unwell;

@@ -1,22 +1,25 @@
-# Access tokens are refreshed before they end and when they are refused, by one
-# call and with nothing lost: killed between the answer and its commit, between
+# A shop comes to work by SQL alone, from the seller's consent on. Access tokens
+# are refreshed before they end and when they are refused, by one call and with
+# nothing lost: killed between the answer and its commit, between
 # the commit and the next call, while the platform works on it; answers lost; a
 # refresh token that the platform refuses. A store that needs people waits alone.
 
 use strict;
 use warnings;
 
+use HTTP::Tiny;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync;
 use Test::More;
 
-my ($shops, $skus, $units, $rate) = (2, 4, 500, 20);
+my ($shops, $skus, $units, $rate) = (3, 4, 500, 20);
 my $refresh_path = '/api/v2/auth/access_token/get';
+my $code_path = '/api/v2/auth/token/get';
 my $sim = Storesync->simulator(
 	catalogue => Storesync->catalogue(shops => $shops, skus => $skus, units => $units), rate => 0, token_grace => 0);
 my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms', 'storesync.request_timeout' => '10s');
-my $store = Storesync->load($node, $sim, rate_limit => "$rate/s", shown => 1);
+my $store = Storesync->load($node, $sim, rate_limit => "$rate/s", shown => 1, without => 1003);
 my ($one, $two) = @$store{qw(1001 1002)};
 
 sub sql { return $node->safe_psql('shop', $_[0]); }
@@ -48,9 +51,98 @@ sub killed
 		'another dispatcher');
 }
 
+# consent STORE, SHOP: what the shop's owner does in a browser; the code comes back with him
+sub consent
+{
+	my ($shop, $cancel) = @_;
+	my $url = sql("SELECT storesync.authorization_url('shopee', 'https://erp.example.com/shopee?for=1', " . ($cancel ? 'true)' : 'false)'));
+	my $answer = HTTP::Tiny->new(max_redirect => 0, no_proxy => ['127.0.0.1'])->get("$url&shop_id=$shop");
+	is($answer->{status}, 302, 'the signed address is good');
+	my ($code) = ($answer->{headers}{location} // '') =~ m{^https://erp\.example\.com/shopee\?for=1&shop_id=$shop(?:&code=(\w+))?$};
+	return $code;
+}
+
+# exchange STORE, CODE: hands the code over; the task
+sub exchange { my ($store, $code) = @_; return sql("SELECT storesync.authorize_store($store, '$code')"); }
+sub exchanges { return scalar grep { $_->{path} eq $code_path } @{ $sim->calls(1003) }; }
+sub state_of { my ($task) = @_; return sql("SELECT state, last_class, detail FROM storesync.task_state($task)"); }
+sub ended { my ($task, $state, $what) = @_; return Storesync->query_until($node, "SELECT state FROM storesync.task_state($task)", $state, $what); }
+sub told { return sql(q(SELECT reason FROM storesync.health() WHERE component LIKE 'authorisation%')); }
+
 sql(q(UPDATE storesync.store SET poll_interval = '1 hour'));
+
+# From nothing to a store that sells, by SQL alone.
+my $three = sql("SELECT storesync.add_store('shopee', '1003', 'shop 1003', '$rate/s')");
+like(sql("SELECT reason FROM storesync.health() WHERE component = 'store $three'"), qr/no credential access_token, refresh_token/, 'health() says what lacks');
+my $code = consent(1003);
+isnt($code // '', '', 'the seller comes back with a code');
+my $first = exchange($three, $code);
+ended($first, 'done', 'it is exchanged');
+sql("SELECT storesync.add_listing($three, 'S' || n, n::text) FROM generate_series(1, $skus) n");
 Storesync->converged($node, $sim, 'all is shown at first');
-Storesync->query_until($node, 'SELECT count(*) FROM storesync.order_cursor', '2', 'the first fetches');
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.order_cursor', '3', 'the first fetches');
+is(sql("SELECT authorized_at > now() - interval '1 minute', authorization_left > interval '364 days', refresh_left > interval '29 days',
+		access_expires > now() + interval '3:50', code_given_at, code_refused_at FROM storesync.token_status WHERE store_id = $three"),
+	't|t|t|t||', 'and token_status');
+is(sql("SELECT string_agg(action, ',' ORDER BY audit_id) FROM storesync.audit WHERE subject = 'store $three' AND action ~ 'credential|auth'"),
+	'set credential,authorize store', 'the audit tells it');
+is(sql("SELECT count(*) FROM storesync.credential WHERE name = 'auth_code'"), 0, 'the code is gone');
+
+# It works once. What the store has goes on.
+my $task = exchange($three, $code);
+ended($task, 'dead', 'a code that was used is refused');
+is(state_of($task), 'dead|auth|Invalid code', 'with the platform\'s reason');
+like(told(), qr/^the code of an authorisation was refused at .* \(Invalid code\): get another/, 'health() asks for another');
+change();
+Storesync->converged($node, $sim, 'the tokens of before go on');
+is(sql('SELECT string_agg(state, $$,$$) FROM (SELECT (storesync.task_state(t.task_id)).state FROM storesync.task_open t) x'), '', 'no task is left open');
+
+# A code that nobody may exchange yet waits, and is too old afterwards.
+sql("UPDATE storesync.store SET mode = 'off' WHERE store_id = $three");
+$task = exchange($three, consent(1003));
+is(state_of($task), 'queued||waits: the store is off', 'a store that is off asks for nothing');
+my $asked = exchanges();
+sql("UPDATE storesync.credential SET set_at = set_at - interval '11 minutes' WHERE name = 'auth_code'");
+sql("UPDATE storesync.store SET mode = 'live' WHERE store_id = $three");
+ended($task, 'dead', 'a code that is too old');
+is(state_of($task), 'dead|auth|it was handed over more than 10 minutes ago', 'is given up');
+is(exchanges(), $asked, 'without a call');
+
+# The answer never comes: once nothing was done, once the code is spent.
+$sim->faults(cut_before => 1, count => 1, path => $code_path);
+$task = exchange($three, consent(1003));
+ended($task, 'done', 'a code that never reached the platform is exchanged again');
+is(told(), '', 'and all is well');
+$sim->faults(slow => 1, slow_ms => 8000, path => $code_path);
+$asked = exchanges();
+$task = exchange($three, consent(1003));
+Storesync->wait_until(sub { exchanges() > $asked }, 'an exchange is under way');
+killed(Storesync->dispatcher($node));
+ended($task, 'dead', 'killed in the middle of it');
+is(state_of($task), 'dead|auth|an exchange whose answer was lost may have spent it: Invalid code', 'the next one finds out');
+change();
+Storesync->query_until($node, "SELECT waits LIKE '%credential%' FROM storesync.stat_store WHERE store_id = $three", 't',
+	'its tokens ended with the pair that nobody got');
+ended(exchange($three, consent(1003)), 'done', 'another code');
+Storesync->converged($node, $sim, 'mends it');
+
+# Killed after the commit of the pair, before the task is closed.
+my $log_lock = hold('LOCK TABLE storesync.call_log IN EXCLUSIVE MODE');
+my $pairs = sql("SELECT count(*) FROM storesync.audit WHERE action = 'authorize store'");
+$task = exchange($three, consent(1003));
+Storesync->wait_until(sub { sql("SELECT count(*) FROM storesync.audit WHERE action = 'authorize store'") > $pairs }, 'the pair is committed');
+killed(Storesync->dispatcher($node));
+eval { $log_lock->quit };
+ended($task, 'done', 'killed after the commit: the task says what became of it');
+
+# The seller takes it back, and consents again.
+consent(1003, 1);
+change();
+Storesync->query_until($node, "SELECT waits LIKE '%credential%' FROM storesync.stat_store WHERE store_id = $three", 't', 'the store waits');
+like(told(), qr/the platform refuses its refresh token/, 'health() says why');
+ended(exchange($three, consent(1003)), 'done', 'authorised again');
+Storesync->converged($node, $sim, 'it goes on');
+is(told(), '', 'nothing is left to do');
 
 # A token that ends in the middle of a batch: one refresh, then what was refused is sent again.
 change();
@@ -68,7 +160,7 @@ is(sql("SELECT refreshed_at > clock_timestamp() - interval '1 minute',
 is(sql(q(SELECT count(*) FROM storesync.health() WHERE component LIKE 'authorisation%')), 0, 'nothing for people to do');
 
 # Asked for.
-my $task = sql("SELECT storesync.enqueue($two, 'refresh_token', '{}')");
+$task = sql("SELECT storesync.enqueue($two, 'refresh_token', '{}')");
 Storesync->query_until($node, "SELECT state FROM storesync.task_state($task)", 'done', 'a task that asks for it');
 is(refreshes(1002), 1, 'is one call');
 
@@ -105,7 +197,7 @@ is(refreshed(), $before + 1, 'and one went well');
 
 # The answer cannot be stored for a while: it is kept, and nothing uses it before it is.
 $before = refreshed();
-my $asked = refreshes(1001);
+$asked = refreshes(1001);
 my $log = -s $node->logfile;
 sql(q(CREATE FUNCTION public.full() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no space left'; END$$;
 	CREATE TRIGGER "full" BEFORE UPDATE ON storesync.credential FOR EACH STATEMENT EXECUTE FUNCTION public.full()));
@@ -190,13 +282,14 @@ $sim->faults;
 change();
 Storesync->converged($node, $sim, 'and is used');
 
-is(sql(q(SELECT string_agg(DISTINCT call || ' ' || class, ',') FROM storesync.compensation)), 'refresh_token auth',
-	'nothing was given up but what asked for a refresh that was refused');
+is(sql(q(SELECT string_agg(DISTINCT call || ' ' || class, ',') FROM storesync.compensation)), 'exchange_code auth,refresh_token auth',
+	'nothing was given up but what asked for tokens that were refused');
 is($sim->counters->{bad_signature}, 0, 'no call was signed wrongly');
 cmp_ok($sim->counters->{max_in_second}, '<=', $rate + 1, 'no limit was broken');
-unlike(slurp_file($node->logfile), qr/simaccess|simrefresh|refreshToken\d|accessToken\d/, 'no token is in the log');
-is(sql(q(SELECT count(*) FROM storesync.audit WHERE after::text ~ 'simaccess|simrefresh|Token\d')), 0, 'nor in the audit');
-unlike($node->safe_psql('postgres', 'SELECT query FROM pg_stat_activity'), qr/simaccess|simrefresh/, 'nor in pg_stat_activity');
+unlike(slurp_file($node->logfile), qr/simaccess|simrefresh|simcode|refreshToken\d|accessToken\d/, 'no token is in the log');
+is(sql(q(SELECT count(*) FROM storesync.audit WHERE after::text ~ 'simaccess|simrefresh|simcode|Token\d')), 0, 'nor in the audit');
+unlike($node->safe_psql('postgres', 'SELECT query FROM pg_stat_activity'), qr/simaccess|simrefresh|simcode/, 'nor in pg_stat_activity');
+is(sql(q(SELECT count(*) FROM storesync.outbox WHERE payload::text ~ 'simcode')), 0, 'nor in the outbox');
 Storesync->sound($node);
 $node->stop;
 done_testing();

@@ -75,6 +75,8 @@ set('access_token', 'MARKER-literal é');
 $node->psql('shop', "DO \$\$ BEGIN PERFORM storesync.set_credential(99, 'access_token', 'MARKER-inside'); END \$\$");
 $node->psql('shop', "SELECT storesync.set_app_credential('MARKER-platform', 'partner_key', 'MARKER-value')");
 $session->query_safe("SELECT storesync.set_credential($store, 'refresh_token', 'MARKER-refresh')");
+$session->query_safe("SELECT storesync.authorize_store($store, 'MARKER-code')");
+is($node->safe_psql('shop', q(SELECT count(*) FROM storesync.credential WHERE name = 'auth_code' AND value = 'MARKER-code')), '1', 'a code lies with the tokens');
 is($node->safe_psql('shop', q(SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%MARKER-%' AND pid <> pg_backend_pid())), '0', 'no statement shows one');
 $session->quit;
 

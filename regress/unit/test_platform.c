@@ -47,17 +47,17 @@ known_secrets_leave_an_answer(void **state)
 {
 	ItemOutcome items[] = {{1, OUTCOME_PERMANENT, "shortKey! is short"}, {2, OUTCOME_OK, ""}};
 	PlatformAnswer answer = {
-		.code = "error_shortKey!", .message = "tok1 and ref1", .items = items, .n_items = 2
+		.code = "error_shortKey!", .message = "tok1 and ref1, c0de5", .items = items, .n_items = 2
 	};
-	PlatformAccess access = {.partner_key = "shortKey!", .access_token = "tok1", .refresh_token = "ref1"};
+	PlatformAccess access = {.partner_key = "shortKey!", .access_token = "tok1", .refresh_token = "ref1", .auth_code = "c0de5"};
 
 	platform_redact(&access, *state, &answer);
 	assert_string_equal(answer.code, "error_[redacted]");
-	assert_string_equal(answer.message, "[redacted] and [redacted]");
+	assert_string_equal(answer.message, "[redacted] and [redacted], [redacted]");
 	assert_string_equal(items[0].reason, "[redacted] is short");
 	assert_string_equal(items[1].reason, "");
 	platform_redact(&(PlatformAccess) {0}, *state, &answer);
-	assert_string_equal(answer.message, "[redacted] and [redacted]");
+	assert_string_equal(answer.message, "[redacted] and [redacted], [redacted]");
 }
 
 int

@@ -139,13 +139,14 @@ cancelling(void **state)
 static void
 first_tokens(void **state)
 {
-	PlatformCall call = {.kind = CALL_GET_TOKEN, .cursor = "", .code = "c0de"};
+	PlatformCall call = {.kind = CALL_GET_TOKEN, .cursor = ""};
 	PlatformAccess access = test_access;
 	PlatformRequest request;
 	PlatformAnswer answer;
 	const char *error;
 
 	access.access_token = NULL;
+	access.auth_code = "c0de";
 	assert_true(platform_shopee.build(&call, &access, *state, &request, &error));
 	assert_string_equal(request.url, "https://partner.example.com/api/v2/auth/token/get?partner_id=2009999&timestamp=1760000000"
 						"&sign=84c1b82e446f422fd3e35edc7e20ad8d6f2b974b20657728e936a3b2fed3f2e6");
@@ -153,8 +154,37 @@ first_tokens(void **state)
 	answer = judge(&call, *state, "{\"error\":\"\",\"message\":\"\",\"access_token\":\"a\",\"refresh_token\":\"r\",\"expire_in\":14400}");
 	assert_class(answer.class, OUTCOME_OK);
 	assert_string_equal(answer.refresh_token, "r");
-	call.code = "";
-	assert_string_equal(body_of(&call, *state), "the code of the authorisation is malformed");
+	assert_string_equal(body_of(&call, *state), "there is no code of an authorisation");
+	access.auth_code = "";
+	assert_false(platform_shopee.build(&call, &access, *state, &request, &error));
+	assert_string_equal(error, "the code of the authorisation is malformed");
+}
+
+/* Vector S3, and its counterpart; no shop and no token yet. */
+static void
+consent(void **state)
+{
+	PlatformAccess access = {
+		.base_url = test_access.base_url, .partner_id = test_access.partner_id,
+		.partner_key = test_access.partner_key, .now = test_access.now
+	};
+	const char *error;
+
+	assert_string_equal(platform_shopee.authorization_url(&access, "https://erp.example.com/a b", false, *state, &error) == NULL ? error : "",
+						"the address to return to is no visible ASCII text of 1 to 2048 characters");
+	assert_string_equal(platform_shopee.authorization_url(&access, "https://erp.example.com/shopee?store=1", false, *state, &error),
+						"https://partner.example.com/api/v2/shop/auth_partner?partner_id=2009999&timestamp=1760000000"
+						"&sign=9857e4c23d7473115b25155c13c155673e0c7abfd36a1dd150be2a78f7d15836"
+						"&redirect=https%3A%2F%2Ferp.example.com%2Fshopee%3Fstore%3D1");
+	assert_string_equal(platform_shopee.authorization_url(&access, "https://erp.example.com", true, *state, &error),
+						"https://partner.example.com/api/v2/shop/cancel_auth_partner?partner_id=2009999&timestamp=1760000000"
+						"&sign=310182272d5b552f8ae2f1c4ff22ce705e5002dc948b2082d491d3ea3f60d414"
+						"&redirect=https%3A%2F%2Ferp.example.com");
+	access.partner_key = NULL;
+	assert_null(platform_shopee.authorization_url(&access, "https://erp.example.com", false, *state, &error));
+	assert_string_equal(error, "credential partner_key is missing");
+	assert_null(platform_ruten.authorization_url);
+	assert_null(platform_pchome.authorization_url);
 }
 
 int
@@ -167,6 +197,7 @@ main(void)
 		arena_test(shipping),
 		arena_test(cancelling),
 		arena_test(first_tokens),
+		arena_test(consent),
 	};
 
 	return cmocka_run_group_tests_name("shopee_ship", tests, NULL, NULL);

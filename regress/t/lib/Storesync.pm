@@ -89,16 +89,18 @@ sub catalogue
 	return join("\n", @line) . "\n";
 }
 
-# load NODE, SIMULATOR [, database => NAME, rate_limit => '5/s', shown => 1]:
+# load NODE, SIMULATOR [, database => NAME, rate_limit => '5/s', shown => 1, without => SHOP]:
 # what the simulator's catalogue names, made known to the database: platform,
 # credentials, stores, SKUs with their opening stock, listings. Returns a hash
 # of store_id by shop_id. With "shown" the listings count as showing already
-# what the catalogue says, so that a full first push is spared.
+# what the catalogue says, so that a full first push is spared. "without": this
+# shop is left out, with its listings.
 sub load
 {
 	my ($class, $node, $sim, %option) = @_;
 	my $database = $option{database} // 'shop';
 	my $limit = $option{rate_limit} // '5/s';
+	my $without = $option{without} // '';
 	my $c = $sim->catalogue;
 	my $url = $sim->url;
 	my @sql = (
@@ -107,7 +109,7 @@ sub load
 
 	push @sql, map { "SELECT storesync.set_app_credential('shopee', '$_', '$c->{app}{$_}')" }
 	  qw(partner_id partner_key);
-	foreach my $shop (@{ $c->{shops} })
+	foreach my $shop (grep { $_->[0] ne $without } @{ $c->{shops} })
 	{
 		my ($id, $access, $refresh) = @$shop;
 		push @sql, "SELECT storesync.add_store('shopee', '$id', 'shop $id', '$limit') AS store \\gset";
@@ -121,7 +123,7 @@ sub load
 		push @sql, "SELECT storesync.receive('$code', $units, storesync.derive_key(now(), 'opening', '$code'))"
 		  if $units > 0;
 	}
-	foreach my $listing (@{ $c->{listings} })
+	foreach my $listing (grep { $_->[0] ne $without } @{ $c->{listings} })
 	{
 		my ($shop, $code, $item, $model, $shown) = map { s/'/''/gr } @$listing;
 		push @sql, "SELECT storesync.add_listing(store_id, '$code', '$item', '$model') AS listing"
