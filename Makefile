@@ -98,9 +98,14 @@ uninstall-worker:
 	rm -f '$(DESTDIR)$(pkglibdir)/$(WORKER)'
 
 # simulator/: a program of its own, with a Makefile of its own
+# Run when a port is named on the command line; SIMULATOR has more of its options
 .PHONY: simulator clean-simulator
 simulator:
 	@$(MAKE) -s -C simulator
+ifeq ($(origin PORT),command line)
+	@exec simulator/simulator --catalogue $(CATALOGUE) --trace simulator/trace.example.tsv --port $(PORT) $(SIMULATOR)
+endif
+CATALOGUE = simulator/catalogue.example.tsv
 clean: clean-simulator
 clean-simulator:
 	@$(MAKE) -s -C simulator clean
@@ -133,7 +138,7 @@ psql:
 
 CLUSTER = deploy/cluster
 PGXS_SRC = $(abspath $(top_builddir)/src)
-STAGED = $(wildcard regress expected simulator)
+STAGED = $(wildcard regress expected simulator docs/simulator.md)
 
 .PHONY: test unit fuzz lint regress isolation tap
 test: all simulator
@@ -285,6 +290,7 @@ help:
 #:  make bench-peak    the hour of a campaign, beside a queue that sends every change
 #:  make bench-outbox  the outbox as a queue, beside a bare INSERT, SKIP LOCKED and PgQ
 #:  make bench-codec   what a call costs in the codec, beside the libraries below it
+#:  make simulator     the marketplace simulator alone, run with PORT=18080 (CATALOGUE=FILE, SIMULATOR="--rate 20")
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left
 #:  make demo-stop     stop it and remove .run
