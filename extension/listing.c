@@ -15,6 +15,7 @@
 #include "utils/rel.h"
 
 #include "outbox.h"
+#include "transition.h"
 
 PG_FUNCTION_INFO_V1(known_listing);
 PG_FUNCTION_INFO_V1(listing_revise);
@@ -48,6 +49,9 @@ known_listing(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 
+/* Columns that follow from others. */
+static const char *const counters[] = {"revision", "shaped", NULL};
+
 static TriggerData *
 trigger_data(FunctionCallInfo fcinfo)
 {
@@ -56,15 +60,6 @@ trigger_data(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function was not called by a trigger")));
 	return (TriggerData *) fcinfo->context;
-}
-
-static bool
-is_named(const char *name, const char *const *names)
-{
-	for (; *names != NULL; names++)
-		if (strcmp(name, *names) == 0)
-			return true;
-	return false;
 }
 
 /* differs_beside says whether a column other than those named in `besides` (ended by NULL) changed, bytewise. */
@@ -81,7 +76,7 @@ differs_beside(TriggerData *trigger, const char *const *besides)
 		Datum		old_value = heap_getattr(trigger->tg_trigtuple, column, desc, &old_null);
 		Datum		new_value = heap_getattr(trigger->tg_newtuple, column, desc, &new_null);
 
-		if (attribute->attisdropped || is_named(NameStr(attribute->attname), besides))
+		if (attribute->attisdropped || transition_is_named(NameStr(attribute->attname), besides))
 			continue;
 		if (old_null != new_null ||
 			(!old_null && !datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen)))
@@ -128,7 +123,6 @@ int64_column(HeapTuple tuple, TupleDesc desc, const char *name)
 Datum
 listing_revise(PG_FUNCTION_ARGS)
 {
-	static const char *const counters[] = {"revision", "shaped", NULL};
 	static const char *const shapeless[] = {"revision", "shaped", "price", "price_floor", "listed", "at_zero", NULL};
 	TriggerData *trigger = trigger_data(fcinfo);
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
@@ -233,6 +227,8 @@ listing_changed(PG_FUNCTION_ARGS)
 		"SELECT c.high FROM changed c WHERE c.low <> c.high) m HAVING count(*) > 0)"
 	};
 
+	if (!transition_differs(trigger_data(fcinfo), counters))
+		return PointerGetDatum(NULL);
 	return tell_changes(fcinfo, &telling);
 }
 

@@ -188,37 +188,9 @@ CREATE TRIGGER listing_mapped AFTER UPDATE ON storesync.listing
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON storesync.audit
 	FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change();
 
--- Columns that follow from others are left out: a row in which nothing else changed is no change.
--- Grouped, not joined: the plan is kept from the first change, mostly of one row, and a join planned
--- for one row is quadratic for an import.
-CREATE FUNCTION storesync.audit_change() RETURNS trigger
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF TG_OP = 'DELETE' THEN
-		INSERT INTO storesync.audit (action, subject, before)
-		SELECT 'delete', concat(TG_TABLE_NAME, ' ', to_jsonb(b) ->> TG_ARGV[0]), to_jsonb(b) FROM before b;
-	ELSE
-		INSERT INTO storesync.audit (action, subject, before, after)
-		SELECT 'update', concat(TG_TABLE_NAME, ' ', x.name), d.before, d.after
-		FROM (
-			SELECT v.data ->> TG_ARGV[0] AS name, array_agg(v.data ORDER BY v.place) AS versions
-			FROM (
-				SELECT 1 AS place, to_jsonb(b) AS data FROM before b
-				UNION ALL
-				SELECT 2, to_jsonb(a) FROM after a) v
-			GROUP BY 1) x
-		CROSS JOIN LATERAL (
-			SELECT jsonb_object_agg(f.key, x.versions[1] -> f.key) AS before, jsonb_object_agg(f.key, f.value) AS after
-			FROM jsonb_each(x.versions[2]) f
-			WHERE f.key NOT IN ('revision', 'shaped') AND f.value IS DISTINCT FROM x.versions[1] -> f.key) d
-		WHERE d.after IS NOT NULL;
-	END IF;
-	RETURN NULL;
-END
-$$;
+CREATE FUNCTION storesync.audit_change() RETURNS trigger AS 'MODULE_PATHNAME', 'audit_change' LANGUAGE C;
 COMMENT ON FUNCTION storesync.audit_change() IS
-'Statement trigger: one audit row for each row that an UPDATE changed (its changed columns before and after) or a DELETE removed. Argument: the column that names a row.';
+'Statement trigger: one audit row for each row that an UPDATE changed (its changed columns before and after; none where only columns that follow from others changed) or a DELETE removed. Argument: the column that names a row.';
 CREATE TRIGGER audit_update AFTER UPDATE ON storesync.platform
 	REFERENCING OLD TABLE AS before NEW TABLE AS after
 	FOR EACH STATEMENT EXECUTE FUNCTION storesync.audit_change('platform');
