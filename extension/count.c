@@ -7,7 +7,8 @@
  * is never refused for being low: reservations that it leaves uncovered are
  * taken back in the same transaction, those of order lines become short. What
  * was sent without the books having it is explained by the first count after
- * it: the units existed and have left.
+ * it: the units existed and have left. What a decline holds at 0 is shown
+ * again: the count is what that waits for.
  *
  * Locking: the orders of all lines that the count may change, sorted, then
  * all places of the SKU and of those orders' short lines, then the key's
@@ -416,6 +417,27 @@ decide(const Count *c, Outcome *o)
 		send(o, &o->since[i], Min(o->since[i].line.missing, stock_room(o->place)));
 }
 
+/*
+ * release_declined ends the holds of the SKU's listings that a decline has made
+ * (bgworker/intake_book.c) and whose store sells from the place: somebody has
+ * looked what there is. Not those of bundles, of which this is a part at most.
+ */
+static void
+release_declined(const StockPlace *place)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(place->sku_id), Int32GetDatum(place->location_id)};
+
+	if (!place->sellable)
+		return;
+	ss_execute(&plan,
+			   "UPDATE storesync.listing l SET held = NULL WHERE l.sku_id = $1 AND l.held LIKE 'declined%' "
+			   "AND (NOT EXISTS (SELECT FROM storesync.store_location e WHERE e.store_id = l.store_id) "
+			   "OR EXISTS (SELECT FROM storesync.store_location e WHERE e.store_id = l.store_id AND e.location_id = $2))",
+			   SPI_OK_UPDATE, 2, types, values, NULL, 0);
+}
+
 /* book does a count whose key was not known a moment ago. */
 static void
 book(const Count *c, Answer *answer)
@@ -444,6 +466,7 @@ book(const Count *c, Answer *answer)
 		holder_book(&loss->holder, MOVE_RELEASE, loss->units, DT_NOEND, loss->version);
 	}
 	order_line_finish(&o.journal, &o.hold);
+	release_declined(o.place);
 }
 
 /* adjust(sku, counted, key, location, reference, counted_at) */

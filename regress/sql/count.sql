@@ -122,6 +122,26 @@ SELECT outcome FROM storesync.ship('PRE', 5, pg_temp.k('b3'));
 SELECT * FROM storesync.adjust('PRE', 0, pg_temp.k('b4'), counted_at => now() - interval '1 day');
 SELECT * FROM storesync.adjust('PRE', 0, pg_temp.k('b5'));
 
+-- A count where a store sells from ends what a decline holds, and the outbox hears of it in the same
+-- transaction. Others' holds stay, and what is counted where the store does not sell from is not it.
+SELECT storesync.set_store_locations(:one, ARRAY['main']);
+SELECT storesync.add_listing(:one, 'TEA', '501') AS tea, storesync.add_listing(:one, 'CUP', '502') AS cup,
+	storesync.add_listing(:one, 'TEA', '503') AS other \gset
+UPDATE storesync.listing SET held = 'declined order A1' WHERE listing_id IN (:tea, :cup);
+UPDATE storesync.listing SET held = 'looked into' WHERE listing_id = :other;
+SELECT outcome FROM storesync.adjust('TEA', 5, pg_temp.k('d1'), 'back');
+SELECT outcome FROM storesync.adjust('TEA', 5, pg_temp.k('d2'), 'shop');
+SELECT count(*) AS held FROM storesync.listing WHERE held IS NOT NULL;
+BEGIN;
+SELECT outcome FROM storesync.adjust('TEA', 5, pg_temp.k('d3'));
+SELECT item_id, held FROM storesync.listing ORDER BY 1;
+SELECT kind, subject = :tea AS the_listing FROM storesync.outbox WHERE xid = pg_current_xact_id() ORDER BY kind;
+COMMIT;
+SELECT before, after FROM storesync.audit WHERE action = 'update' AND subject = 'listing ' || :tea ORDER BY audit_id DESC LIMIT 1;
+UPDATE storesync.listing SET held = 'declined order A2' WHERE listing_id = :tea;
+SELECT outcome FROM storesync.adjust('TEA', 5, pg_temp.k('d3'));
+SELECT held FROM storesync.listing WHERE listing_id = :tea;
+
 -- refused before anything is touched
 SELECT storesync.adjust('TEA', -1, pg_temp.k('x'));
 SELECT storesync.adjust('TEA', 1000000000001, pg_temp.k('x'));
