@@ -390,6 +390,21 @@ set_up(const char *database)
 	return set;
 }
 
+/* wait_name is what pg_stat_activity says of the dispatcher while it waits: for platforms to answer, or for work. */
+static uint32
+wait_name(void)
+{
+	static uint32 answers = 0;
+	static uint32 work = 0;
+
+	if (work == 0)
+	{
+		answers = SsWaitEvent("StoresyncAnswers");
+		work = SsWaitEvent("StoresyncWork");
+	}
+	return dispatch.in_flight > 0 ? answers : work;
+}
+
 void
 storesync_dispatcher_main(Datum argument)
 {
@@ -412,7 +427,7 @@ storesync_dispatcher_main(Datum argument)
 		 * wait and after it.
 		 */
 		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());
-		idle = WaitEventSetWait(set, wait_ms(), &event, 1, PG_WAIT_EXTENSION) == 0;
+		idle = WaitEventSetWait(set, wait_ms(), &event, 1, wait_name()) == 0;
 		ResetLatch(MyLatch);
 		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());
 		check_clock();

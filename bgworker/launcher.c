@@ -345,8 +345,10 @@ storesync_launcher_main(Datum argument)
 {
 	MemoryContext round;
 	SsLaunch   *launches;
+	uint32		wait_event;
 
 	set_up();
+	wait_event = SsWaitEvent("StoresyncLauncher");
 	round = AllocSetContextCreate(TopMemoryContext, "storesync launcher round", ALLOCSET_DEFAULT_SIZES);
 	launches = MemoryContextAlloc(TopMemoryContext, ss_max_databases * sizeof(SsLaunch));
 	MemoryContextSwitchTo(round);
@@ -361,7 +363,7 @@ storesync_launcher_main(Datum argument)
 		MemoryContextSwitchTo(round);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout_ms < 0 ? 0 : WL_TIMEOUT),
-						 timeout_ms, PG_WAIT_EXTENSION);
+						 timeout_ms, wait_event);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)

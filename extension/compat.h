@@ -73,6 +73,13 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #define SsCreateWaitEventSet(n) CreateWaitEventSet(NULL, (n))
 #endif
 
+/* 17 names the waits of extensions; before that there is one event for all of them */
+#if PG_VERSION_NUM < 170000
+#define SsWaitEvent(name) PG_WAIT_EXTENSION
+#else
+#define SsWaitEvent(name) WaitEventExtensionNew(name)
+#endif
+
 /*
  * 17 replaced BackendIds by ProcNumbers, gave PGPROC's number a macro and put
  * the local transaction id into a struct

@@ -367,6 +367,7 @@ bool
 shmem_hold(Oid database, const char *name, int timeout_ms)
 {
 	static bool registered = false;
+	static uint32 wait_event = 0;
 	TimestampTz limit = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
 	pid_t		dispatcher = 0;
 
@@ -381,12 +382,14 @@ shmem_hold(Oid database, const char *name, int timeout_ms)
 		return false;
 	if (dispatcher != 0)
 		kill(dispatcher, SIGTERM);
+	if (wait_event == 0)
+		wait_event = SsWaitEvent("StoresyncDispatcherEnd");
 	while (my_hold->pid != 0)
 	{
 		if (GetCurrentTimestamp() > limit)
 			return false;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 HOLD_LOOK_MS, PG_WAIT_EXTENSION);
+						 HOLD_LOOK_MS, wait_event);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
