@@ -29,6 +29,9 @@ extern void breaker_load(void);
 /* A compared listing is to be written. True when it is held: breaker_run decides what becomes of it. */
 extern bool breaker_takes(DispatchStore *store, const ListingTerms *listing, const QueueWant *want);
 
+/* Whether a listing's change is held: it is compared again when something of it is acknowledged. No SPI. */
+extern bool breaker_holds(int64 listing_id);
+
 /* A compared listing need not be written: there is nothing to be held any more. */
 extern void breaker_undone(int64 listing_id);
 

@@ -28,6 +28,14 @@ breaker_mark(int64 listing_id)
 	return hash_search(marks, &listing_id, HASH_FIND, NULL);
 }
 
+bool
+breaker_holds(int64 listing_id)
+{
+	const BreakerMark *mark = breaker_mark(listing_id);
+
+	return mark != NULL && !mark->passed;
+}
+
 static Datum
 column(HeapTuple row, TupleDesc desc, int number)
 {

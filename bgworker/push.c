@@ -366,7 +366,7 @@ push_settle(DispatchCall *call, Record *record)
 	for (int i = 0; i < call->call.n_items; i++)
 	{
 		Datum		values[2];
-		bool		done = settle_listing(call, i, record, split);
+		bool		done = settle_listing(call, i, record, split) && !breaker_holds(call->listings[i]->listing_id);
 
 		values[0] = Int64GetDatum(call->listings[i]->listing_id);
 		values[1] = TimestampTzGetDatum(call->listings[i]->changed_at);

@@ -113,7 +113,8 @@ target_settle(const ListingTerms *listing, TimestampTz changed_at)
 		.due = terms->not_before
 	};
 
-	if (!listing->due)
+	/* what is 0 by a stop or hold comes back when that ends, and what was held with it */
+	if (!listing->due && !listing->stopped && !listing->held)
 		breaker_undone(listing->listing_id);
 	if (!listing->due || store == NULL ||
 		store->writes == WRITES_NONE || (store->writes == WRITES_LOWER && !decrease))

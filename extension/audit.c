@@ -18,7 +18,7 @@
 PG_FUNCTION_INFO_V1(audit_change);
 
 /* Columns that follow from others: a row in which nothing else changed is no change. */
-static const char *const derived[] = {"revision", "shaped", NULL};
+static const char *const derived[] = {"revision", "shaped", "freed", NULL};
 
 /*
  * Of each row that an UPDATE changed, its changed columns before and after.
@@ -35,7 +35,7 @@ static const char *const derived[] = {"revision", "shaped", NULL};
 	"CROSS JOIN LATERAL ( " \
 	"  SELECT jsonb_object_agg(f.key, x.versions[1] -> f.key) AS before, jsonb_object_agg(f.key, f.value) AS after " \
 	"  FROM jsonb_each(x.versions[2]) f " \
-	"  WHERE f.key NOT IN ('revision', 'shaped') AND f.value IS DISTINCT FROM x.versions[1] -> f.key) d " \
+	"  WHERE f.key NOT IN ('revision', 'shaped', 'freed') AND f.value IS DISTINCT FROM x.versions[1] -> f.key) d " \
 	"WHERE d.after IS NOT NULL"
 
 #define AUDIT_DELETE \

@@ -50,7 +50,7 @@ known_listing(PG_FUNCTION_ARGS)
 }
 
 /* Columns that follow from others. */
-static const char *const counters[] = {"revision", "shaped", NULL};
+static const char *const counters[] = {"revision", "shaped", "freed", NULL};
 
 static TriggerData *
 trigger_data(FunctionCallInfo fcinfo)
@@ -112,28 +112,42 @@ int64_column(HeapTuple tuple, TupleDesc desc, const char *name)
 	return DatumGetInt64(heap_getattr(tuple, SPI_fnumber(desc, name), desc, &isnull));
 }
 
+static bool
+hold_ends(const TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	int			held = SPI_fnumber(desc, "held");
+
+	return !heap_attisnull(trigger->tg_trigtuple, held, desc) && heap_attisnull(trigger->tg_newtuple, held, desc);
+}
+
 /*
  * listing_revise (BEFORE UPDATE, each row) raises the revision with every
  * change and never lets it fall. A listing that moves to another SKU loses
  * the versions of the old one's stock: they are added to its revision, so
  * that the listing's version never falls either. `shaped` follows the revision
  * where more changed than what moves no quantity: a revision raised alone is
- * another table's way to say that it does.
+ * another table's way to say that it does. So does `freed` where a hold ends;
+ * whoever ends a stop sets it with the revision, and says so that nothing else
+ * has moved the listing.
  */
 Datum
 listing_revise(PG_FUNCTION_ARGS)
 {
-	static const char *const shapeless[] = {"revision", "shaped", "price", "price_floor", "listed", "at_zero", NULL};
+	static const char *const shapeless[] = {"revision", "shaped", "freed", "held", "price", "price_floor", "listed", "at_zero", NULL};
 	TriggerData *trigger = trigger_data(fcinfo);
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
-	int			columns[] = {SPI_fnumber(desc, "revision"), SPI_fnumber(desc, "shaped")};
+	int			columns[] = {SPI_fnumber(desc, "revision"), SPI_fnumber(desc, "shaped"), SPI_fnumber(desc, "freed")};
 	int64		before = int64_column(trigger->tg_trigtuple, desc, "revision");
 	int64		revision = int64_column(trigger->tg_newtuple, desc, "revision");
 	int64		old_sku = int64_column(trigger->tg_trigtuple, desc, "sku_id");
+	int64		freed = int64_column(trigger->tg_newtuple, desc, "freed");
 	bool		differs = differs_beside(trigger, counters);
+	bool		shapes = differs ? differs_beside(trigger, shapeless) :
+		freed == int64_column(trigger->tg_trigtuple, desc, "freed");
 	int64		least = differs ? before + 1 : before;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
 
 	if (old_sku != int64_column(trigger->tg_newtuple, desc, "sku_id"))
 		least += drawn_versions(old_sku);
@@ -141,9 +155,9 @@ listing_revise(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigger->tg_newtuple);
 	revision = Max(revision, least);
 	values[0] = Int64GetDatum(revision);
-	values[1] = Int64GetDatum(differs && !differs_beside(trigger, shapeless) ?
-							  int64_column(trigger->tg_trigtuple, desc, "shaped") : revision);
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 2, columns, values, nulls));
+	values[1] = Int64GetDatum(shapes ? revision : int64_column(trigger->tg_trigtuple, desc, "shaped"));
+	values[2] = Int64GetDatum(hold_ends(trigger) ? revision : freed);
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 3, columns, values, nulls));
 }
 
 /* append_selected writes one outbox row for each (subject, version) that the last query returned. */
@@ -205,8 +219,8 @@ tell_changes(FunctionCallInfo fcinfo, Telling *telling)
 /* Each listing whose row changed in anything but its revision. */
 #define CHANGED_LISTINGS \
 	"SELECT x.listing_id, max(x.revision) AS revision, min(x.sku_id) AS low, max(x.sku_id) AS high FROM (" \
-	"SELECT a.listing_id, a.sku_id, a.revision, to_jsonb(a) - '{revision,shaped}'::text[] AS data FROM after a UNION ALL " \
-	"SELECT b.listing_id, b.sku_id, b.revision, to_jsonb(b) - '{revision,shaped}'::text[] FROM before b) x " \
+	"SELECT a.listing_id, a.sku_id, a.revision, to_jsonb(a) - '{revision,shaped,freed}'::text[] AS data FROM after a UNION ALL " \
+	"SELECT b.listing_id, b.sku_id, b.revision, to_jsonb(b) - '{revision,shaped,freed}'::text[] FROM before b) x " \
 	"GROUP BY x.listing_id HAVING count(DISTINCT x.data) > 1"
 
 /*

@@ -160,12 +160,13 @@ CREATE TABLE storesync.listing (
 	held text,
 	revision bigint NOT NULL DEFAULT 1,
 	shaped bigint NOT NULL DEFAULT 1,
+	freed bigint NOT NULL DEFAULT 1,
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	UNIQUE (store_id, item_id, model_id)
 );
 CREATE INDEX ON storesync.listing (sku_id);
 COMMENT ON TABLE storesync.listing IS
-'One SKU shown in one shop. model_id is '''' for an item without models (NULL and ''0'' are stored so). pack: units of the SKU that one sold unit takes. share, buffer, cap: docs/listing.md. held: why nothing but 0 is sent, NULL for not held. revision rises with every change; shaped: what it was after the last change that may move the quantity.';
+'One SKU shown in one shop. model_id is '''' for an item without models (NULL and ''0'' are stored so). pack: units of the SKU that one sold unit takes. share, buffer, cap: docs/listing.md. held: why nothing but 0 is sent, NULL for not held. revision rises with every change; shaped: what it was after the last change that may move the quantity; freed: after the last end of a stop or hold, which is no such change.';
 
 CREATE SEQUENCE storesync.selling_stop_id_seq;
 CREATE TABLE storesync.selling_stop (

@@ -251,18 +251,19 @@ COMMENT ON VIEW storesync.listing_status IS
 
 -- Versions bound the rows from below: of all stock that a listing draws on, no more than n rows were
 -- added since, so at each place none of them is older than the newest n. What was read from a shop
--- has no version (0), and the time of the reading alone tells.
+-- has no version (0), and what was acknowledged in another life of the data has one that means nothing (revision
+-- -1): the time alone tells.
 CREATE FUNCTION storesync.breaker_moves(listing bigint, version bigint, revision bigint, since timestamptz,
-	OUT shaped boolean, OUT sold bigint, OUT received bigint, OUT counted boolean, OUT released boolean)
+	OUT shaped boolean, OUT sold bigint, OUT received bigint, OUT counted boolean, OUT released boolean, OUT freed boolean)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT l.shaped > $3,
 		coalesce(ceil(max((m.sold + o.short) / d.per) / l.pack), 0)::bigint,
 		coalesce(ceil(max(m.received / d.per) / l.pack), 0)::bigint,
-		coalesce(bool_or(m.counted), false), coalesce(bool_or(m.released), false)
+		coalesce(bool_or(m.counted), false), coalesce(bool_or(m.released), false), l.freed > $3
 	FROM storesync.listing l
 	JOIN storesync.sku k ON k.sku_id = l.sku_id
-	CROSS JOIN LATERAL (SELECT storesync.drawn_versions(l.sku_id) - ($2 - $3) AS n OFFSET 0) z
+	CROSS JOIN LATERAL (SELECT storesync.drawn_versions(l.sku_id) - CASE WHEN $3 < 0 THEN 0 ELSE $2 - $3 END AS n OFFSET 0) z
 	CROSS JOIN LATERAL (
 		SELECT l.sku_id, 1::numeric AS per WHERE NOT k.bundle
 		UNION ALL
@@ -275,16 +276,16 @@ AS $$
 		FROM storesync.stock x
 		JOIN storesync.location y ON y.location_id = x.location_id AND y.sellable
 		JOIN storesync.ledger g ON g.sku_id = x.sku_id AND g.location_id = x.location_id
-			AND g.version > x.version - z.n AND g.recorded_at > $4 - CASE WHEN $2 > 0 THEN '1 minute'::interval ELSE '0' END
+			AND g.version > x.version - z.n AND g.recorded_at > $4 - CASE WHEN $2 > 0 AND $3 >= 0 THEN '1 minute'::interval ELSE '0' END
 		WHERE x.sku_id = d.sku_id) m
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum(x.short), 0) AS short FROM storesync.sales_order_line x
 		WHERE x.sku_id = d.sku_id AND x.short > 0 AND x.recorded_at > $4) o
 	WHERE l.listing_id = $1
-	GROUP BY l.listing_id, l.shaped, l.pack
+	GROUP BY l.listing_id, l.shaped, l.freed, l.pack
 $$;
 COMMENT ON FUNCTION storesync.breaker_moves(bigint, bigint, bigint, timestamptz) IS
-'What has moved a listing since the given version and revision of it, at the moment since: shaped, its policy, mapping or another input that is no stock changed; in sold units, rounded up, sold (reserved, shipped or short less released, of a bundle of its scarcest component) and received; counted, a count or transfer was booked; released, a reservation was given back. Sellable locations alone. Example: SELECT * FROM storesync.breaker_moves(1, 5, 1, now() - ''1 hour''::interval);';
+'What has moved a listing since the given version and revision of it, at the moment since: shaped, its policy, mapping or another input that is no stock changed; in sold units, rounded up, sold (reserved, shipped or short less released, of a bundle of its scarcest component) and received; counted, a count or transfer was booked; released, a reservation was given back; freed, a stop or hold of it has ended. Sellable locations alone. Example: SELECT * FROM storesync.breaker_moves(1, 5, 1, now() - ''1 hour''::interval);';
 
 CREATE FUNCTION storesync.explain(listing bigint) RETURNS TABLE(term text, value text)
 LANGUAGE SQL STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

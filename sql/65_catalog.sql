@@ -420,14 +420,14 @@ COMMENT ON FUNCTION storesync.resume(int) IS
 'Lets writes to a paused store go out again. Error SS002 for an unknown store. Example: SELECT storesync.resume(1);';
 
 -- What a stop with this store and this SKU (NULL: any) covers.
-CREATE FUNCTION storesync.revise_stopped(store int, sku bigint) RETURNS int
+CREATE FUNCTION storesync.revise_stopped(store int, sku bigint, ends boolean) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	covered bigint[];
 BEGIN
 	WITH revised AS (
-		UPDATE storesync.listing l SET revision = l.revision + 1
+		UPDATE storesync.listing l SET revision = l.revision + 1, freed = CASE WHEN $3 THEN l.revision + 1 ELSE l.freed END
 		WHERE ($1 IS NULL OR l.store_id = $1)
 			AND ($2 IS NULL OR l.sku_id = $2 OR l.sku_id IN (
 				SELECT c.bundle_id FROM storesync.component c WHERE c.sku_id = $2 AND c.qty > 0))
@@ -446,8 +446,8 @@ BEGIN
 	RETURN cardinality(covered);
 END
 $$;
-COMMENT ON FUNCTION storesync.revise_stopped(int, bigint) IS
-'What stop_selling() and start_selling() do to the listings of a store and a SKU (NULL: any; bundles of the SKU with it): a new version and an outbox row. Returns how many there are.';
+COMMENT ON FUNCTION storesync.revise_stopped(int, bigint, boolean) IS
+'What stop_selling() and start_selling() do to the listings of a store and a SKU (NULL: any; bundles of the SKU with it): a new version and an outbox row; ends: the mass-change breaker is told that a stop has ended. Returns how many there are.';
 
 CREATE FUNCTION storesync.resolve_stop(store int, sku text) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -490,7 +490,7 @@ BEGIN
 	VALUES ('stop selling', CASE WHEN $1 IS NOT NULL THEN concat('store ', $1) WHEN $2 IS NOT NULL THEN concat('sku ', stopped_sku)
 			ELSE 'everything' END,
 		jsonb_strip_nulls(jsonb_build_object('store', $1, 'sku', $2, 'reason', why)));
-	RETURN storesync.revise_stopped($1, stopped_sku);
+	RETURN storesync.revise_stopped($1, stopped_sku, false);
 END
 $$;
 COMMENT ON FUNCTION storesync.stop_selling(int, text, text) IS
@@ -515,7 +515,7 @@ BEGIN
 	INSERT INTO storesync.audit (action, subject, before)
 	VALUES ('start selling', CASE WHEN $1 IS NOT NULL THEN concat('store ', $1) WHEN $2 IS NOT NULL THEN concat('sku ', stopped_sku)
 			ELSE 'everything' END, ended);
-	RETURN storesync.revise_stopped($1, stopped_sku);
+	RETURN storesync.revise_stopped($1, stopped_sku, true);
 END
 $$;
 COMMENT ON FUNCTION storesync.start_selling(int, text) IS

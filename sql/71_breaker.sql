@@ -9,10 +9,10 @@ AS $$
 	FROM unnest($1, $2, $3, $4, $5, $6, $7) AS x (listing_id, wanted, believed, acked, version, revision, since)
 	CROSS JOIN LATERAL storesync.breaker_moves(x.listing_id, x.version, x.revision, x.since) m
 	WHERE CASE WHEN x.wanted < x.believed THEN (m.shaped OR m.counted) AND x.wanted < x.acked - m.sold
-		ELSE (m.shaped OR m.counted OR m.released) AND x.wanted - x.believed > m.received END
+		ELSE (m.shaped OR m.counted OR (m.released AND NOT m.freed)) AND x.wanted - x.believed > m.received END
 $$;
 COMMENT ON FUNCTION storesync.breaker_counts(bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], timestamptz[]) IS
-'Of these listings (one element each: id, quantity wanted, believed and last acknowledged in sold units, version, revision and moment of the acknowledgement) those whose change counts for the mass-change breaker: a decrease that sales do not explain, where something else has moved the listing; a raise that goods received do not explain, where it was a change of policy, a count, a transfer or a reservation given back.';
+'Of these listings (one element each: id, quantity wanted, believed and last acknowledged in sold units, version, revision and moment of the acknowledgement) those whose change counts for the mass-change breaker: a decrease that sales do not explain, where something else has moved the listing; a raise that goods received do not explain, where it was a change of policy, a count, a transfer, or a reservation given back without the end of a stop or hold.';
 
 CREATE FUNCTION storesync.breaker_target(listings bigint[])
 	RETURNS TABLE(listing_id bigint, to_send bigint, due boolean, needs_fetch_after timestamptz)

@@ -94,6 +94,26 @@ SELECT item_id, passed, qty FROM storesync.breaker_listing JOIN storesync.listin
 SELECT action, before ->> 'changes' AS changes, after FROM storesync.audit WHERE action LIKE '%breaker' ORDER BY audit_id;
 SELECT kind, subject = :first AS first FROM storesync.outbox WHERE kind = 'store' ORDER BY at DESC LIMIT 1;
 
+-- The end of a stop or of a hold is nobody's change: what they freed does not count, nor what was sold, received and
+-- given back meanwhile; a count, and a policy, do.
+SELECT storesync.adjust('TEA-' || n, 20, key('even ' || n)) IS NOT NULL AS even FROM generate_series(1, 6) n;
+SELECT outcome FROM storesync.reserve('TEA-2', 4, key('to be given back'));
+SELECT acknowledge();
+SELECT storesync.stop_selling(:first, reason => 'audit') AS stopped;
+UPDATE storesync.listing SET held = 'declined order A' WHERE store_id = :second;
+SELECT acknowledge();
+SELECT outcome FROM storesync.reserve('TEA-1', 1, key('a sale meanwhile'));
+SELECT outcome FROM storesync.release('TEA-2', 4, key('given back'));
+SELECT outcome FROM storesync.receive('TEA-3', 5, key('goods meanwhile'));
+SELECT outcome FROM storesync.adjust('TEA-4', 200, key('a count meanwhile'));
+UPDATE storesync.listing SET cap = 7 WHERE item_id = '5' AND store_id = :first;
+SELECT storesync.start_selling(:first) AS started;
+SELECT count(*) AS released FROM (SELECT storesync.release_hold(listing_id) AS x FROM storesync.listing WHERE store_id = :second) y WHERE x;
+SELECT count(*) AS dirty FROM storesync.listing_target WHERE dirty;
+SELECT item_id, stores, believed, wanted FROM counted ORDER BY 1;
+SELECT outcome FROM storesync.adjust('TEA-6', 200, key('a count thereafter'));
+SELECT item_id, stores FROM counted ORDER BY 1;
+
 -- Settings
 UPDATE storesync.store SET breaker_share = 0;
 UPDATE storesync.store SET breaker_share = 1.1;

@@ -32,7 +32,7 @@ INSERT INTO change VALUES
 	('store', 'returns', '''platform''', 'store'), ('store', 'timezone', '''UTC''', 'store'),
 	('store', 'breaker_share', '0.5', 'store'), ('store', 'breaker_least', '7', 'store'), ('store', 'breaker_window', '''7 min''', 'store'),
 	-- what a trigger keeps
-	('listing', 'shaped', NULL, NULL),
+	('listing', 'shaped', NULL, NULL), ('listing', 'freed', NULL, NULL),
 	('platform', 'platform', NULL, NULL),
 	('platform', 'base_url', '''http://127.0.0.1:1''', 'platform'), ('platform', 'rate_limit', '''100/s''', 'platform'),
 	('platform', 'quota_reset', '''01:00+08''', 'platform'), ('platform', 'quota_scope', '''store''', 'platform'),
