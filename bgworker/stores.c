@@ -196,10 +196,10 @@ stores_load(void)
 			   "(extract(epoch FROM s.breaker_window) * 1000000)::bigint "
 			   "FROM storesync.store s JOIN storesync.platform p ON p.platform = s.platform "
 			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id "
-			   "LEFT JOIN (SELECT k.store_id, max(k.ends) FILTER (WHERE k.is_on) AS held, "
-			   "(extract(epoch FROM max(k.spread) FILTER (WHERE k.is_on)) * 1000000)::bigint AS spread, "
+			   "LEFT JOIN (SELECT k.store_id, max(k.ends) FILTER (WHERE k.is_on AND k.kind = 'raise') AS held, "
+			   "(extract(epoch FROM max(k.spread) FILTER (WHERE k.is_on AND k.kind = 'raise')) * 1000000)::bigint AS spread, "
 			   "min(CASE WHEN k.is_on THEN k.ends + k.spread ELSE k.starts END) AS due "
-			   "FROM storesync.peak k WHERE k.kind = 'raise' GROUP BY k.store_id) k ON k.store_id = s.store_id",
+			   "FROM storesync.peak k GROUP BY k.store_id) k ON k.store_id = s.store_id",
 			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
 	for (int i = 0; i < n_stores; i++)
 	{
@@ -219,6 +219,7 @@ stores_load(void)
 		read_store(store, row, SPI_tuptable->tupdesc);
 	}
 	token_load();
+	peak_load();
 	breaker_load();
 }
 

@@ -13,6 +13,7 @@
 #include "host.h"
 #include "lane.h"
 #include "errand.h"
+#include "peak.h"
 #include "platform.h"
 #include "queue.h"
 #include "rate.h"
@@ -141,6 +142,7 @@ struct DispatchStore
 	StoreToken	token;
 	StoreReads	reads;
 	StoreBreaker breaker;
+	PeakHold	peaks[PEAK_TASKS];	/* tasks that windows hold back */
 	TaskShelf	tasks[TASK_SORTS];
 	TimestampTz tasks_read_at;
 };

@@ -23,6 +23,7 @@
 
 #include "dispatcher.h"
 #include "partition.h"
+#include "peak.h"
 #include "retry.h"
 #include "stores.h"
 #include "task_event.h"
@@ -41,6 +42,7 @@ static pairingheap *waiting = NULL;
 static dlist_head ready = DLIST_STATIC_INIT(ready);
 static dlist_head running = DLIST_STATIC_INIT(running);
 static TimestampTz looked_at = 0;
+static TimestampTz held_due = DT_NOEND;	/* when the next ready one is let go by a peak window */
 
 /* ---------------------------------------------------------------- memory */
 
@@ -252,6 +254,7 @@ task_due(void)
 		due = pairingheap_container(Task, heap, pairingheap_first(waiting))->due;
 	if (!dlist_is_empty(&running))
 		due = Min(due, looked_at + LOOK_US);
+	due = Min(due, held_due);
 	for (int i = 0; i < stores_count(); i++)
 		for (int sort = 0; sort < TASK_SORTS; sort++)
 			if (shelf_wants(&stores_nth(i)->tasks[sort]))
@@ -313,6 +316,13 @@ task_tell(Task *task)
 static void
 take_up(Task *task, TimestampTz now, SsSet *again)
 {
+	TimestampTz held = peak_task_due(task->store, task->kind, task->id);
+
+	if (held > now)
+	{
+		held_due = Min(held_due, held);
+		return;
+	}
 	if (task->how->begin(task, now, again) != TASK_BEGUN)
 		return;
 	unlink_phase(task);
@@ -325,6 +335,7 @@ task_begin(TimestampTz now, SsSet *again)
 	dlist_mutable_iter iter;
 
 	reload_shelves(now);
+	held_due = DT_NOEND;
 	while (!pairingheap_is_empty(waiting))
 	{
 		Task	   *task = pairingheap_container(Task, heap, pairingheap_first(waiting));

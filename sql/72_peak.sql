@@ -24,7 +24,7 @@ CREATE TABLE storesync.peak_window (
 	spread interval NOT NULL,
 	CHECK (ends > starts AND ends <= starts + '31 days'::interval),
 	CHECK (num_nonnulls(platform, store_id) = 1),
-	CHECK (kinds <> '{}' AND kinds <@ ARRAY['raise', 'price', 'list', 'unlist', 'read_back']),
+	CHECK (kinds <> '{}' AND kinds <@ ARRAY['raise', 'price', 'list', 'unlist', 'read_back', 'fetch_listings']),
 	CHECK (spread BETWEEN '0' AND '1 day')
 );
 COMMENT ON TABLE storesync.peak_window IS
@@ -42,7 +42,7 @@ COMMENT ON FUNCTION storesync.peak_changed(storesync.peak_window) IS
 'Has the dispatcher look again at the stores that a peak window is for.';
 
 CREATE FUNCTION storesync.add_peak_window(starts timestamp, ends timestamp, store int DEFAULT NULL, platform text DEFAULT NULL,
-	kinds text[] DEFAULT '{price,list,unlist,read_back}', spread interval DEFAULT '10 minutes') RETURNS int
+	kinds text[] DEFAULT '{price,list,unlist,read_back,fetch_listings}', spread interval DEFAULT '10 minutes') RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -67,7 +67,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.add_peak_window(timestamp, timestamp, int, text, text[], interval) IS
-'Hold work back from starts to ends, by the clock of each store (store.timezone), for one store or for all of a platform: kinds raise, price, list, unlist, read_back; afterwards it goes out spread over the time in spread. Decreases and order fetches never wait. Returns its id. Errors: 22023 when not one of store and platform is given or an argument is NULL, SS002 and SS005 for an unknown store or platform, 23514 for an end before its start, more than 31 days, an unknown kind or a spread beyond a day. Example: SELECT storesync.add_peak_window(''2026-11-11 00:00'', ''2026-11-11 02:00'', platform => ''shopee'');';
+'Hold work back from starts to ends, by the clock of each store (store.timezone), for one store or for all of a platform: kinds raise, price, list, unlist, and the tasks read_back and fetch_listings; afterwards it goes out spread over the time in spread. Decreases and order fetches never wait. Returns its id. Errors: 22023 when not one of store and platform is given or an argument is NULL, SS002 and SS005 for an unknown store or platform, 23514 for an end before its start, more than 31 days, an unknown kind or a spread beyond a day. Example: SELECT storesync.add_peak_window(''2026-11-11 00:00'', ''2026-11-11 02:00'', platform => ''shopee'');';
 
 CREATE FUNCTION storesync.drop_peak_window(peak_window_id int) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

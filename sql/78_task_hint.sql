@@ -9,12 +9,17 @@ AS $$
 		WHEN x.writes AND s.paused THEN 'waits: the store is paused'
 		WHEN x.writes AND s.mode = 'shadow' THEN 'waits: the store is in shadow, nothing is written there'
 		WHEN t.waits IS NOT NULL THEN t.waits
+		WHEN p.ends IS NOT NULL THEN 'waits: a peak window ends at ' || date_trunc('second', p.ends)
 		WHEN x.writes AND s.mode = 'lower_only' THEN 'waits, if it is a raise: the store is lower_only' END
 	FROM (SELECT o.payload FROM storesync.outbox o WHERE o.kind = 'task' AND o.subject = $1 LIMIT 1) o
 	JOIN storesync.store s ON s.store_id = (o.payload ->> 'store')::int
 	CROSS JOIN LATERAL (SELECT o.payload ->> 'kind' NOT LIKE 'fetch%'
 		AND o.payload ->> 'kind' NOT IN ('read_back', 'refresh_token', 'exchange_code') AS writes) x
 	LEFT JOIN storesync.store_stats() t ON t.store_id = s.store_id
+	LEFT JOIN LATERAL (
+		SELECT max(k.ends) AS ends FROM storesync.peak k
+		WHERE k.store_id = s.store_id AND k.is_on
+			AND k.kind = CASE o.payload ->> 'kind' WHEN 'push_price' THEN 'price' ELSE o.payload ->> 'kind' END) p ON true
 $$;
 COMMENT ON FUNCTION storesync.task_hint(bigint) IS
-'Why nothing is done now for an open task at its store: its mode, a pause, a credential that the platform refused, the instance guard and the like; NULL when nothing stands in the way, or there is no such task. Example: SELECT storesync.task_hint(42); -- waits: the store is paused';
+'Why nothing is done now for an open task at its store: its mode, a pause, a peak window, a credential that the platform refused, the instance guard and the like; NULL when nothing stands in the way, or there is no such task. Example: SELECT storesync.task_hint(42); -- waits: the store is paused';

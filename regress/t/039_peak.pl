@@ -59,6 +59,39 @@ isnt($sim->stock(1001, 3), 70, 'held again');
 sql("SELECT storesync.drop_peak_window($window)");
 Storesync->converged($node, $sim, 'a window that is dropped lets go at once');
 
+# Tasks wait by the window's default kinds; a push and an order fetch do not. A window that is dropped lets go at once.
+my $state = "SELECT concat_ws(' ', state, regexp_replace(detail, ' at .*', '')) FROM storesync.task_state(%s)";
+$window = sql(<<"SQL");
+SELECT storesync.add_peak_window((clock_timestamp() - interval '1 minute') AT TIME ZONE s.timezone,
+	(clock_timestamp() + interval '1 hour') AT TIME ZONE s.timezone, store => s.store_id)
+FROM storesync.store s WHERE s.store_id = $one
+SQL
+my ($reads, $read, $fetch) = map { sql("SELECT storesync.enqueue($_->[0], '$_->[1]', " . ($_->[2] // "'{}'") . ')') }
+  [ $two, 'read_back', "(SELECT jsonb_build_object('listing', min(listing_id)) FROM storesync.listing WHERE store_id = $two)" ],
+  [ $one, 'read_back', "(SELECT jsonb_build_object('listing', min(listing_id)) FROM storesync.listing WHERE store_id = $one)" ],
+  [ $one, 'fetch_orders' ];
+Storesync->query_until($node, sprintf($state, $fetch), 'done', 'orders are fetched');
+Storesync->query_until($node, "SELECT state FROM storesync.task_state($reads)", 'done', 'another store is read');
+sql("SELECT storesync.receive('S4', 10, storesync.new_key())");
+ok(Storesync->wait_until(sub { $sim->stock(1001, 4) == 70 }, 'the raise'), 'a raise goes out');
+is(sql(sprintf $state, $read), 'queued waits: a peak window ends', 'a read waits, and says why');
+sql("SELECT storesync.drop_peak_window($window)");
+Storesync->query_until($node, "SELECT state FROM storesync.task_state($read)", 'done', 'dropped, it is read');
+# One that ends by itself: afterwards, within its spread.
+sql(<<"SQL");
+SELECT storesync.add_peak_window((clock_timestamp() - interval '1 minute') AT TIME ZONE s.timezone,
+	(clock_timestamp() + interval '3 seconds') AT TIME ZONE s.timezone, store => s.store_id, kinds => '{read_back}', spread => '2 seconds')
+FROM storesync.store s WHERE s.store_id = $one
+SQL
+sql("SELECT count(storesync.enqueue(store_id, 'read_back', jsonb_build_object('listing', listing_id)))"
+	  . " FROM storesync.listing WHERE store_id = $one AND item_id::int <= 12");
+Storesync->query_until($node, "SELECT count(*) FROM storesync.task_open WHERE store_id = $one", 0, 'all are read');
+is(sql("SELECT count(*), min(e.at) >= min(w.ends) FROM storesync.task_event e, (SELECT max(w.ends AT TIME ZONE s.timezone) AS ends"
+		. " FROM storesync.peak_window w JOIN storesync.store s USING (store_id) WHERE w.kinds = '{read_back}') w"
+		. " WHERE e.state = 'sent' AND e.task_id > $fetch"), '12|t', 'none of them before the end');
+cmp_ok(sql("SELECT extract(epoch FROM max(e.at) - min(e.at)) FROM storesync.task_event e WHERE e.state = 'sent' AND e.task_id > $fetch"),
+	'>=', 0.5, 'and not all at once');
+
 Storesync->sound($node);
 $node->stop;
 done_testing();
