@@ -271,8 +271,11 @@ after_failure(DispatchCall *call, int i, Record *record, OutcomeClass class, con
 	attempt = call_attempt(call, class, reason);
 	queue_failed(listing, &attempt);
 	if (class == OUTCOME_LATER && call->answer.retry_after > 0)
+	{
 		listing->due = call->answered_at +
 			Min(retry_delay_us(listing->attempts), call->answer.retry_after * USECS_PER_SEC);
+		record_put_off(record, call, i, reason);
+	}
 	else if (class == OUTCOME_PERMANENT || listing->attempts >= QUEUE_MAX_ATTEMPTS)
 		record_dead_listing(record, call, i, class, reason);
 	else if (class != OUTCOME_IN_DOUBT)

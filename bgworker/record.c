@@ -28,6 +28,7 @@ record_init(Record *record, MemoryContext context)
 	static const Oid changed[] = {INT8OID, TIMESTAMPTZOID};
 	static const Oid shown[] = {INT8OID, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
 	TEXTOID, TEXTOID, INT8OID};
+	static const Oid put_off[] = {INT8OID, TIMESTAMPTZOID, TEXTOID};
 	static const Oid push[] = {TIMESTAMPTZOID, INT8OID, INT4OID, INT8OID, INT8OID,
 	TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
 	static const Oid calls[] = {TIMESTAMPTZOID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID,
@@ -40,6 +41,7 @@ record_init(Record *record, MemoryContext context)
 	record->acks = set_create_in(context, lengthof(shown) - 1, shown);
 	record->doubts = set_create_in(context, lengthof(shown), shown);
 	record->refused = set_create_in(context, 1, shown);
+	record->put_off = set_create_in(context, lengthof(put_off), put_off);
 	record->reads = set_create_in(context, lengthof(shown) - 1, shown);
 	record->pushes = set_create_in(context, lengthof(push), push);
 	record->calls = set_create_in(context, lengthof(calls), calls);
@@ -107,6 +109,17 @@ record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class,
 		set_add(record->doubts, shown, NULL);
 	else
 		set_add(record->refused, shown, NULL);
+}
+
+void
+record_put_off(Record *record, const DispatchCall *call, int i, const char *reason)
+{
+	Datum		values[] = {
+		Int64GetDatum(call->call.items[i].listing_id), TimestampTzGetDatum(call->answered_at),
+		CStringGetTextDatum(local(reason))
+	};
+
+	set_add(record->put_off, values, NULL);
 }
 
 void
@@ -293,6 +306,7 @@ write_shown(const Record *record)
 	static SPIPlanPtr ack_plan = NULL;
 	static SPIPlanPtr doubt_plan = NULL;
 	static SPIPlanPtr refused_plan = NULL;
+	static SPIPlanPtr put_off_plan = NULL;
 	static SPIPlanPtr settle_plan = NULL;
 	SsSet	   *acks = set_create_in(CurrentMemoryContext, record->acks->columns, record->acks->types);
 
@@ -326,6 +340,12 @@ write_shown(const Record *record)
 				"FROM unnest($1) AS x (listing_id) "
 				"WHERE w.listing_id = x.listing_id AND w.sending_qty IS NOT NULL",
 				SPI_OK_UPDATE, record->refused);
+	/* since when: kept until something is acknowledged */
+	set_execute(&put_off_plan,
+				"UPDATE storesync.listing_shown w SET put_off_at = x.at, put_off = x.reason "
+				"FROM unnest($1, $2, $3) AS x (listing_id, at, reason) "
+				"WHERE w.listing_id = x.listing_id AND (w.put_off_at > w.written_at) IS NOT TRUE",
+				SPI_OK_UPDATE, record->put_off);
 	if (any_given_up(record->acks))
 		set_execute(&settle_plan,
 					"UPDATE storesync.compensation c SET settled_at = clock_timestamp(), "

@@ -16,6 +16,7 @@ typedef struct Record
 	SsSet	   *acks;			/* listing_shown: acknowledged */
 	SsSet	   *doubts;			/* listing_shown: may or may not have been applied */
 	SsSet	   *refused;		/* listing_shown: certainly not applied */
+	SsSet	   *put_off;		/* listing_shown: refused for the moment */
 	SsSet	   *reads;			/* listing_shown: read */
 	SsSet	   *pushes;			/* push: each quantity sent */
 	SsSet	   *calls;			/* call_log */
@@ -28,6 +29,8 @@ extern void record_init(Record *record, MemoryContext context);
 /* Outcome of element `i` of a stock call. */
 extern void record_push(Record *record, const DispatchCall *call, int i,
 						OutcomeClass class, const char *reason);
+/* Element `i` of a stock call is refused for now, and the platform says when to come again. */
+extern void record_put_off(Record *record, const DispatchCall *call, int i, const char *reason);
 /*
  * Before calls leave: their listings' quantities, committed with the round that
  * built them. Rows of (listing_id, quantity).

@@ -432,10 +432,13 @@ CREATE TABLE storesync.listing_shown (
 	sending_qty bigint,
 	read_qty bigint,
 	read_at timestamptz,
-	acked_revision bigint
+	acked_revision bigint,
+	put_off_at timestamptz,
+	put_off text
 ) WITH (fillfactor = 60);
+CREATE INDEX ON storesync.listing_shown (put_off_at) WHERE put_off_at IS NOT NULL;
 COMMENT ON TABLE storesync.listing_shown IS
-'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt. sending_qty: committed before a write leaves and taken back with its outcome, so that a dispatcher that dies in between leaves a listing to be written again and not a wrong belief. read_qty, read_at: what a read of the shop found last; it counts as acknowledged then, with version 0. acked_revision: the listing''s revision when the acknowledgement came, NULL before the first.';
+'What a platform last acknowledged for a listing, in sold units, with the version it was computed from, when it was sent and when the answer came (written_at). doubt_qty: the larger of old and new while a write is in doubt. sending_qty: committed before a write leaves and taken back with its outcome, so that a dispatcher that dies in between leaves a listing to be written again and not a wrong belief. read_qty, read_at: what a read of the shop found last; it counts as acknowledged then, with version 0. acked_revision: the listing''s revision when the acknowledgement came, NULL before the first. put_off_at, put_off: since when, and in which words, the platform has refused for the moment to have it written; of no meaning once it is older than written_at.';
 
 CREATE TABLE storesync.breaker (
 	store_id int PRIMARY KEY,

@@ -239,15 +239,17 @@ SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.i
 		WHEN t.sending_qty IS NOT NULL THEN 'sending'
 		WHEN t.stopped IS NOT NULL AND NOT t.dirty THEN 'stopped' WHEN l.held IS NOT NULL AND NOT t.dirty THEN 'held'
 		WHEN t.dirty AND EXISTS (SELECT FROM storesync.breaker_listing b WHERE b.listing_id = t.listing_id AND NOT b.passed) THEN 'held by breaker'
+		WHEN t.dirty AND w.put_off_at > w.written_at THEN 'put off'
 		WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
 	t.available, t.wanted, t.believed, t.at_most, t.dirty, t.version,
 	t.acked_qty, t.acked_version, t.written_at, l.held, t.stopped
 FROM storesync.listing_target t
+LEFT JOIN storesync.listing_shown w ON w.listing_id = t.listing_id
 JOIN storesync.listing l ON l.listing_id = t.listing_id
 JOIN storesync.store s ON s.store_id = t.store_id
 JOIN storesync.sku k ON k.sku_id = t.sku_id;
 COMMENT ON VIEW storesync.listing_status IS
-'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, held by breaker, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
+'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, held by breaker, put off: refused by the platform for the moment, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
 
 -- Versions bound the rows from below: of all stock that a listing draws on, no more than n rows were
 -- added since, so at each place none of them is older than the newest n. What was read from a shop
@@ -342,7 +344,8 @@ $$
 		(37, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
 		(38, 'dead', t.dead::text),
 		(39, 'held by the breaker since', b.at::text),
-		(40, 'sold since the acknowledgement', b.sold::text)) AS x(place, term, value)
+		(40, 'sold since the acknowledgement', b.sold::text),
+		(41, 'put off since', CASE WHEN t.dirty AND w.put_off_at > w.written_at THEN concat_ws(', ', w.put_off_at, w.put_off) END)) AS x(place, term, value)
 	WHERE t.listing_id = storesync.known_listing($1)
 	ORDER BY x.place
 $$;

@@ -141,6 +141,20 @@ $$;
 COMMENT ON FUNCTION storesync.health_breakers() IS
 'The part of health() about mass-change breakers: one row for each that is open.';
 
+CREATE FUNCTION storesync.health_put_off() RETURNS TABLE(component text, state text, reason text)
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat('listings of store ', t.store_id), 'degraded',
+		format('%s show more than is wanted since %s, because the platform refuses for now to have them lowered (listing_status: put off): %s',
+			count(*), date_trunc('second', min(w.put_off_at)), min(w.put_off))
+	FROM storesync.listing_shown w
+	JOIN storesync.listing_target t ON t.listing_id = w.listing_id
+	WHERE w.put_off_at > w.written_at AND t.dirty AND t.at_most > t.wanted
+	GROUP BY t.store_id
+$$;
+COMMENT ON FUNCTION storesync.health_put_off() IS
+'The part of health() about listings whose platform refuses for the moment to have them lowered: one row for each store that has such.';
+
 CREATE FUNCTION storesync.health() RETURNS TABLE(component text, state text, reason text)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -148,8 +162,9 @@ AS $$
 	UNION ALL SELECT * FROM storesync.health_stores()
 	UNION ALL SELECT * FROM storesync.health_tokens()
 	UNION ALL SELECT * FROM storesync.health_breakers()
+	UNION ALL SELECT * FROM storesync.health_put_off()
 	UNION ALL SELECT * FROM storesync.health_data()
 	UNION ALL SELECT * FROM storesync.health_allotments()
 $$;
 COMMENT ON FUNCTION storesync.health() IS
-'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; authorisation of store N where it needs somebody; compensation, partitions, consumer NAME, allotments of SKU. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';
+'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; listings of store N where some cannot be lowered for now; authorisation of store N where it needs somebody; compensation, partitions, consumer NAME, allotments of SKU. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';

@@ -135,12 +135,17 @@ $node->safe_psql('shop', 'SELECT storesync.requeue(compensation_id) FROM storesy
 converged('and is written again');
 
 # a quantity that cannot be lowered for a while holds up no other
-is(admin('{"shop_id":39002,"item_id":6,"fixed_s":4}'), 200, 'item 6 cannot be lowered');
+is(admin('{"shop_id":39002,"item_id":6,"fixed_s":8}'), 200, 'item 6 cannot be lowered');
 $node->safe_psql('shop', q(SELECT storesync.reserve(code, 9, storesync.new_key()) FROM storesync.sku
 	WHERE code IN ('S6', 'S7', 'S8', 'S9')));
 Storesync->wait_until(sub { shown(39002, 'S7') == 48 && shown(39002, 'S8') == 48 && shown(39002, 'S9') == 48 }, 'the others are lowered');
 is(shown(39002, 'S6'), 57, 'it is not');
+Storesync->query_until($node, "SELECT sku, believed, wanted FROM storesync.listing_status WHERE state = 'put off'", 'S6|57|48', 'listing_status names it');
+like($node->safe_psql('shop', "SELECT reason FROM storesync.health() WHERE component LIKE 'listings of store %' AND state = 'degraded'"),
+	qr/^1 show more than is wanted since .*: ./, 'health() alerts');
 converged('later it is');
+Storesync->query_until($node, "SELECT count(*) FROM storesync.health() WHERE component LIKE 'listings of%'", 0, 'and nothing is said of it any more');
+is($node->safe_psql('shop', "SELECT count(*) FROM storesync.listing_status WHERE state <> 'ok'"), 0, 'nor in listing_status');
 
 # decreases and raises in one moment: each call is of one kind
 $node->safe_psql('shop', q(SELECT storesync.reserve('S10', 5, storesync.new_key()), storesync.receive('S11', 5, storesync.new_key()),
@@ -170,14 +175,14 @@ is(vendor('order/v1/index.php/trans/vendor/39001/order/20260101000003-02/shipinf
 	'{"ShipQty":2,"ShipId":"1","ShipVendorId":"Post"}'), 204, 'a line is shipped');
 Storesync->wait_until(sub { line('20260101000003') =~ /02 0 shipped/ }, 'which is seen');
 
-# a declined line: the product shows 0 until a person lets it go
+# a declined line: the product shows 0 until it is counted, or a person lets it go
 is(vendor('order/v1/index.php/trans/vendor/39001/order/20260101000003-03/isnotship', '1'), 204, 'a line is declined');
 Storesync->query_until($node, q(SELECT l.item_id, l.held FROM storesync.listing l WHERE l.held IS NOT NULL),
 	'SIMA0A-A00000016|declined order 20260101000003', 'its listing is held');
 Storesync->wait_until(sub { line('20260101000003') =~ /03 1 cancelled/ }, 'the line is cancelled');
 converged('it is left at 0, the others have the unit back');
 is(shown(39001, 'S16') . ' ' . shown(39002, 'S16'), '0 57', 'really');
-is($node->safe_psql('shop', 'SELECT storesync.release_hold(listing_id) FROM storesync.listing WHERE held IS NOT NULL'), 't', 'let go');
+is($node->safe_psql('shop', "SELECT outcome FROM storesync.adjust('S16', 56, storesync.new_key())"), 'applied', 'it is counted');
 converged('it is shown again');
 my $read = details(39001);
 Storesync->wait_until(sub { details(39001) > $read + 2 }, 'the order is read again and again');
