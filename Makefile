@@ -40,7 +40,7 @@ PURE_FILES = arena plain json sign taipei document platform judge gcra pace list
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_gcra test_terms test_lane \
 	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_push \
 	test_taipei test_ruten_build test_ruten_judge test_ruten_read test_ruten_push \
-	test_pchome_build test_pchome_judge test_pchome_order
+	test_pchome_build test_pchome_judge test_pchome_order test_canonical
 FUZZ_TARGETS = fuzz_plain fuzz_json \
 	fuzz_shopee_build fuzz_shopee_push fuzz_shopee_list fuzz_shopee_orders fuzz_shopee_token fuzz_shopee_item \
 	fuzz_shopee_write fuzz_shopee_notice \
