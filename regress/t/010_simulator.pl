@@ -527,6 +527,49 @@ error_is(get_call($shop_info), 'invalid_acceess_token', 'without grace the old t
 start('token-life' => 1);
 wait_until(sub { get_call($shop_info)->[1]{error} eq 'invalid_acceess_token' }, 'a token ends with its life');
 
+# A seller consents in a browser, which comes back with a code.
+my $code_path = '/api/v2/auth/token/get';
+sub browser
+{
+	my ($path, %query) = @_;
+	my %all = (partner_id => $partner, timestamp => int(time), redirect => 'https://erp.example.com/in?for=1', shop_id => $shop, %query);
+	$all{sign} //= sign_of($path, $all{timestamp});
+	delete @all{ grep { !defined $all{$_} } keys %all };
+	my $answer = HTTP::Tiny->new(max_redirect => 0, no_proxy => ['127.0.0.1'])->get($sim->url . "$path?" . $http->www_form_urlencode(\%all));
+	return $answer->{status} == 302 ? $answer->{headers}{location} : decode_json($answer->{content})->{error};
+}
+sub consent { return (browser('/api/v2/shop/auth_partner', @_) =~ /&code=(\w+)$/)[0]; }
+sub exchange { my ($code, %body) = @_; return post_call($code_path, { partner_id => $partner, shop_id => $shop, code => $code, %body }); }
+
+start();
+like(browser('/api/v2/shop/auth_partner'), qr{^https://erp\.example\.com/in\?for=1&shop_id=$shop&code=\w+$}, 'consent leads back');
+like(browser('/api/v2/shop/auth_partner', redirect => 'https://erp.example.com/', shop_id => $other_shop),
+	qr{^https://erp\.example\.com/\?shop_id=$other_shop&code=\w+$}, 'of the shop that has logged in');
+is(browser('/api/v2/shop/auth_partner', sign => 'x'), 'error_sign', 'not from a page that is not signed');
+is(browser('/api/v2/shop/auth_partner', timestamp => int(time) - 310), 'error_param', 'or too old');
+is(browser('/api/v2/shop/auth_partner', redirect => undef), 'error_param', 'or leads nowhere');
+my $code = consent();
+error_is(exchange($code, shop_id => $other_shop), 'error_auth', q(a code is no other shop's));
+error_is(exchange('wrong'), 'error_auth', 'nor any text');
+error_is(exchange($code, code => undef), 'error_param', 'nor none');
+$answer = exchange($code);
+is_deeply([ @{ $answer->[1] }{qw(error expire_in shop_id_list)} ], [ '', 14400, [$shop] ], 'it gives a pair');
+error_is(exchange($code), 'error_auth', 'once');
+error_is(get_call($shop_info), 'invalid_acceess_token', 'the pair before has ended');
+error_is(refresh_token($refresh), 'error_auth', 'both of it');
+error_is(get_call($shop_info, access_token => $answer->[1]{access_token}), '', 'the new one opens the shop');
+$code = consent();
+isnt(consent(), $code, 'a later consent');
+error_is(exchange($code), 'error_auth', 'takes the place of the one before');
+like(browser('/api/v2/shop/cancel_auth_partner'), qr{^https://erp\.example\.com/in\?for=1&shop_id=$shop$}, 'a seller takes it back');
+error_is(get_call($shop_info, access_token => $answer->[1]{access_token}), 'invalid_acceess_token', 'then nothing opens it');
+error_is(refresh_token($answer->[1]{refresh_token}), 'error_auth', 'or brings a pair');
+start('code-life' => 1);
+$code = consent();
+my $made = time;
+wait_until(sub { time - $made > 1.1 }, 'a second goes by');
+error_is(exchange($code), 'error_auth', 'a code ends with its life');
+
 # ---------------------------------------------------------------- the limit
 
 # The most accepted calls of a shop in any second, from their times
