@@ -17,7 +17,7 @@ my ($shops, $skus, $units, $rate) = (3, 4, 500, 20);
 my $refresh_path = '/api/v2/auth/access_token/get';
 my $code_path = '/api/v2/auth/token/get';
 my $sim = Storesync->simulator(
-	catalogue => Storesync->catalogue(shops => $shops, skus => $skus, units => $units), rate => 0, token_grace => 0);
+	catalogue => Storesync->catalogue(shops => $shops, skus => $skus, units => $units), rate => 0);
 my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms', 'storesync.request_timeout' => '10s');
 my $store = Storesync->load($node, $sim, rate_limit => "$rate/s", shown => 1, without => 1003);
 my ($one, $two) = @$store{qw(1001 1002)};
@@ -232,8 +232,8 @@ change();
 Storesync->converged($node, $sim, 'killed after the commit: the new pair is used');
 
 # Killed between the answer and its commit: the pair is gone with the process.
-# With a platform that lets the old access token live on, nothing but the
-# refresh fails; here it ends at once, and the store waits for people.
+# The platform lets the old access token live on for a while, so that nothing
+# but the refresh fails; when that has ended the store waits for people.
 $pid = Storesync->dispatcher($node);
 $holder = hold("SELECT count(*) FROM (SELECT FROM storesync.credential WHERE store_id = $one FOR UPDATE) x");
 $asked = refreshes(1001);
@@ -248,6 +248,9 @@ ok($node->wait_for_log(qr/store $one: the platform refuses its refresh token\n.*
 is(sql("SELECT count(*) FROM storesync.health() WHERE component = 'authorisation of store $one' AND reason LIKE 'the platform refuses its refresh token%'"),
 	1, 'and so does health()');
 is(sql("SELECT count(*) FROM storesync.audit WHERE action = 'refresh token refused' AND subject = 'store $one'"), 1, 'and the audit');
+change();
+Storesync->converged($node, $sim, 'the access token of before does for the while that it has left');
+$sim->post('expire_token', { shop_id => '1001' });
 change();
 Storesync->wait_until(sub { $sim->stock(1002, 1) == sql("SELECT storesync.available('S1')") }, 'the other store goes on');
 Storesync->query_until($node, "SELECT waits LIKE '%credential%' FROM storesync.stat_store WHERE store_id = $one", 't', 'this one waits');
