@@ -39,6 +39,10 @@ typedef struct Errand
 	int			n_order_sns;
 	int			orders;			/* documents met so far */
 	int			given_up;		/* of them, left to people */
+	int64		piece_us;		/* of ERRAND_WINDOW: length of the piece that is walked; 0 before the first */
+	int			met;			/* orders of that piece */
+	bool		progressed;		/* further than its task has told */
+	TimestampTz told_at;		/* when it told last */
 	OutcomeClass class;			/* of ERRAND_FAILED */
 	char		reason[120];
 	char	   *attempt;		/* of ERRAND_FAILED: the call, as record_attempt_text() tells it; in `context` */
@@ -46,9 +50,9 @@ typedef struct Errand
 
 typedef struct DispatchStore DispatchStore;
 
-/* Begin an errand of a store that has none. The numbers are copied. */
+/* Begin an errand of a store that has none. The numbers are copied. A window goes on where `orders` had been met. */
 extern void errand_ask(DispatchStore *store, ErrandKind kind, int64 task_id,
-					   TimestampTz from, TimestampTz to, int n, char **order_sns);
+					   TimestampTz from, TimestampTz to, int n, char **order_sns, int orders);
 extern void errand_clear(DispatchStore *store);
 
 /* For intake.c: a walk of its own waits. */
@@ -57,6 +61,10 @@ extern bool errand_waits(const Errand *errand);
 extern void errand_poll_began(Errand *errand);
 extern void errand_poll_ended(Errand *errand);
 extern void errand_failed(Errand *errand, OutcomeClass class, const char *reason, const char *attempt);
+/* Its own walk begins: where that ends, within the widest window that the platform takes. */
+extern TimestampTz errand_piece(Errand *errand, int64 widest_us);
+/* So many orders of it are done. */
+extern void errand_met(Errand *errand, int n);
 /* The errand's own walk has ended: it is done, or asks for the next one. */
 extern void errand_walked(Errand *errand, TimestampTz through);
 

@@ -54,7 +54,7 @@ placed_by(const DispatchCall *call)
 {
 	const StoreIntake *intake = &call->store->intake;
 
-	if (intake->on_errand && intake->errand.kind != ERRAND_WINDOW)
+	if (intake->walk == WALK_ERRAND && intake->errand.kind != ERRAND_WINDOW)
 		return call->sent_at;
 	return Min(intake->window_to, call->sent_at);
 }
@@ -119,7 +119,7 @@ book(const DispatchCall *call, Booked *booked)
 				   SPI_OK_SELECT, 4, types, values, NULL, 0);
 		read_booked(booked, call->context);
 	}
-	if (intake_batch_ends_window(intake, call->call.n_order_sns))
+	if (intake_ends_window(intake, call->call.n_order_sns))
 	{
 		record_init(&record, CurrentMemoryContext);
 		record_cursor(&record, call->store->store_id, intake->window_to);
@@ -231,6 +231,7 @@ ingest(DispatchCall *call)
 		return;
 	dispatch_count(SS_ORDERS_INGESTED, booked.documents);
 	dispatch_count(SS_ORDERS_DUPLICATE, booked.duplicates);
+	call->store->intake.news += booked.documents - booked.duplicates - booked.rejected;
 	tell_rejected(call->store, &booked);
 	if (booked.rejected > 0)
 		call->answer.message = arena_printf(call->arena, "%lld rejected, first %s",

@@ -35,6 +35,7 @@ record_init(Record *record, MemoryContext context)
 	INT8OID, TEXTOID, TEXTOID};
 	static const Oid dead[] = {INT4OID, INT8OID, TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID};
 	static const Oid cursors[] = {INT4OID, TIMESTAMPTZOID};
+	static const Oid looks[] = {INT4OID, INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, TEXTOID};
 
 	record->again = set_create_in(context, lengthof(changed), changed);
 	record->clean = set_create_in(context, lengthof(changed), changed);
@@ -47,6 +48,7 @@ record_init(Record *record, MemoryContext context)
 	record->calls = set_create_in(context, lengthof(calls), calls);
 	record->dead = set_create_in(context, lengthof(dead), dead);
 	record->cursors = set_create_in(context, lengthof(cursors), cursors);
+	record->looks = set_create_in(context, lengthof(looks), looks);
 }
 
 /*
@@ -271,6 +273,20 @@ record_cursor(Record *record, int store_id, TimestampTz through)
 	set_add(record->cursors, values, NULL);
 }
 
+void
+record_look(Record *record, int store_id, const Look *look)
+{
+	Datum		values[6];
+
+	values[0] = Int32GetDatum(store_id);
+	values[1] = Int64GetDatum(look->age);
+	values[2] = TimestampTzGetDatum(look->hour);
+	values[3] = Int32GetDatum(look->listed);
+	values[4] = Int32GetDatum(look->missing);
+	values[5] = CStringGetTextDatum(local(look->names));
+	set_add(record->looks, values, NULL);
+}
+
 /*
  * any_given_up tells whether one of these listings, by the set's first column,
  * has ever been given up; mostly none has, and there is nothing to settle.
@@ -419,6 +435,32 @@ write_logs(const Record *record)
 	rows_insert(&calls, record->calls);
 }
 
+/* write_looks tells how far second looks came, and in which hours something was missing. */
+static void
+write_looks(const Record *record)
+{
+	static SPIPlanPtr look_plan = NULL;
+	static SPIPlanPtr gap_plan = NULL;
+
+	if (record->looks->rows == 0)
+		return;
+	set_execute(&look_plan,
+				"INSERT INTO storesync.order_look AS k (store_id, age, looked_through, listed) "
+				"SELECT DISTINCT ON (x.store_id, x.age) x.store_id, x.age * interval '1 microsecond', "
+				"x.hour + interval '1 hour', x.listed FROM unnest($1, $2, $3, $4, $5, $6) "
+				"AS x (store_id, age, hour, listed, missing, names) ORDER BY x.store_id, x.age, x.hour DESC "
+				"ON CONFLICT (store_id, age) DO UPDATE SET looked_at = clock_timestamp(), "
+				"looked_through = excluded.looked_through, listed = excluded.listed",
+				SPI_OK_INSERT, record->looks);
+	partition_ensure("order_gap", GetCurrentTimestamp());
+	set_execute(&gap_plan,
+				"INSERT INTO storesync.order_gap (store_id, age, hour, listed, missing, order_sns) "
+				"SELECT x.store_id, x.age * interval '1 microsecond', x.hour, x.listed, x.missing, "
+				"string_to_array(x.names, ' ') FROM unnest($1, $2, $3, $4, $5, $6) "
+				"AS x (store_id, age, hour, listed, missing, names) WHERE x.missing > 0",
+				SPI_OK_INSERT, record->looks);
+}
+
 int
 record_write(const Record *record)
 {
@@ -427,6 +469,7 @@ record_write(const Record *record)
 	write_shown(record);
 	write_reads(record);
 	write_logs(record);
+	write_looks(record);
 	/* the cursor goes back only from a moment that a clock set back since has taken it to */
 	set_execute(&cursor_plan,
 				"INSERT INTO storesync.order_cursor AS c (store_id, fetched_through) "

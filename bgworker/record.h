@@ -22,6 +22,7 @@ typedef struct Record
 	SsSet	   *calls;			/* call_log */
 	SsSet	   *dead;			/* compensation */
 	SsSet	   *cursors;		/* order_cursor */
+	SsSet	   *looks;			/* order_look, order_gap */
 } Record;
 
 extern void record_init(Record *record, MemoryContext context);
@@ -49,6 +50,8 @@ extern char *record_attempt_text(const QueueAttempt *attempt);
 extern void record_dead_order(Record *record, const DispatchCall *call, const char *order_sn);
 /* All orders of the store up to `through` are committed. */
 extern void record_cursor(Record *record, int store_id, TimestampTz through);
+/* An hour of the store has been looked at again, whatever was missing has been fetched. */
+extern void record_look(Record *record, int store_id, const Look *look);
 
 /* Write everything. Returns how many went to compensation. SPI connected, as the owner. */
 extern int	record_write(const Record *record);

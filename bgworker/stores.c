@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "breaker.h"
+#include "intake.h"
 
 static DispatchStore **stores = NULL;
 static int	n_stores = 0;
@@ -25,7 +26,8 @@ enum
 	COL_PARTNER_ID, COL_PARTNER_KEY, COL_ACCESS_TOKEN, COL_REFRESH_TOKEN,
 	COL_API_KEY, COL_SECRET_KEY, COL_SALT_KEY, COL_SIGN_PATH_ONLY, COL_SIGN_BASE64,
 	COL_RAISES_HELD, COL_SPREAD, COL_PEAK_DUE,
-	COL_BREAKER_SHARE, COL_BREAKER_LEAST, COL_BREAKER_WINDOW
+	COL_BREAKER_SHARE, COL_BREAKER_LEAST, COL_BREAKER_WINDOW,
+	COL_POLL_SPREAD, COL_LOOK_AGES
 };
 
 int
@@ -130,6 +132,29 @@ read_switches(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->token_due = 0;
 }
 
+/* read_rhythm reads how often orders are fetched; what has been changed holds from now on. */
+static void
+read_rhythm(DispatchStore *store, HeapTuple row, TupleDesc desc)
+{
+	int64		poll_us = DatumGetInt64(column(row, desc, COL_POLL, 0));
+	int			spread = DatumGetInt32(column(row, desc, COL_POLL_SPREAD, Int32GetDatum(1)));
+
+	if (poll_us != store->poll_us || spread != store->poll_spread)
+		store->intake.poll_us = 0;
+	store->poll_us = poll_us;
+	store->poll_spread = spread;
+	look_set_ages(store, DatumGetArrayTypeP(column(row, desc, COL_LOOK_AGES, 0)));
+	if (store->intake.phase != INTAKE_IDLE)
+		return;
+	store->intake.fetched_through = DatumGetTimestampTz(column(row, desc, COL_FETCHED_THROUGH, TimestampTzGetDatum(0)));
+	if (store->intake.fetched_through != 0)
+		look_start(store, store->intake.fetched_through);
+	store->intake.due = Min(store->intake.due, GetCurrentTimestamp() + intake_interval(store));
+	/* ahead of the time of day: noted by a clock that has been set back, and raises cannot rely on it */
+	if (store->intake.fetched_through <= GetCurrentTimestamp())
+		queue_fetched(&store->lanes, store->intake.fetched_through);
+}
+
 static void
 read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 {
@@ -151,7 +176,6 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->access.salt_key = text_column(store, row, desc, COL_SALT_KEY);
 	store->access.sign_path_only = DatumGetBool(column(row, desc, COL_SIGN_PATH_ONLY, BoolGetDatum(false)));
 	store->access.sign_base64 = DatumGetBool(column(row, desc, COL_SIGN_BASE64, BoolGetDatum(false)));
-	store->poll_us = DatumGetInt64(column(row, desc, COL_POLL, 0));
 	store->overlap_us = DatumGetInt64(column(row, desc, COL_OVERLAP, 0));
 	store->stock_from = DatumGetTimestampTz(column(row, desc, COL_STOCK_FROM, TimestampTzGetDatum(DT_NOBEGIN)));
 	store->raises_held = DatumGetTimestampTz(column(row, desc, COL_RAISES_HELD, TimestampTzGetDatum(0)));
@@ -160,15 +184,7 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->breaker.least = DatumGetInt32(column(row, desc, COL_BREAKER_LEAST, 0));
 	store->breaker.window_us = DatumGetInt64(column(row, desc, COL_BREAKER_WINDOW, 0));
 	store->peak_due = DatumGetTimestampTz(column(row, desc, COL_PEAK_DUE, TimestampTzGetDatum(DT_NOEND)));
-	if (store->intake.phase == INTAKE_IDLE)
-	{
-		store->intake.fetched_through =
-			DatumGetTimestampTz(column(row, desc, COL_FETCHED_THROUGH, TimestampTzGetDatum(0)));
-		store->intake.due = Min(store->intake.due, GetCurrentTimestamp() + store->poll_us);
-		/* ahead of the time of day: noted by a clock that has been set back, and raises cannot rely on it */
-		if (store->intake.fetched_through <= GetCurrentTimestamp())
-			queue_fetched(&store->lanes, store->intake.fetched_through);
-	}
+	read_rhythm(store, row, desc);
 	read_switches(store, row, desc);
 }
 
@@ -193,7 +209,9 @@ stores_load(void)
 			   "p.sign_path_only, p.sign_base64, "
 			   "k.held, k.spread, k.due, "
 			   "s.breaker_share::double precision, s.breaker_least, "
-			   "(extract(epoch FROM s.breaker_window) * 1000000)::bigint "
+			   "(extract(epoch FROM s.breaker_window) * 1000000)::bigint, "
+			   "s.poll_spread, ARRAY(SELECT (extract(epoch FROM a.age) * 1000000)::bigint "
+			   "FROM unnest(p.look_again) AS a (age) ORDER BY 1) "
 			   "FROM storesync.store s JOIN storesync.platform p ON p.platform = s.platform "
 			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id "
 			   "LEFT JOIN (SELECT k.store_id, max(k.ends) FILTER (WHERE k.is_on AND k.kind = 'raise') AS held, "
@@ -221,6 +239,7 @@ stores_load(void)
 	token_load();
 	peak_load();
 	breaker_load();
+	look_load();
 }
 
 void
@@ -253,6 +272,7 @@ store_show(const DispatchStore *store)
 	pg_atomic_write_u64(&stat->gauges[STORE_RAISE], (uint64) store->lanes.n_raises);
 	pg_atomic_write_u64(&stat->gauges[STORE_FETCHING], (uint64) store->lanes.n_fetching);
 	pg_atomic_write_u64(&stat->gauges[STORE_IN_FLIGHT], (uint64) store->in_flight);
+	pg_atomic_write_u64(&stat->gauges[STORE_POLL_MS], store->fetches ? (uint64) (intake_interval(store) / 1000) : 0);
 	if (store->trouble == TROUBLE_NONE && breaker->open)
 		store_stat_trouble(stat, TROUBLE_HOST, breaker->since, breaker->probe_due);
 	else

@@ -19,6 +19,7 @@
 #include "rate.h"
 #include "read_back.h"
 #include "reread.h"
+#include "second_look.h"
 #include "store_stat.h"
 #include "token.h"
 
@@ -43,6 +44,16 @@ typedef enum StoreWrites
 	WRITES_ALL
 } StoreWrites;
 
+/* What orders are walked for (intake_walk.c). */
+typedef enum IntakeWalk
+{
+	WALK_REGULAR,				/* what is new: the only one that moves the cursor */
+	WALK_ERRAND,				/* what a task asked for */
+	WALK_REREAD,				/* a page read again by its orders' age */
+	WALK_LOOK,					/* a page of an hour looked at again */
+	WALKS
+} IntakeWalk;
+
 /* Where the fetching of a store's orders stands (intake.c). */
 typedef struct StoreIntake
 {
@@ -52,8 +63,12 @@ typedef struct StoreIntake
 		INTAKE_LIST,			/* the next call asks for a page of order numbers */
 		INTAKE_DETAIL			/* the next call asks for documents of the page */
 	}			phase;
+	IntakeWalk	walk;			/* this one, or the last one */
+	IntakeWalk	side;			/* the last one that was not regular */
 	bool		flying;
 	TimestampTz due;			/* of the next call */
+	int64		poll_us;		/* from the last regular fetch to the next; 0: none has ended yet */
+	int64		news;			/* documents of this regular fetch that changed something */
 	TimestampTz polled_at;		/* when this fetch began */
 	TimestampTz fetched_through;	/* 0: never fetched */
 	TimestampTz window_from;
@@ -70,11 +85,8 @@ typedef struct StoreIntake
 	int			n_given_up;		/* how many there ever were */
 	bool		rejecting;		/* the last page had documents that were refused */
 	Errand		errand;
-	bool		on_errand;		/* this walk is the errand's: it moves no cursor */
-	bool		errand_last;	/* the walk begun last was the errand's */
 	Reread		reread;
-	bool		on_reread;		/* this page is read again by its orders' age: it moves no cursor */
-	bool		reread_last;	/* the walk begun last was of that kind */
+	Look		look;
 	TimestampTz regular_due;	/* in a walk that is not regular: when the next regular one is due */
 } StoreIntake;
 
@@ -118,7 +130,8 @@ struct DispatchStore
 	PlatformAccess access;
 	StoreWrites writes;
 	bool		fetches;
-	int64		poll_us;
+	int64		poll_us;		/* poll_interval */
+	int			poll_spread;	/* how many times as often, or as seldom, it may be */
 	int64		overlap_us;
 	TimestampTz stock_from;
 	TimestampTz raises_held;	/* until then, by a peak window; 0 for none */

@@ -310,6 +310,36 @@ task_tell(Task *task)
 	task_event_add(task->id, "sent", NULL, ++task->attempts, 0, NULL, NULL);
 }
 
+void
+task_progress(Task *task, const char *progress, const char *detail)
+{
+	/* what it failed at is behind it */
+	task->attempts = 1;
+	task_event_progress(task->id, task->attempts, progress, detail);
+}
+
+bool
+task_others_wait(const Task *task)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &ready)
+	{
+		const Task *other = dlist_container(Task, node, iter.cur);
+
+		if (other->store == task->store && other->how->sort == task->how->sort && other->store->fetches)
+			return true;
+	}
+	return false;
+}
+
+void
+task_step_back(Task *task)
+{
+	unlink_phase(task);
+	put_in(task, TASK_READY);
+}
+
 /* ---------------------------------------------------------------- rounds */
 
 /* take_up begins what the task's store may do now, and leaves the others ready. */

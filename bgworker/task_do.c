@@ -1,15 +1,13 @@
 /*
  * task_do.c
  *		How the kinds of tasks are done: listings that are looked at until they
- *		show what is wanted, fetches that are handed to the store's own.
+ *		show what is wanted, tokens and reads that are waited for.
  */
 #include "task_internal.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "errand.h"
 #include "task_event.h"
 
 /* ---------------------------------------------------------------- push_stock */
@@ -138,89 +136,6 @@ task_settle_pushes(dlist_head *running, const SsSet *again, bool all)
 			settle_listing(task, row, SPI_tuptable->tupdesc);
 	}
 	SPI_freetuptable(SPI_tuptable);
-}
-
-/* ---------------------------------------------------------------- fetch_orders */
-
-/* read_texts returns the elements of a text[] that a query returned. */
-static char **
-read_texts(Datum array, int *n)
-{
-	Datum	   *elements;
-	char	  **texts;
-
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
-	texts = palloc((*n + 1) * sizeof(char *));
-	for (int i = 0; i < *n; i++)
-		texts[i] = TextDatumGetCString(elements[i]);
-	return texts;
-}
-
-/* ask_fetch hands what the payload says to the store's fetching. False: the task is not open any more. */
-static bool
-ask_fetch(Task *task)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
-	Datum		values[] = {Int64GetDatum(task->id)};
-	HeapTuple	row;
-	TupleDesc	desc;
-	Datum		column[3];
-	bool		nulls[3];
-	int			n = 0;
-	char	  **order_sns = NULL;
-
-	ss_execute(&plan,
-			   "SELECT storesync.task_time(t.payload -> 'from'), storesync.task_time(t.payload -> 'to'), "
-			   "CASE WHEN t.payload ? 'order_sn' THEN ARRAY(SELECT jsonb_array_elements_text(t.payload -> 'order_sn')) END "
-			   "FROM storesync.task_open t WHERE t.task_id = $1 LIMIT 1",
-			   SPI_OK_SELECT, 1, types, values, NULL, 1);
-	if (SPI_processed == 0)
-		return false;
-	row = SPI_tuptable->vals[0];
-	desc = SPI_tuptable->tupdesc;
-	for (int i = 0; i < 3; i++)
-		column[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
-	if (!nulls[2])
-		order_sns = read_texts(column[2], &n);
-	errand_ask(task->store, !nulls[2] ? ERRAND_ORDERS : !nulls[0] ? ERRAND_WINDOW : ERRAND_POLL, task->id,
-			   nulls[0] ? 0 : DatumGetTimestampTz(column[0]), nulls[1] ? 0 : DatumGetTimestampTz(column[1]),
-			   n, order_sns);
-	return true;
-}
-
-static TaskBegun
-begin_fetch(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
-{
-	if (!task->store->fetches || task->store->intake.errand.state != ERRAND_NONE)
-		return TASK_NOT_NOW;
-	if (!ask_fetch(task))
-	{
-		task_forget(task);
-		return TASK_CLOSED;
-	}
-	task_tell(task);
-	return TASK_BEGUN;
-}
-
-static void
-settle_fetch(Task *task, TimestampTz now)
-{
-	Errand	   *errand = &task->store->intake.errand;
-
-	if (errand->task_id != task->id)
-		return;
-	if (errand->state == ERRAND_DONE)
-	{
-		task_close_done(task, errand->kind == ERRAND_POLL ? NULL :
-				   psprintf("%d orders met, %d given up", errand->orders, errand->given_up));
-		errand_clear(task->store);
-	}
-	else if (errand->state == ERRAND_FAILED)
-	{
-		task_fail(task, now, errand->class, errand->reason, errand->attempt);
-		errand_clear(task->store);
-	}
 }
 
 /* ---------------------------------------------------------------- refresh_token, exchange_code */
@@ -355,7 +270,7 @@ begin_unknown(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg
 static const TaskKind kinds[] = {
 	{"push_stock", TASK_WRITE, begin_push, NULL},
 	{"read_back", TASK_WRITE, begin_read, settle_read},
-	{"fetch_orders", TASK_FETCH, begin_fetch, settle_fetch},
+	{"fetch_orders", TASK_FETCH, task_begin_fetch, task_settle_fetch},
 	{"refresh_token", TASK_WRITE, begin_refresh, settle_refresh},
 	{"exchange_code", TASK_WRITE, begin_exchange, settle_exchange}
 };

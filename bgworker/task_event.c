@@ -20,7 +20,7 @@ static SsSet *dead = NULL;
 void
 task_event_init(MemoryContext context)
 {
-	static const Oid event[] = {INT8OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
+	static const Oid event[] = {INT8OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID};
 	static const Oid given_up[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID};
 
 	events = set_create_in(context, lengthof(event), event);
@@ -34,12 +34,12 @@ text_or_null(const char *value, bool *isnull)
 	return *isnull ? (Datum) 0 : CStringGetTextDatum(value);
 }
 
-void
-task_event_add(int64 task_id, const char *state, const char *class, int attempts,
-			   TimestampTz next_at, const char *detail, const char *attempt)
+static void
+add_event(int64 task_id, const char *state, const char *class, int attempts,
+		  TimestampTz next_at, const char *detail, const char *attempt, const char *progress)
 {
-	Datum		values[7];
-	bool		nulls[7] = {false};
+	Datum		values[8];
+	bool		nulls[8] = {false};
 
 	values[0] = Int64GetDatum(task_id);
 	values[1] = CStringGetTextDatum(state);
@@ -49,7 +49,21 @@ task_event_add(int64 task_id, const char *state, const char *class, int attempts
 	nulls[4] = next_at == 0;
 	values[5] = text_or_null(detail, &nulls[5]);
 	values[6] = text_or_null(attempt, &nulls[6]);
+	values[7] = text_or_null(progress, &nulls[7]);
 	set_add(events, values, nulls);
+}
+
+void
+task_event_add(int64 task_id, const char *state, const char *class, int attempts,
+			   TimestampTz next_at, const char *detail, const char *attempt)
+{
+	add_event(task_id, state, class, attempts, next_at, detail, attempt, NULL);
+}
+
+void
+task_event_progress(int64 task_id, int attempts, const char *progress, const char *detail)
+{
+	add_event(task_id, "sent", NULL, attempts, 0, detail, NULL, progress);
 }
 
 void
@@ -78,9 +92,11 @@ task_event_write(void)
 		return;
 	partition_ensure("task_event", GetCurrentTimestamp());
 	set_execute(&event_plan,
-				"INSERT INTO storesync.task_event (task_id, state, class, attempts, next_at, detail, try) "
-				"SELECT x.task_id, x.state, x.class::storesync.outcome_class, x.attempts, x.next_at, x.detail, x.try::jsonb "
-				"FROM unnest($1, $2, $3, $4, $5, $6, $7) AS x (task_id, state, class, attempts, next_at, detail, try)",
+				"INSERT INTO storesync.task_event (task_id, state, class, attempts, next_at, detail, try, progress) "
+				"SELECT x.task_id, x.state, x.class::storesync.outcome_class, x.attempts, x.next_at, x.detail, "
+				"x.try::jsonb, x.progress::jsonb "
+				"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) "
+				"AS x (task_id, state, class, attempts, next_at, detail, try, progress)",
 				SPI_OK_INSERT, events);
 	if (dead->rows == 0)
 		return;

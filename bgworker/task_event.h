@@ -21,6 +21,8 @@ extern void task_event_init(MemoryContext context);
  */
 extern void task_event_add(int64 task_id, const char *state, const char *class, int attempts,
 						   TimestampTz next_at, const char *detail, const char *attempt);
+/* A task under way has come further: `progress` is JSON for who goes on with it, `detail` for people. */
+extern void task_event_progress(int64 task_id, int attempts, const char *progress, const char *detail);
 /* A task is given up: its last event, and its row in compensation. */
 extern void task_event_dead(int64 task_id, int store_id, const char *kind, OutcomeClass class,
 							int attempts, const char *reason, const char *attempt);

@@ -75,6 +75,17 @@ extern void task_tell(Task *task);
 
 /* Look at the listings of pushes under way: of all, or of those in `again`. */
 extern void task_settle_pushes(dlist_head *running, const SsSet *again, bool all);
+/* It has come further, as the JSON object `progress` says to who takes it up again; `detail` says so to people. */
+extern void task_progress(Task *task, const char *progress, const char *detail);
+/* Whether another task of its store and sort is due and waits. */
+extern bool task_others_wait(const Task *task);
+/* It is taken up again behind the others that wait. */
+extern void task_step_back(Task *task);
+
+/* task_fetch.c: orders that a task asked for */
+extern TaskBegun task_begin_fetch(Task *task, TimestampTz now, SsSet *again);
+extern void task_settle_fetch(Task *task, TimestampTz now);
+
 /* It is not open any more: nothing is to be done or written. */
 extern void task_forget(Task *task);
 

@@ -1,7 +1,7 @@
 /*
  * rotation.c
  *		What decides whether a day of the outbox may go (sql/53_rotation.sql):
- *		how old the oldest snapshot is, and how long logs are kept.
+ *		how old the oldest snapshot is, and how long logs and orders are kept.
  */
 #include "storesync.h"
 
@@ -15,6 +15,7 @@
 
 PG_FUNCTION_INFO_V1(oldest_xid);
 PG_FUNCTION_INFO_V1(log_retention);
+PG_FUNCTION_INFO_V1(order_retention);
 
 /*
  * oldest_xid returns the transaction id before which everything is over for
@@ -36,12 +37,25 @@ oldest_xid(PG_FUNCTION_ARGS)
 		U64FromFullTransactionId(next) - (uint32) (XidFromFullTransactionId(next) - oldest)));
 }
 
+static Interval *
+interval_of(int seconds)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = (TimeOffset) seconds * USECS_PER_SEC;
+	return interval;
+}
+
 /* log_retention returns storesync.log_retention, whose text a session without the library could not read. */
 Datum
 log_retention(PG_FUNCTION_ARGS)
 {
-	Interval   *retention = palloc0(sizeof(Interval));
+	PG_RETURN_INTERVAL_P(interval_of(ss_log_retention));
+}
 
-	retention->time = (TimeOffset) ss_log_retention * USECS_PER_SEC;
-	PG_RETURN_INTERVAL_P(retention);
+/* order_retention returns storesync.order_retention likewise. */
+Datum
+order_retention(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INTERVAL_P(interval_of(ss_order_retention));
 }

@@ -36,6 +36,7 @@ typedef enum StoreGauge
 	STORE_RAISE,				/* ready to be raised */
 	STORE_FETCHING,				/* raises that wait for orders */
 	STORE_IN_FLIGHT,			/* calls under way */
+	STORE_POLL_MS,				/* from one fetch of its orders to the next, milliseconds; 0: none is made */
 	STORE_GAUGES
 } StoreGauge;
 

@@ -9,6 +9,7 @@
 #include "admin.h"
 
 #define MAX_LINE_QTY 1000000
+#define MAX_AGO_S (INT64_C(365) * 86400)
 
 uint32_t
 admin_listing(const AdminCall *call, uint32_t shop, const cJSON *object)
@@ -99,6 +100,7 @@ admin_order(AdminCall *call)
 	OrderLine	lines[MAX_ORDER_LINES];
 	OrderStatus status;
 	Purchase	purchase;
+	int64_t		ago_s = 0;
 	int			n;
 
 	if (shop == NO_INDEX || (n = read_lines(call, shop, lines)) == 0 ||
@@ -110,11 +112,20 @@ admin_order(AdminCall *call)
 		return;
 	}
 
+	if (cJSON_HasObjectItem(call->body, "ago_s") &&
+		(!json_field_integer(call->body, "ago_s", true, &ago_s) || ago_s < 0 || ago_s > MAX_AGO_S))
+	{
+		admin_error(call, 400, "ago_s must be from 0 to 31536000");
+		return;
+	}
+
 	/* Placed first and moved on then, so that a status has its effect on the stock. */
 	if (!market_agreed(call, market_buy(market, sn, shop, lines, n,
 										status == ORDER_UNPAID ? status : ORDER_READY_TO_SHIP,
 										&purchase)))
 		return;
+	if (purchase.order != NULL && ago_s > 0)
+		orders_backdate(&market->orders, orders_find(&market->orders, purchase.order->sn), ago_s);
 	if (purchase.order != NULL)
 		(void) market_set_status(market, orders_find(&market->orders, purchase.order->sn), status);
 	text_addf(&call->answer->body, "{\"order_sn\":");

@@ -235,6 +235,19 @@ first_change(const Orders *orders, const ShopOrders *shop, int64_t from_s)
 	return low;
 }
 
+void
+orders_backdate(Orders *orders, Order *order, int64_t ago_s)
+{
+	ShopOrders *shop = &orders->shops[order->shop];
+	uint32_t	place = shop->n_changes - 1;
+	OrderChange change = shop->changes[place];
+
+	order->versions[0].update_time -= ago_s;
+	for (; place > 0 && change_time(orders, &shop->changes[place - 1]) > order->versions[0].update_time; place--)
+		shop->changes[place] = shop->changes[place - 1];
+	shop->changes[place] = change;
+}
+
 const Order *
 orders_next(const Orders *orders, OrderQuery *query, const OrderVersion **version)
 {

@@ -101,6 +101,13 @@ extern Order *orders_add(Orders *orders, const char *sn, uint32_t shop, const Or
 						 int n_lines, OrderStatus status);
 
 /*
+ * Makes an order that was just added look as if it had been placed ago_s
+ * seconds ago, and only listed now: one that comes late. A list that is being
+ * paged through at that moment may show an order twice.
+ */
+extern void orders_backdate(Orders *orders, Order *order, int64_t ago_s);
+
+/*
  * Adds a version to the order. cancelled may be NULL: as before. False when
  * it has MAX_ORDER_VERSIONS.
  */

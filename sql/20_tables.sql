@@ -26,7 +26,8 @@ INSERT INTO storesync.partitioned VALUES
 	('outbox', 'day', 'at', ARRAY['(xid)', '(subject) WHERE kind = ''task''']),
 	('task_event', 'day', 'at', ARRAY['(task_id)']),
 	('push', 'day', 'at', ARRAY['(listing_id, at)']),
-	('call_log', 'day', 'at', ARRAY[]::text[]);
+	('call_log', 'day', 'at', ARRAY[]::text[]),
+	('order_gap', 'month', 'at', ARRAY[]::text[]);
 UPDATE storesync.partitioned SET append_only = true WHERE parent = 'ledger';
 UPDATE storesync.partitioned SET options = 'fillfactor = 80' WHERE parent = 'sales_order_line';
 
@@ -64,6 +65,8 @@ CREATE TABLE storesync.platform (
 	max_quantity bigint NOT NULL CHECK (max_quantity > 0),
 	returns_on_cancel boolean DEFAULT true,
 	order_overlap interval NOT NULL DEFAULT '5 minutes' CHECK (order_overlap BETWEEN '0' AND '30 days'),
+	look_again interval[] NOT NULL DEFAULT '{1 hour, 6 hours, 1 day, 3 days}' CHECK (cardinality(look_again) <= 8
+		AND array_position(look_again, NULL) IS NULL AND '0' <= ALL (look_again) AND '30 days' >= ALL (look_again)),
 	quota_reset timetz NOT NULL DEFAULT '00:00+08',
 	quota_scope text NOT NULL DEFAULT 'application' CHECK (quota_scope IN ('store', 'application')),
 	unpaid_hold interval CHECK (unpaid_hold BETWEEN '0' AND '366 days'),
@@ -71,7 +74,7 @@ CREATE TABLE storesync.platform (
 	sign_base64 boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE storesync.platform IS
-'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled; NULL: nobody knows, or not when it was cancelled, and the listing is written once more. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days. quota_reset: when the day''s calls are granted anew; quota_scope: to whom they are granted, each store or the application with all its stores. unpaid_hold: of stores that are added from now on. sign_path_only, sign_base64: how Ruten''s requests and notifications are signed (docs/ruten.md), over the path instead of the whole URL, in base64 instead of hex; other platforms look at neither.';
+'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled; NULL: nobody knows, or not when it was cancelled, and the listing is written once more. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days. look_again: ages at which an hour''s orders are listed again and compared with what is booked (docs/intake.md), up to 8, of 30 days at most; {} for never. quota_reset: when the day''s calls are granted anew; quota_scope: to whom they are granted, each store or the application with all its stores. unpaid_hold: of stores that are added from now on. sign_path_only, sign_base64: how Ruten''s requests and notifications are signed (docs/ruten.md), over the path instead of the whole URL, in base64 instead of hex; other platforms look at neither.';
 
 CREATE SEQUENCE storesync.store_id_seq AS int;
 CREATE TABLE storesync.store (
@@ -84,6 +87,7 @@ CREATE TABLE storesync.store (
 	priority int NOT NULL DEFAULT 0,
 	rate_limit storesync.rate_limit NOT NULL,
 	poll_interval interval NOT NULL DEFAULT '10 seconds' CHECK (poll_interval BETWEEN '100 milliseconds' AND '1 day'),
+	poll_spread int NOT NULL DEFAULT 4 CHECK (poll_spread BETWEEN 1 AND 60),
 	stock_from timestamptz NOT NULL DEFAULT '-infinity',
 	unpaid_hold interval CHECK (unpaid_hold BETWEEN '0' AND '366 days'),
 	returns text NOT NULL DEFAULT 'manual' CHECK (returns IN ('manual', 'platform')),
@@ -95,7 +99,7 @@ CREATE TABLE storesync.store (
 	UNIQUE (platform, shop_id)
 );
 COMMENT ON TABLE storesync.store IS
-'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day. unpaid_hold: NULL where the platform cancels unpaid orders by itself. breaker_share, breaker_least, breaker_window: when so large a part of its listings (above 0, at most 1; NULL: never), and at least so many, are to change within that time (1 s to 1 day) for another cause than a sale, they are held (docs/breaker.md).';
+'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day; poll_spread: how many times as often a busy store is fetched and as seldom a quiet one (1 to 60; 1: always at poll_interval). unpaid_hold: NULL where the platform cancels unpaid orders by itself. breaker_share, breaker_least, breaker_window: when so large a part of its listings (above 0, at most 1; NULL: never), and at least so many, are to change within that time (1 s to 1 day) for another cause than a sale, they are held (docs/breaker.md).';
 
 CREATE SEQUENCE storesync.location_id_seq AS int;
 CREATE TABLE storesync.location (
@@ -415,9 +419,10 @@ CREATE TABLE storesync.task_event (
 	attempts int NOT NULL DEFAULT 0,
 	next_at timestamptz,
 	detail text,
-	try jsonb
+	try jsonb,
+	progress jsonb
 ) PARTITION BY RANGE (at);
-COMMENT ON TABLE storesync.task_event IS 'Append-only life of a task: an outbox row of kind task is open until a done, dead or discarded event. attempts: tries so far; next_at: when a waiting task is due; try: of a try that failed at a call its HTTP status, curl code, microseconds by phase and redacted excerpt of the answer.';
+COMMENT ON TABLE storesync.task_event IS 'Append-only life of a task: an outbox row of kind task is open until a done, dead or discarded event. attempts: tries so far; next_at: when a waiting task is due; try: of a try that failed at a call its HTTP status, curl code, microseconds by phase and redacted excerpt of the answer; progress: how far a fetch of a window has come (through: Unix seconds, orders met), where a restart goes on.';
 
 -- ---------------------------------------------------------------- dispatch
 
@@ -469,6 +474,29 @@ CREATE TABLE storesync.order_cursor (
 	fetched_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 60);
 COMMENT ON TABLE storesync.order_cursor IS 'The moment up to which all orders of a store are committed.';
+
+CREATE TABLE storesync.order_look (
+	store_id int NOT NULL,
+	age interval NOT NULL,
+	looked_through timestamptz NOT NULL,
+	listed int NOT NULL,
+	looked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (store_id, age)
+) WITH (fillfactor = 60);
+COMMENT ON TABLE storesync.order_look IS
+'Second looks at what was fetched (platform.look_again): of each store, and each age that an hour had then, the moment up to which hours have been looked at, how many orders the platform listed of the last one, and when. Written by the dispatcher.';
+
+CREATE TABLE storesync.order_gap (
+	at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	store_id int NOT NULL,
+	age interval NOT NULL,
+	hour timestamptz NOT NULL,
+	listed int NOT NULL,
+	missing int NOT NULL,
+	order_sns text[] NOT NULL
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE storesync.order_gap IS
+'Append-only: hours in which a second look found orders that had not been fetched, or not as they stood then: how old the hour was, orders listed and missing, and the numbers of the first 20 of these. They have been fetched since; a store with many such hours wants a larger platform.order_overlap.';
 
 CREATE TABLE storesync.push (
 	at timestamptz NOT NULL,

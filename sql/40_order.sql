@@ -3,6 +3,11 @@
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON storesync.order_history
 	FOR EACH ROW EXECUTE FUNCTION storesync.refuse_change();
 
+CREATE FUNCTION storesync.order_retention() RETURNS interval
+	AS 'MODULE_PATHNAME', 'order_retention' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.order_retention() IS
+'The setting storesync.order_retention as an interval. Example: SELECT storesync.order_retention();';
+
 CREATE FUNCTION storesync.ingest_order(store int, doc jsonb) RETURNS storesync.order_result
 	AS 'MODULE_PATHNAME', 'ingest_order' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.ingest_order(int, jsonb) IS

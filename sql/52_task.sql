@@ -59,3 +59,22 @@ CREATE FUNCTION storesync.task_time(value jsonb) RETURNS timestamptz
 	AS 'MODULE_PATHNAME', 'task_time' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION storesync.task_time(jsonb) IS
 'The moment that a payload gives in Unix seconds or ISO 8601 with a zone; NULL when it is none. Example: SELECT storesync.task_time(''1700000000'');';
+
+CREATE FUNCTION storesync.backfill(store int, since timestamptz) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	moment timestamptz := clock_timestamp();
+BEGIN
+	IF $1 IS NULL OR $2 IS NULL THEN
+		RAISE EXCEPTION 'store and since must not be null' USING ERRCODE = '22004';
+	END IF;
+	IF $2 >= moment OR $2 < moment - storesync.order_retention() THEN
+		RAISE EXCEPTION 'since is out of range: %', $2
+			USING ERRCODE = '22023', HINT = 'It must lie in the past, within storesync.order_retention.';
+	END IF;
+	RETURN storesync.enqueue($1, 'fetch_orders', jsonb_build_object('from', $2, 'to', moment));
+END
+$$;
+COMMENT ON FUNCTION storesync.backfill(int, timestamptz) IS
+'Has all orders of a store fetched that were placed or changed since then, within storesync.order_retention: a task of kind fetch_orders, whose id comes back. By turns with what is new, in pieces, going on after a restart where it was; task_state() tells through when it is done. What is booked already is not booked again, and store.stock_from says which orders move stock. Errors: SS002 unknown store, 22004 null, 22023 since is out of range, 25006 on a standby. Example: SELECT storesync.backfill(1, now() - interval ''90 days'');';

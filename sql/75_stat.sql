@@ -51,6 +51,7 @@ CREATE FUNCTION storesync.store_stats(
 	OUT "raise" bigint,
 	OUT fetching bigint,
 	OUT in_flight bigint,
+	OUT poll_ms bigint,
 	OUT calls_ok bigint,
 	OUT calls_failed bigint,
 	OUT calls_throttled bigint,
@@ -97,10 +98,11 @@ SELECT s.store_id, s.platform, s.shop_id, s.name, s.mode, s.paused,
 	t.waits, t.since AS waits_since, t.until AS waits_until,
 	t.lower, t."raise", t.fetching, t.in_flight,
 	t.calls_ok, t.calls_failed, t.calls_throttled, t.listings_acked,
-	b.opened_at AS breaker_since, b.held AS breaker_held
+	b.opened_at AS breaker_since, b.held AS breaker_held,
+	pg_catalog.make_interval(secs => NULLIF(t.poll_ms, 0)::double precision OPERATOR(pg_catalog./) 1000) AS polled_every
 FROM storesync.store s
 LEFT JOIN storesync.order_cursor c ON c.store_id OPERATOR(pg_catalog.=) s.store_id
 LEFT JOIN storesync.store_stats() t ON t.store_id OPERATOR(pg_catalog.=) s.store_id
 LEFT JOIN storesync.breaker_status b ON b.store_id OPERATOR(pg_catalog.=) s.store_id;
 COMMENT ON VIEW storesync.stat_store IS
-'One row per store: its switches, the moment up to which all its orders are committed (fetched_through; NULL: never fetched), how long ago that was found (fetch_age), how many listings it has and how many pieces of work given up are open. Then, from shared memory (NULL when not preloaded): why no calls are made to it (waits, with waits_since and waits_until), how many listings are ready to be lowered and raised, how many raises wait for orders (fetching), calls under way, and counts since the server started. breaker_since, breaker_held: since when its mass-change breaker is open and how many changes it holds (NULL: closed). Example: SELECT name, mode, waits, fetch_age FROM storesync.stat_store ORDER BY fetch_age DESC;';
+'One row per store: its switches, the moment up to which all its orders are committed (fetched_through; NULL: never fetched), how long ago that was found (fetch_age), how many listings it has and how many pieces of work given up are open. Then, from shared memory (NULL when not preloaded): why no calls are made to it (waits, with waits_since and waits_until), how many listings are ready to be lowered and raised, how many raises wait for orders (fetching), calls under way, and counts since the server started. breaker_since, breaker_held: since when its mass-change breaker is open and how many changes it holds (NULL: closed). polled_every: from one fetch of its orders to the next as it is now (docs/intake.md; NULL: none is made). Example: SELECT name, mode, waits, fetch_age FROM storesync.stat_store ORDER BY fetch_age DESC;';

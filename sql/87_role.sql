@@ -24,7 +24,7 @@ AS $$
 		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'set_credential', 'set_app_credential',
 			'authorization_url', 'authorize_store', 'note_authorization',
 			'missing_credentials', 'pause', 'resume', 'stop_selling', 'start_selling', 'allot', 'reserve_seen', 'reserves_seen', 'release_hold', 'release_breaker', 'requeue', 'discard', 'add_peak_window', 'drop_peak_window',
-			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'rate_room', 'rate_forget', 'check_invariants',
+			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'rate_room', 'rate_forget', 'backfill', 'check_invariants',
 			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_move', 'consumer_drop', 'rotation', 'drop_consumed', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)
 $$;
 COMMENT ON FUNCTION storesync.role_functions() IS
@@ -42,8 +42,8 @@ AS $$
 		('application', 'listing_status', 'SELECT'),
 		('application', 'rate_status', 'SELECT'),
 		('application', 'outbox', 'INSERT (subject, kind, version, payload)'),
-		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap, quota_reset, quota_scope, unpaid_hold, sign_path_only, sign_base64)'),
-		('operator', 'store', 'UPDATE (name, mode, paused, priority, rate_limit, poll_interval, stock_from, unpaid_hold, returns, timezone, breaker_share, breaker_least, breaker_window)'),
+		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap, look_again, quota_reset, quota_scope, unpaid_hold, sign_path_only, sign_base64)'),
+		('operator', 'store', 'UPDATE (name, mode, paused, priority, rate_limit, poll_interval, poll_spread, stock_from, unpaid_hold, returns, timezone, breaker_share, breaker_least, breaker_window)'),
 		('operator', 'location', 'UPDATE (name, sellable, priority)'),
 		('operator', 'sku', 'UPDATE (name, safety_stock, allow_backorder, solo_below)'),
 		('operator', 'listing', 'UPDATE (sku_id, pack, share, buffer, cap, enabled, price, price_floor, listed, at_zero)')

@@ -101,9 +101,13 @@ UPDATE storesync.store SET mode = 'live', priority = 3 WHERE store_id = :store;
 -- intervals that no arithmetic with them can overflow: the dispatcher and health() would fall over them
 UPDATE storesync.store SET poll_interval = '170000000 years' WHERE store_id = :store;
 UPDATE storesync.store SET poll_interval = '-1 day' WHERE store_id = :store;
+UPDATE storesync.store SET poll_spread = 0 WHERE store_id = :store;
 UPDATE storesync.store SET unpaid_hold = '367 days' WHERE store_id = :store;
 UPDATE storesync.store SET unpaid_hold = '-1 second' WHERE store_id = :store;
 UPDATE storesync.platform SET order_overlap = '170000000 years';
+UPDATE storesync.platform SET look_again = '{1 hour, 31 days}';
+UPDATE storesync.platform SET look_again = ARRAY[interval '-1 hour'];
+UPDATE storesync.platform SET look_again = ARRAY[NULL::interval];
 SELECT action, subject, before, after - 'created_at' AS after FROM storesync.audit ORDER BY audit_id;
 SELECT bool_and(login = session_user AND application = current_setting('application_name')) AS by_whom FROM storesync.audit;
 DELETE FROM storesync.audit;

@@ -129,6 +129,16 @@ INSERT INTO storesync.task_event VALUES (:task, clock_timestamp(), 'done', NULL,
 SELECT * FROM storesync.task_state(:task);
 SELECT count(*) FROM storesync.task_open WHERE task_id = :task;
 SELECT count(*) > 10 AS open FROM storesync.task_open;
+
+-- A backfill is a fetch of all that changed since a moment.
+SELECT storesync.backfill(:store, '2020-01-01');
+SELECT storesync.backfill(:store, '2999-01-01');
+SELECT storesync.backfill(:store, '-infinity');
+SELECT storesync.backfill(:store, NULL);
+SELECT storesync.backfill(0, clock_timestamp() - interval '1 day');
+SELECT storesync.backfill(:store, clock_timestamp() - interval '90 days') AS task \gset
+SELECT store_id = :store AS store, kind, storesync.task_time(payload -> 'to') - storesync.task_time(payload -> 'from') >= interval '90 days' AS whole
+FROM storesync.task_open WHERE task_id = :task;
 SELECT * FROM storesync.check_invariants();
 
 -- as found
