@@ -266,12 +266,20 @@ bench-outbox: installed
 	$(stage)
 	@$(CLUSTER) run check/$@/bench/outbox $(BENCH)
 
-.build/bench/%: bench/%.c $(call pure,bench)
-	$(BENCH_CC) -o $@ $^ $(PURE_LIBS)
+.build/bench/%: bench/%.c bench/answers.c bench/answers.h $(call pure,bench)
+	$(BENCH_CC) -Ibench -o $@ $(filter-out %.h,$^) $(PURE_LIBS)
 
 .PHONY: bench-codec
 bench-codec: .build/bench/codec
 	@$<
+
+# Answers made and read here, booked there
+.PHONY: bench-ingest
+bench-ingest: STAGED = bench .build/bench/pages
+bench-ingest: installed .build/bench/pages
+	@$(CLUSTER) stop
+	$(stage)
+	@$(CLUSTER) run check/$@/bench/ingest $(BENCH)
 
 .PHONY: help
 help:
@@ -293,6 +301,7 @@ help:
 #:  make bench-peak    the hour of a campaign, beside a queue that sends every change
 #:  make bench-outbox  the outbox as a queue, beside a bare INSERT, SKIP LOCKED and PgQ
 #:  make bench-codec   what a call costs in the codec, beside the libraries below it
+#:  make bench-ingest  answers of platforms parsed and booked, beside PL/pgSQL
 #:  make simulator     the marketplace simulator alone, run with PORT=18080 (CATALOGUE=FILE, SIMULATOR="--rate 20")
 #:  make demo          private cluster, simulator, a replay of orders, a report
 #:  make psql          look at what the demo left
