@@ -98,6 +98,19 @@ $node->safe_psql('shop', q(SELECT storesync.set_credential(2, 'secret_key', 'dem
 $sim->order(1, [ 1001, 0, 1 ]);
 shown('and mended by the right one', 10, 10, 8, 8);
 
+# faults in reading and writing, while both shops sell and goods come in
+Storesync->under_faults(
+	$sim, 2,
+	sub {
+		$node->safe_psql('shop', q(SELECT storesync.receive(code, 1, storesync.new_key()) FROM storesync.sku));
+		$sim->order(2, [ $tea, 0, 1 ], [ $shirt, $red, 1 ]);
+		$sim->order(1, [ 1001, 0, 1 ]);
+	});
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.sales_order', $sim->counters->{orders}, 'every order is booked, and once');
+my ($left_tea, $left_red) = split /\|/, $node->safe_psql('shop', q(SELECT storesync.available('TEA'), storesync.available('RED')));
+shown('and the shops show what is left', $left_tea, $left_tea, $left_red, $left_red);
+is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.compensation WHERE settled_at IS NULL'), 0, 'nothing is given up');
+
 Storesync->sound($node);
 $node->stop;
 done_testing();

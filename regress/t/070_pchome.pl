@@ -188,9 +188,21 @@ my $read = details(39001);
 Storesync->wait_until(sub { details(39001) > $read + 2 }, 'the order is read again and again');
 is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.listing WHERE held IS NOT NULL'), 0, 'an old decline holds nothing');
 
-my $counters = $sim->counters;
-is($counters->{refused_limit}, 0, 'no call was refused for the limit');
-is($counters->{oversold_units}, 0, 'nothing was oversold');
+is($sim->counters->{oversold_units}, 0, 'nothing was oversold');
+
+# faults in reading and writing, while both sell and goods come in
+Storesync->under_faults(
+	$sim, 39001,
+	sub {
+		$node->safe_psql('shop', q(SELECT storesync.receive(code, 1, storesync.new_key()) FROM storesync.sku WHERE code IN ('S17', 'S18', 'S19')));
+		$sim->order(39001, [ 17, 0, 2 ], [ 18, 0, 1 ]);
+		$sim->order($shopee, [ 19, 0, 1 ], [ 17, 0, 1 ]);
+	});
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.sales_order', $sim->counters->{orders}, 'every order is booked, and once');
+converged('and every shop shows what is left');
+is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.compensation WHERE settled_at IS NULL'), 0, 'nothing is given up');
+
+is($sim->counters->{refused_limit}, 0, 'no call was refused for the limit');
 Storesync->sound($node);
 
 done_testing();

@@ -174,6 +174,26 @@ sub query_until
 	return $done;
 }
 
+# under_faults SIMULATOR, SHOP, CODE: calls of the shop, reads as well as writes, meet every kind of fault,
+# and CODE is run again and again until each has struck; then they end. A test that it came to that.
+sub under_faults
+{
+	my ($class, $sim, $shop, $code) = @_;
+	my %rate = (map({ $_ => 0.12 } qw(error_5xx cut_before cut_after malformed slow)), throttle => 0.04);
+	my $before = $sim->counters->{faults};
+
+	$sim->faults(%rate, slow_ms => 1200, shop_id => $shop);
+	my $met = $class->wait_until(
+		sub {
+			$code->();
+			my $now = $sim->counters->{faults};
+			return !grep { $now->{$_} <= $before->{$_} } keys %rate;
+		},
+		'every kind of fault strikes');
+	$sim->faults;
+	return ok($met, "calls of shop $shop met 5xx, a cut before and after, a page, slowness and a throttle");
+}
+
 # library NAME, FILE [, FLAG...]: a library made of lib/NAME.c, to be preloaded into a
 # server (LD_PRELOAD while it starts); its file, or undef without a C compiler
 sub library
