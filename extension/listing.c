@@ -316,7 +316,7 @@ store_changed(PG_FUNCTION_ARGS)
 		"WHERE a::text <> b::text ORDER BY a.store_id",
 		.siblings = "SELECT storesync.tell_siblings(ARRAY(SELECT l.listing_id FROM storesync.listing l "
 		"JOIN after a ON a.store_id = l.store_id JOIN before b ON b.store_id = l.store_id "
-		"WHERE (a.mode, a.paused, a.priority) IS DISTINCT FROM (b.mode, b.paused, b.priority)))"
+		"WHERE (a.mode, a.paused, a.priority) IS DISTINCT FROM (b.mode, b.paused, b.priority)), true)"
 	};
 
 	return tell_changes(fcinfo, &telling);

@@ -359,7 +359,7 @@ COMMENT ON FUNCTION storesync.release_hold(bigint) IS
 
 -- Whoever shows the last units decides what the others show. Told of are SKUs that have, or could come
 -- to have, one such listing, with all their listings: more than needed, never fewer.
-CREATE FUNCTION storesync.tell_siblings(listings bigint[]) RETURNS void
+CREATE FUNCTION storesync.tell_siblings(listings bigint[], them boolean DEFAULT false) RETURNS void
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	SET plan_cache_mode = force_generic_plan
 AS $$
@@ -372,18 +372,18 @@ BEGIN
 	JOIN storesync.sku k ON k.sku_id = t.sku_id
 	WHERE t.listing_id = ANY ($1) AND k.solo_below > 0 AND t.left_units > 0
 		AND EXISTS (SELECT FROM storesync.listing m
-			WHERE m.sku_id = t.sku_id AND m.listing_id <> t.listing_id
+			WHERE m.sku_id = t.sku_id AND ($2 OR m.listing_id <> t.listing_id)
 				AND (t.left_units < k.solo_below OR floor(t.left_units * m.share / m.pack) - m.buffer <= 0));
 	IF few IS NULL THEN
 		RETURN;
 	END IF;
 	UPDATE storesync.listing l SET revision = l.revision + 1
-	WHERE l.sku_id = ANY (few) AND l.listing_id <> ALL ($1);
+	WHERE l.sku_id = ANY (few) AND ($2 OR l.listing_id <> ALL ($1));
 	PERFORM storesync.outbox_add('stock', few);
 END
 $$;
-COMMENT ON FUNCTION storesync.tell_siblings(bigint[]) IS
-'Has the other listings of the SKUs of these listings compared, where a change of one may move who shows the last units. For storesync''s own triggers and functions.';
+COMMENT ON FUNCTION storesync.tell_siblings(bigint[], boolean) IS
+'Has the other listings of the SKUs of these listings compared, where a change of one may move who shows the last units; them: they have no new revision yet and get one, too. For storesync''s own triggers and functions.';
 
 CREATE FUNCTION storesync.listing_revise() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_revise' LANGUAGE C;
 COMMENT ON FUNCTION storesync.listing_revise() IS 'Raises listing.revision with every change and never lets it fall.';

@@ -64,7 +64,7 @@ SELECT m.relation, m.attribute, x.told
 FROM change m CROSS JOIN LATERAL pg_temp.told(m.relation, m.attribute, m.attribute) x(told)
 WHERE m.value IS NOT NULL AND x.told IS NOT NULL;
 
--- the movements of stock
+-- the functions
 CREATE FUNCTION pg_temp.told_by(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	before timestamptz := clock_timestamp();
@@ -82,7 +82,81 @@ SELECT m.statement, pg_temp.told_by(format('SELECT storesync.%s', m.statement)) 
 	('release(''TEA'', 1, storesync.new_key())'), ('ship(''TEA'', 1, storesync.new_key())'),
 	('restock(''TEA'', 1, storesync.new_key())'), ('adjust(''TEA'', 9, storesync.new_key())'),
 	('pause(1)'), ('resume(1)'), ('release_hold(1)'), ('set_bundle(''SET'', ''{"TEA": 2}'')'),
-	('set_store_locations(1, ''{main}'')'), ('add_sku(''POT'')'), ('add_listing(1, ''POT'', ''300'')')) AS m(statement);
+	('set_store_locations(1, ''{main}'')'), ('add_sku(''POT'')'), ('add_listing(1, ''POT'', ''300'')'),
+	('add_location(''shop'')'), ('transfer(''TEA'', 1, ''main'', ''shop'', storesync.new_key())'),
+	('set_bundle(''SET'', NULL)'), ('add_store(''shopee'', ''2'', ''two'')'),
+	('stop_selling(sku => ''CUP'')'), ('start_selling(sku => ''CUP'')'), ('stop_selling(1)'), ('start_selling(1)'),
+	('stop_selling()'), ('start_selling()'),
+	('add_peak_window(''2100-01-01'', ''2100-01-02'', store => 1)'), ('drop_peak_window(1)')) AS m(statement);
+
+-- And told of are those that moved: whatever a statement makes of wanted numbers, each listing whose number is another
+-- one afterwards is named, by itself or with its SKU, a part of its bundle, its store, or with everything.
+SELECT storesync.add_sku('PAIR') AS pair \gset
+SELECT storesync.set_bundle('PAIR', '{"TEA": 1, "CUP": 2}');
+SELECT outcome FROM storesync.receive('CUP', 30, storesync.new_key());
+SELECT outcome FROM storesync.adjust('TEA', 40, storesync.new_key());
+UPDATE storesync.store SET mode = 'live', paused = false, priority = store_id;
+UPDATE storesync.listing SET sku_id = :tea, share = 1, pack = 1, buffer = 0, cap = NULL, enabled = true, held = NULL;
+UPDATE storesync.sku SET safety_stock = 0, solo_below = 3, allow_backorder = false;
+UPDATE storesync.platform SET max_quantity = 1000;
+SELECT count(storesync.add_listing(s.store_id, c.code, 'more ' || c.code)) AS listings
+FROM storesync.store s, unnest(ARRAY['TEA', 'CUP', 'PAIR']) AS c (code);
+-- silent: not named, or with another number at a version that it had before
+CREATE FUNCTION pg_temp.silent(statement text, OUT moved bigint, OUT silent bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	start timestamptz := clock_timestamp();
+BEGIN
+	CREATE TEMP TABLE was AS SELECT t.listing_id, t.wanted, t.version FROM storesync.listing_target t;
+	EXECUTE statement;
+	SELECT count(*), count(*) FILTER (WHERE t.version <= w.version OR NOT EXISTS (
+		SELECT FROM storesync.outbox o
+		WHERE o.at > start AND o.xid = pg_current_xact_id() AND CASE o.kind
+			WHEN 'listing' THEN o.subject = t.listing_id WHEN 'store' THEN o.subject = t.store_id WHEN 'platform' THEN true
+			WHEN 'stock' THEN o.subject = t.sku_id OR EXISTS (
+				SELECT FROM storesync.component c WHERE c.bundle_id = t.sku_id AND c.sku_id = o.subject) END))
+	INTO moved, silent
+	FROM storesync.listing_target t JOIN was w USING (listing_id) WHERE t.wanted <> w.wanted;
+	DROP TABLE was;
+END
+$$;
+CREATE TABLE done (place serial, statement text, moved bigint, silent bigint);
+CREATE FUNCTION pg_temp.try(statement text) RETURNS void LANGUAGE sql AS
+	$$ INSERT INTO done (statement, moved, silent) SELECT $1, x.* FROM pg_temp.silent($1) x $$;
+DO $$
+DECLARE
+	statement text;
+BEGIN
+	FOREACH statement IN ARRAY ARRAY[
+		'UPDATE storesync.listing SET buffer = 5 WHERE item_id = ''more TEA''',
+		'UPDATE storesync.listing SET share = 0.5 WHERE item_id = ''more CUP''',
+		'UPDATE storesync.listing SET pack = 2, cap = 9 WHERE item_id = ''more CUP''',
+		'UPDATE storesync.listing SET held = ''declined'' WHERE item_id = ''more TEA''',
+		'SELECT storesync.adjust(''TEA'', 25, storesync.new_key())',
+		'UPDATE storesync.sku SET safety_stock = 4 WHERE code = ''CUP''',
+		'UPDATE storesync.platform SET max_quantity = 7', 'UPDATE storesync.platform SET max_quantity = 1000',
+		'UPDATE storesync.location SET sellable = false WHERE code = ''main''', 'UPDATE storesync.location SET sellable = true',
+		'SELECT storesync.transfer(''TEA'', 6, ''main'', ''shop'', storesync.new_key())',
+		'SELECT storesync.set_store_locations(1, ''{shop}'')', 'SELECT storesync.set_store_locations(1, ''{}'')',
+		'SELECT storesync.set_bundle(''PAIR'', ''{"TEA": 1}'')',
+		'SELECT storesync.stop_selling(sku => ''TEA'')', 'SELECT storesync.start_selling(sku => ''TEA'')',
+		'SELECT storesync.stop_selling(1)', 'SELECT storesync.start_selling(1)',
+		'SELECT storesync.stop_selling()', 'SELECT storesync.start_selling()',
+		'SELECT storesync.allot(min(listing_id), 9, storesync.new_key()) FROM storesync.listing WHERE item_id = ''more TEA''',
+		'SELECT storesync.allot(min(listing_id), 0, storesync.new_key()) FROM storesync.listing WHERE item_id = ''more TEA''',
+		'UPDATE storesync.sku SET solo_below = 100 WHERE code = ''TEA''',
+		'UPDATE storesync.store SET priority = 9 WHERE store_id = 1',
+		'UPDATE storesync.store SET mode = ''shadow'' WHERE store_id = 1', 'UPDATE storesync.store SET mode = ''live'' WHERE store_id = 1',
+		'SELECT storesync.pause(1)', 'SELECT storesync.resume(1)',
+		'UPDATE storesync.listing SET enabled = false WHERE store_id = 1', 'UPDATE storesync.listing SET enabled = true',
+		'SELECT storesync.stop_selling(1)', 'SELECT storesync.start_selling(1)',
+		'SELECT storesync.reserve(''TEA'', 20, storesync.new_key())', 'SELECT storesync.reserve(''CUP'', 20, storesync.new_key())']
+	LOOP
+		PERFORM pg_temp.try(statement);
+	END LOOP;
+END
+$$;
+SELECT statement, moved > 0 AS moves, silent FROM done ORDER BY place;
+DROP TABLE done;
 
 -- as found
 DROP TABLE change;
