@@ -82,6 +82,7 @@ is( $node->safe_psql('shop', 'SELECT sum(on_hand - reserved) FROM storesync.stoc
 	$skus * $units - $counters->{units},
 	'what is left is what was not sold');
 is($counters->{bad_signature}, 0, 'no call was signed wrongly');
+Storesync->limited($sim, 100, 20);
 Storesync->sound($node);
 $node->stop;
 

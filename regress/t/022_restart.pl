@@ -69,6 +69,7 @@ is($node->safe_psql('shop', 'SELECT sum(on_hand) FROM storesync.stock'),
 	$skus * $units + 2 * $moves, 'every move took effect once');
 is($node->safe_psql('shop', 'SELECT count(*), sum(reserved) FROM storesync.sales_order_line'),
 	"$counters->{lines}|$counters->{units}", 'every order line is booked once');
+Storesync->limited($sim, 100, 20);
 Storesync->sound($node);
 $node->stop;
 

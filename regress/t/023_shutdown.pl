@@ -70,6 +70,8 @@ $node->safe_psql('shop', 'CREATE EXTENSION storesync');
 Storesync->load($node, $sim, rate_limit => '20/s burst 5');
 Storesync->converged($node, $sim, 'made again it goes on');
 
+Storesync->limited($sim, 20, 5);
+Storesync->sound($node);
 ok(fill(), 'calls are under way for the last time');
 timed('and so does DROP DATABASE', sub { $node->safe_psql('postgres', 'DROP DATABASE shop') });
 $node->stop;

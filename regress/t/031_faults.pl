@@ -83,6 +83,8 @@ $node->safe_psql('shop', q(UPDATE storesync.listing SET item_id = '1000' WHERE l
 Storesync->converged($node, $sim, 'mended it is written again');
 is($node->safe_psql('shop', q(SELECT count(*) FROM storesync.compensation WHERE settled_at IS NULL)), 0,
 	'nothing is left to people');
+Storesync->limited($sim, 100, 5);
+Storesync->sound($node);
 unlike(slurp_file($node->logfile), qr/terminated by signal|ERROR/, 'the dispatcher met no error');
 unlike(slurp_file($node->logfile), qr/token-3|demoPartnerKey|sign=/, 'no secret is in the log');
 

@@ -83,6 +83,7 @@ Storesync->converged($node, $sim);
 Storesync->query_until($node, q(SELECT count(*) FROM storesync.listing_status WHERE dirty), '0', 'no listing is dirty');
 is(Storesync->differing($node, $sim), '', 'and believed is what is shown');
 is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.compensation'), 0, 'nothing was given up');
+Storesync->limited($sim, 20, 3);
 Storesync->sound($node);
 my $calls = $sim->counters->{calls};
 note(join ', ', map { "$_ $calls->{$_}" } sort keys %$calls);

@@ -49,6 +49,9 @@ cmp_ok(abs($said[0] + 7200), '<=', 1, 'and says by how much the clock was set');
 ok(Storesync->query_until($node, "SELECT fetched_at > clock_timestamp() - interval '1 minute' AND fetched_through <= clock_timestamp()"
 		. " FROM storesync.order_cursor WHERE store_id = $first", 't', 'a fetch'), 'orders are fetched by the new time');
 
+Storesync->limited($sim, 30);
+Storesync->sound($node);
+
 # ---------------------------------------------------------------- limits and quotas
 
 $node->append_conf('postgresql.conf', "storesync.databases = ''");

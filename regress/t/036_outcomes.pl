@@ -126,6 +126,7 @@ WHERE p.sent_at < x.sent_at AND p.sent_at > (SELECT max(recorded_at) FROM stores
 SQL
 cmp_ok($place, '<=', 1, 'the one that is sold out among the first');
 
+Storesync->limited($sim, 50, 5);
 Storesync->sound($node);
 $node->stop;
 done_testing();

@@ -115,6 +115,7 @@ my ($one) = split /\n/, ask('SELECT min(store_id) FROM storesync.store');
 $sim->faults(throttle => 0.6, count => 40);
 $node->safe_psql('shop', "SELECT storesync.reserve('S' || n, 7, storesync.new_key()) FROM generate_series(1, $skus) n");
 Storesync->converged($node, $sim, 'a storm of throttle answers passes');
+cmp_ok($sim->counters->{faults}{throttle}, '>=', 10, 'and was one');
 $sim->faults(auth => 1, shop_id => '1001', count => 1, path => 'update_stock');
 $node->safe_psql('shop', "SELECT storesync.reserve('S' || n, 7, storesync.new_key()) FROM generate_series(1, $skus) n");
 Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.call_log WHERE class = 'auth'", 't', 'a refused credential');

@@ -19,12 +19,14 @@ $holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 $holder->query_safe('SELECT count(*) FROM storesync.stock');
 
 Storesync->converged($node, $sim, 'all is shown at first');
-my $log = $sim->faults(slow => 0.1, slow_ms => 1500, cut_after => 0.02, cut_before => 0.02, error_5xx => 0.02);
+$sim->faults(slow => 0.1, slow_ms => 1500, cut_after => 0.02, cut_before => 0.02, error_5xx => 0.02);
 foreach my $round (1 .. 3)
 {
 	$sim->order(1001 + ($_ * 7) % $shops, [ 1 + $_ % $skus, 0, 1 ]) foreach 1 .. 30;
 	$node->safe_psql('shop', "SELECT storesync.reserve('S' || n, 5, storesync.new_key()) FROM generate_series(1, $skus) n");
 }
+ok(Storesync->wait_until(sub { my $met = $sim->counters->{faults}; !grep { !$met->{$_} } qw(slow cut_after cut_before error_5xx) }, 'all faults'),
+	'each fault is met');
 $sim->faults;
 Storesync->query_until($node, 'SELECT count(*) FROM storesync.sales_order', 90, 'all orders');
 Storesync->converged($node, $sim, "all $shops shops show what the database wants");

@@ -8,6 +8,7 @@
 #   $node->safe_psql('shop', ...);
 #   Storesync->wait_until(sub { ... }, 'what is awaited');
 #   Storesync->converged($node, $sim);            # waits, then tests
+#   Storesync->limited($sim, 5);                  # calls of one shop in any second
 #   Storesync->sound($node);
 #
 # Nothing here sleeps for a fixed time: everything polls, up to a limit.
@@ -268,6 +269,15 @@ sub converged
 		sleep 0.1 if $differing ne '';
 	} while ($differing ne '' && time < $end);
 	return is($differing, '', $what // 'every shop shows what the database wants');
+}
+
+# limited SIMULATOR, RATE [, BURST]: a test that no shop has had more calls in any second than a limit of RATE/s lets
+# leave. The simulator counts arrivals, so a tenth of a second in which it stood still is allowed for.
+sub limited
+{
+	my ($class, $sim, $rate, $burst) = @_;
+	my $most = $rate + ($burst // 1) - 1 + int($rate / 10 + 0.9);
+	return cmp_ok($sim->counters->{max_in_second}, '<=', $most, 'no limit was broken');
 }
 
 # old_days NODE: makes the function public.old_day(PARENT, DAYS AGO), which makes a partition of some days
