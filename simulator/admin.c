@@ -172,6 +172,7 @@ static const AdminEndpoint endpoints[] = {
 	{"/admin/order", "POST", admin_order},
 	{"/admin/pchome", "POST", pchome_admin},
 	{"/admin/ruten", "POST", ruten_admin},
+	{"/admin/shipments", "GET", admin_shipments},
 	{"/admin/order_status", "POST", admin_order_status},
 	{"/admin/expire_token", "POST", admin_expire_token},
 	{"/admin/authorize", "POST", admin_authorize},

@@ -30,6 +30,7 @@ extern uint32_t admin_listing(const AdminCall *call, uint32_t shop, const cJSON 
 /* admin_order.c and admin_faults.c; under the market's lock. */
 extern void admin_order(AdminCall *call);
 extern void admin_order_status(AdminCall *call);
+extern void admin_shipments(AdminCall *call);
 extern void admin_shown(AdminCall *call);
 extern void admin_set_shown(AdminCall *call);
 extern void admin_set_faults(AdminCall *call);

@@ -201,6 +201,29 @@ admin_order_status(AdminCall *call)
 		text_addf(&call->answer->body, "{\"ok\":true}");
 }
 
+/* How often the seller's calls shipped and cancelled each line of each order. */
+void
+admin_shipments(AdminCall *call)
+{
+	const Orders *orders = &call->sim->market.orders;
+	Text	   *body = &call->answer->body;
+
+	text_addf(body, "{\"lines\":[");
+	for (uint32_t i = 0; i < orders->n_orders; i++)
+	{
+		const Order *order = &orders->orders[i];
+
+		for (int line = 0; line < order->n_lines; line++)
+		{
+			json_comma(body);
+			text_addf(body, "{\"order_sn\":\"%s\",\"line\":%d,\"status\":\"%s\",\"ships\":%" PRId32 ",\"cancels\":%" PRId32 "}",
+					  order->sn, line + 1, order_status_name(order_newest(order)->status), order->lines[line].ships,
+					  order->lines[line].cancels);
+		}
+	}
+	text_addf(body, "]}");
+}
+
 void
 admin_shown(AdminCall *call)
 {

@@ -151,7 +151,11 @@ orders_add(Orders *orders, const char *sn, uint32_t shop, const OrderLine *lines
 	order->shop = shop;
 	order->n_lines = n_lines;
 	order->lines = sim_alloc((size_t) n_lines * sizeof(OrderLine));
-	memcpy(order->lines, lines, (size_t) n_lines * sizeof(OrderLine));
+	for (int i = 0; i < n_lines; i++)
+	{
+		order->lines[i].listing = lines[i].listing;
+		order->lines[i].qty = lines[i].qty;
+	}
 	orders->buckets[bucket_of(orders, sn)] = ++orders->n_orders;
 	(void) orders_change(orders, order, status, NULL);
 	return order;

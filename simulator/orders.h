@@ -37,6 +37,8 @@ typedef struct OrderLine
 {
 	uint32_t	listing;		/* catalogue index */
 	int32_t		qty;			/* accepted units, at least 1 */
+	int32_t		ships;			/* calls of the seller that shipped it */
+	int32_t		cancels;		/* and that cancelled or declined it */
 } OrderLine;
 
 typedef struct OrderVersion

@@ -267,6 +267,7 @@ pchome_put_ship_info(PchomeCall *call)
 	ship.order = (uint32_t) (order - market->orders.orders);
 	ship.line = line;
 	*make_line(&call->sim->pchome, ship.order, line) = ship;
+	order->lines[line].ships++;
 	pchome_done(call);
 }
 
@@ -297,5 +298,6 @@ pchome_put_not_ship(PchomeCall *call)
 	}
 	market_show(market, order->lines[line].listing, 0);
 	make_line(&call->sim->pchome, (uint32_t) (order - market->orders.orders), line)->declined = true;
+	order->lines[line].cancels++;
 	pchome_done(call);
 }

@@ -40,6 +40,9 @@ typedef struct Endpoint
 static const Endpoint endpoints[] = {
 	{"/api/v2/auth/access_token/get", "POST", PUBLIC, shopee_refresh_token},
 	{"/api/v2/auth/token/get", "POST", PUBLIC, shopee_get_token},
+	{"/api/v2/logistics/get_shipping_parameter", "GET", SHOP, shopee_get_shipping_parameter},
+	{"/api/v2/logistics/ship_order", "POST", SHOP, shopee_ship_order},
+	{"/api/v2/order/cancel_order", "POST", SHOP, shopee_cancel_order},
 	{"/api/v2/order/get_order_detail", "GET", SHOP, shopee_get_order_detail},
 	{"/api/v2/order/get_order_list", "GET", SHOP, shopee_get_order_list},
 	{"/api/v2/product/get_item_base_info", "GET", SHOP, shopee_get_item_base_info},
