@@ -59,6 +59,16 @@ call_build(DispatchCall *call, const char **error)
 }
 
 bool
+call_access_builds(DispatchStore *store, const char **error)
+{
+	DispatchCall *probe = call_create(store, CALL_LIST_ORDERS);
+	bool		builds = call_build(probe, error);
+
+	call_free(probe);
+	return builds;
+}
+
+bool
 call_start(DispatchCall *call, HttpEngine *engine)
 {
 	HttpRequest request = {

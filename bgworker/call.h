@@ -42,6 +42,10 @@ typedef struct DispatchCall
 	int64	   *at_most;		/* the most the platform could have shown, -1 unknown */
 	bool	   *in_full;		/* the quantity is all that was wanted, nothing was withheld */
 
+	/* shipping and cancelling, reading for these included: which orders it is about */
+	struct ShipJob **ships;
+	int			n_ships;
+
 	TimestampTz answered_at;
 	bool		stored;			/* a call that brings tokens: they are in the table */
 	bool		probe;			/* of its store's host */
@@ -58,6 +62,8 @@ typedef struct DispatchCall
 extern DispatchCall *call_create(DispatchStore *store, CallKind kind);
 /* Build the request from `call`. False with the reason; the caller still has to free the call. */
 extern bool call_build(DispatchCall *call, const char **error);
+/* Whether the store's access is good for any call at all, or why not. */
+extern bool call_access_builds(DispatchStore *store, const char **error);
 /* The request is on its way; false when the engine has no room for it. */
 extern bool call_start(DispatchCall *call, HttpEngine *engine);
 /* The next call that the engine has finished, judged and redacted; NULL for none. */

@@ -243,7 +243,7 @@ start_calls(bool idle)
 		if (call->probe)
 			host_unprobed(call->store->host, &call->store->own);
 		call->store->token_due = GetCurrentTimestamp() + NO_ROOM_US;
-		work_of(call->call.kind)->give_back(call);
+		work_of(call)->give_back(call);
 	}
 }
 
@@ -277,7 +277,7 @@ take_answers(void)
 		call->store->in_flight--;
 		dispatch.in_flight--;
 		tell_host(call);
-		answered = work_of(call->call.kind)->answered;
+		answered = work_of(call)->answered;
 		if (answered != NULL)
 			answered(call);
 		else

@@ -20,7 +20,7 @@ extern int64 intake_interval(const DispatchStore *store);
 /* Build the next call and hand it over. */
 extern void intake_build(DispatchStore *store);
 /*
- * A call was answered: its documents are booked, in a transaction of its own,
+ * A call was answered, of a fetch or of whoever else reads orders: its documents are booked, in a transaction of its own,
  * which holds the locks of stock and nothing else. Not called inside one. A
  * failure becomes the call's outcome.
  */

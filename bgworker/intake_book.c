@@ -54,7 +54,7 @@ placed_by(const DispatchCall *call)
 {
 	const StoreIntake *intake = &call->store->intake;
 
-	if (intake->walk == WALK_ERRAND && intake->errand.kind != ERRAND_WINDOW)
+	if (call->n_ships > 0 || (intake->walk == WALK_ERRAND && intake->errand.kind != ERRAND_WINDOW))
 		return call->sent_at;
 	return Min(intake->window_to, call->sent_at);
 }
@@ -119,7 +119,7 @@ book(const DispatchCall *call, Booked *booked)
 				   SPI_OK_SELECT, 4, types, values, NULL, 0);
 		read_booked(booked, call->context);
 	}
-	if (intake_ends_window(intake, call->call.n_order_sns))
+	if (call->n_ships == 0 && intake_ends_window(intake, call->call.n_order_sns))
 	{
 		record_init(&record, CurrentMemoryContext);
 		record_cursor(&record, call->store->store_id, intake->window_to);

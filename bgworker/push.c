@@ -116,17 +116,6 @@ fill_call(DispatchCall *call, const PushPick *pick, const ListingTerms *targets,
 	call->call.n_items = pick->n;
 }
 
-/* access_builds tells whether the store's access is good for any call at all, or why not. */
-static bool
-access_builds(DispatchStore *store, const char **error)
-{
-	DispatchCall *probe = call_create(store, CALL_LIST_ORDERS);
-	bool		builds = call_build(probe, error);
-
-	call_free(probe);
-	return builds;
-}
-
 void
 push_return(DispatchCall *call)
 {
@@ -146,7 +135,7 @@ cannot_build(DispatchCall *call, const char *error)
 	TimestampTz now = GetCurrentTimestamp();
 	const char *access_error;
 
-	if (!access_builds(call->store, &access_error))
+	if (!call_access_builds(call->store, &access_error))
 	{
 		store_trouble(call->store, TROUBLE_ACCESS, now + STORE_AUTH_WAIT_US, access_error);
 		push_return(call);

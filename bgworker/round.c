@@ -137,7 +137,7 @@ settle_ended(Record *record)
 	{
 		DispatchCall *call = dlist_container(DispatchCall, node, dlist_pop_head_node(&dispatch.ended));
 
-		work_of(call->call.kind)->settle(call, record);
+		work_of(call)->settle(call, record);
 	}
 	dispatch_count(SS_TASKS_DEAD, record_write(record));
 }

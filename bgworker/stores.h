@@ -20,6 +20,7 @@
 #include "read_back.h"
 #include "reread.h"
 #include "second_look.h"
+#include "ship.h"
 #include "store_stat.h"
 #include "token.h"
 
@@ -154,6 +155,7 @@ struct DispatchStore
 	StoreIntake intake;
 	StoreToken	token;
 	StoreReads	reads;
+	StoreShips	ships;
 	StoreBreaker breaker;
 	PeakHold	peaks[PEAK_TASKS];	/* tasks that windows hold back */
 	TaskShelf	tasks[TASK_SORTS];

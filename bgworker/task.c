@@ -6,7 +6,7 @@
  * The tables hold the truth: a task is open until an event closes it, and its
  * last event says when it goes on. So whatever is in memory may be forgotten;
  * a start reads it again, and takes up again what had been taken up: each kind
- * that is done here may be done twice.
+ * may be done twice, or begins by looking whether it was done (ship.c).
  *
  * Per store, and there for writes and fetches apart so that neither can crowd
  * the other out, the TASK_ROOM nearest due are kept. More of them stay in the
@@ -147,6 +147,7 @@ remember(HeapTuple row, TupleDesc desc)
 	task->told = false;
 	task->look = false;
 	task->ticket = 0;
+	task->doing = NULL;
 	shelf->n++;
 	shelf->latest = Max(shelf->latest, due);
 	put_waiting(task, due);

@@ -272,7 +272,9 @@ static const TaskKind kinds[] = {
 	{"read_back", TASK_WRITE, begin_read, settle_read},
 	{"fetch_orders", TASK_FETCH, task_begin_fetch, task_settle_fetch},
 	{"refresh_token", TASK_WRITE, begin_refresh, settle_refresh},
-	{"exchange_code", TASK_WRITE, begin_exchange, settle_exchange}
+	{"exchange_code", TASK_WRITE, begin_exchange, settle_exchange},
+	{"ship_order", TASK_WRITE, ship_task_begin, ship_task_settle},
+	{"cancel_order", TASK_WRITE, ship_task_begin, ship_task_settle}
 };
 
 static const TaskKind unknown = {"", TASK_WRITE, begin_unknown, NULL};

@@ -21,9 +21,8 @@
 /* Of a task's progress an event is written so often at most. */
 #define TELL_US		USECS_PER_SEC
 
-/* read_texts returns the elements of a text[] that a query returned. */
-static char **
-read_texts(Datum array, int *n)
+char **
+task_texts(Datum array, int *n)
 {
 	Datum	   *elements;
 	char	  **texts;
@@ -65,7 +64,7 @@ ask_fetch(Task *task)
 	for (int i = 0; i < 4; i++)
 		column[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
 	if (!nulls[2])
-		order_sns = read_texts(column[2], &n);
+		order_sns = task_texts(column[2], &n);
 	errand_ask(task->store, !nulls[2] ? ERRAND_ORDERS : !nulls[1] ? ERRAND_WINDOW : ERRAND_POLL, task->id,
 			   nulls[0] ? 0 : DatumGetTimestampTz(column[0]), nulls[1] ? 0 : DatumGetTimestampTz(column[1]),
 			   n, order_sns, DatumGetInt32(column[3]));

@@ -58,6 +58,7 @@ struct Task
 	bool		told;			/* an event says that it has been taken up */
 	bool		look;			/* at its listing, in this round */
 	uint64		ticket;			/* of what it waits for, as its kind numbers it */
+	void	   *doing;			/* likewise, as its kind remembers it */
 	dlist_node	node;			/* of ready or running */
 	pairingheap_node heap;
 };
@@ -72,6 +73,9 @@ extern void task_close_dead(Task *task, OutcomeClass class, const char *reason);
 extern void task_fail(Task *task, TimestampTz now, OutcomeClass class, const char *reason, const char *attempt);
 /* It has been taken up: an event says so, once for each time, before its first call leaves. */
 extern void task_tell(Task *task);
+
+/* The elements of a text[] that a query returned, in the current context. */
+extern char **task_texts(Datum array, int *n);
 
 /* Look at the listings of pushes under way: of all, or of those in `again`. */
 extern void task_settle_pushes(dlist_head *running, const SsSet *again, bool all);
@@ -88,5 +92,9 @@ extern void task_settle_fetch(Task *task, TimestampTz now);
 
 /* It is not open any more: nothing is to be done or written. */
 extern void task_forget(Task *task);
+
+/* ship_task.c: ship_order and cancel_order. */
+extern TaskBegun ship_task_begin(Task *task, TimestampTz now, SsSet *again);
+extern void ship_task_settle(Task *task, TimestampTz now);
 
 #endif

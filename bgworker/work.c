@@ -7,6 +7,7 @@
 #include "intake.h"
 #include "push.h"
 #include "read_back.h"
+#include "ship.h"
 #include "token.h"
 
 static const Work works[] = {
@@ -28,6 +29,11 @@ static const Work works[] = {
 		.calls = CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS), .lane = LANE_WORK,
 		.due = read_back_due, .build = read_back_build,
 		.settle = read_back_settle, .give_back = read_back_return
+	},
+	{
+		.calls = CALL_BIT(CALL_SHIP_INFO) | CALL_BIT(CALL_SHIP) | CALL_BIT(CALL_CANCEL_LINES), .lane = LANE_SHIP,
+		.due = ship_due, .build = ship_build, .answered = ship_answered,
+		.settle = ship_settle, .give_back = ship_return
 	}
 };
 
@@ -61,10 +67,12 @@ work_build(DispatchStore *store, Lane lane, TimestampTz now)
 }
 
 const Work *
-work_of(CallKind call)
+work_of(const DispatchCall *call)
 {
+	CallKind	kind = call->n_ships > 0 ? CALL_SHIP : call->call.kind;
+
 	for (int i = 0; i < (int) lengthof(works); i++)
-		if ((works[i].calls & CALL_BIT(call)) != 0)
+		if ((works[i].calls & CALL_BIT(kind)) != 0)
 			return &works[i];
 	elog(ERROR, "a call of no kind of work");
 }

@@ -33,7 +33,7 @@ typedef struct Work
 extern TimestampTz work_due(const DispatchStore *store, Lane lane);
 /* Build the next call of this lane; kinds that share a lane take turns. Something of it is due. */
 extern void work_build(DispatchStore *store, Lane lane, TimestampTz now);
-/* The kind that a call belongs to. */
-extern const Work *work_of(CallKind call);
+/* The kind that a call belongs to: that of its CALL_BIT, or shipping where it is about orders that are shipped. */
+extern const Work *work_of(const DispatchCall *call);
 
 #endif

@@ -146,6 +146,8 @@ document_write(PlainBuffer *out, const char *order_sn, const Document *document)
 	}
 	plain_add(out, ",\"status\":");
 	plain_add_json(out, document->status);
+	if (document->arranged)
+		plain_add(out, ",\"arranged\":true");
 	add_number(out, ",\"create_time\":", document->create_time != 0 ? document->create_time : DOCUMENT_UNSAID);
 	add_number(out, ",\"update_time\":", document->update_time != 0 ? document->update_time : DOCUMENT_UNSAID);
 	if (document->currency != NULL)

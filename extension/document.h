@@ -36,6 +36,7 @@ typedef struct DocumentLine
 typedef struct Document
 {
 	const char *status;			/* canonical, or one that no store knows; NULL: the order was not understood */
+	bool		arranged;		/* to be shipped, as the platform has been told; not collected yet */
 	int64_t		create_time;	/* Unix seconds, 0: none was said */
 	int64_t		update_time;	/* likewise */
 	const char *currency;		/* NULL for none */

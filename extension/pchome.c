@@ -546,6 +546,7 @@ const Platform platform_pchome = {
 	.max_get_items = PCHOME_MAX_ITEMS,
 	.max_window = PCHOME_MAX_WINDOW,
 	.batch_one_way = true,
+	.ship_by_line = true,
 	.absolute = true,
 	.build = build,
 	.judge = pchome_judge,

@@ -227,6 +227,7 @@ typedef struct Platform
 	int64_t		max_window;		/* seconds of one order list window */
 	bool		batch_per_item; /* calls that write take models of one item only */
 	bool		batch_one_way;	/* a stock call must not mix decreases and raises */
+	bool		ship_by_line;	/* orders are read, shipped and cancelled by the line: number, dash, line */
 	bool		update_feed;	/* orders are listed by when they last changed, else by when they were placed */
 	bool		absolute;		/* quantities are written as they are; else as a change of what was read just before */
 	int			push_status;	/* HTTP status that a notification is answered with, 0: it sends none */

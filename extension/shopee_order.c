@@ -130,6 +130,7 @@ read_order(const cJSON *entry, Arena *arena, Document *document)
 	if (currency != NULL && strlen(currency) == 3 && strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3)
 		document->currency = currency;
 	document->status = canonical_status(arena, status);
+	document->arranged = strcmp(status, "PROCESSED") == 0;
 	return order_sn;
 }
 

@@ -143,19 +143,26 @@ shopee_judge_ship_info(const PlatformCall *call, const cJSON *root, Arena *arena
 		judge_settle(call, answer, OUTCOME_PERMANENT, "every way of shipping wants what only a person knows");
 }
 
+/* reason_of: who says no reason for lines cannot deliver them. */
+static const char *
+reason_of(const PlatformCall *call)
+{
+	return call->reason == NULL && call->n_items > 0 ? "OUT_OF_STOCK" : call->reason;
+}
+
 /* reason_ok tells whether Shopee knows the reason, and what goes with it. */
 static bool
-reason_ok(const PlatformCall *call)
+reason_ok(const PlatformCall *call, const char *reason)
 {
 	static const char *const reasons[] = {"CUSTOMER_REQUEST", "UNDELIVERABLE_AREA", "COD_NOT_SUPPORTED"};
 	size_t		i;
 
-	if (call->reason == NULL)
+	if (reason == NULL)
 		return false;
-	if (strcmp(call->reason, "OUT_OF_STOCK") == 0)
+	if (strcmp(reason, "OUT_OF_STOCK") == 0)
 		return call->n_items > 0;
 	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		if (strcmp(reasons[i], call->reason) == 0)
+		if (strcmp(reasons[i], reason) == 0)
 			return true;
 	return false;
 }
@@ -165,17 +172,18 @@ shopee_build_cancel(const PlatformCall *call, const PlatformAccess *access,
 					PlainBuffer *url, PlainBuffer *body)
 {
 	const char *wrong = check_order(call);
+	const char *reason = reason_of(call);
 	int64_t		id;
 	int			i;
 
 	if (wrong != NULL)
 		return wrong;
-	if (!reason_ok(call))
+	if (!reason_ok(call, reason))
 		return "the reason is none of Shopee's, or OUT_OF_STOCK without the lines";
 	plain_add(body, "{\"order_sn\":");
 	plain_add_json(body, call->order_sn);
 	plain_add(body, ",\"cancel_reason\":");
-	plain_add_json(body, call->reason);
+	plain_add_json(body, reason);
 	for (i = 0; i < call->n_items; i++)
 	{
 		if (!plain_int(call->items[i].item_id, 1, INT64_MAX, &id) || !shopee_model_id(call->items[i].model_id, &id))

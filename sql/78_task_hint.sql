@@ -10,11 +10,12 @@ AS $$
 		WHEN x.writes AND s.mode = 'shadow' THEN 'waits: the store is in shadow, nothing is written there'
 		WHEN t.waits IS NOT NULL THEN t.waits
 		WHEN p.ends IS NOT NULL THEN 'waits: a peak window ends at ' || date_trunc('second', p.ends)
-		WHEN x.writes AND s.mode = 'lower_only' THEN 'waits, if it is a raise: the store is lower_only' END
+		WHEN x.writes AND x.raises AND s.mode = 'lower_only' THEN 'waits, if it is a raise: the store is lower_only' END
 	FROM (SELECT o.payload FROM storesync.outbox o WHERE o.kind = 'task' AND o.subject = $1 LIMIT 1) o
 	JOIN storesync.store s ON s.store_id = (o.payload ->> 'store')::int
 	CROSS JOIN LATERAL (SELECT o.payload ->> 'kind' NOT LIKE 'fetch%'
-		AND o.payload ->> 'kind' NOT IN ('read_back', 'refresh_token', 'exchange_code') AS writes) x
+		AND o.payload ->> 'kind' NOT IN ('read_back', 'refresh_token', 'exchange_code') AS writes,
+		o.payload ->> 'kind' NOT IN ('ship_order', 'cancel_order') AS raises) x
 	LEFT JOIN storesync.store_stats() t ON t.store_id = s.store_id
 	LEFT JOIN LATERAL (
 		SELECT max(k.ends) AS ends FROM storesync.peak k

@@ -88,7 +88,7 @@ is(sql("SELECT fetched_through FROM storesync.order_cursor WHERE store_id = $one
 
 # What cannot be done is given up, with its story, and settled by people.
 my $ship = ask($one, 'ship_order', '{"order_sn": "A1", "tracking": "T"}');
-until_state($ship, 'dead', 'a kind that is not supported');
+until_state($ship, 'dead', 'an order that the platform does not have');
 is(sql("SELECT call, class, payload->>'order_sn', jsonb_array_length(story), settled_at IS NULL FROM storesync.compensation WHERE task_id = $ship"),
 	'ship_order|permanent|A1|1|t', 'is in compensation with its story');
 sql("SELECT storesync.requeue(compensation_id) FROM storesync.compensation WHERE task_id = $ship");

@@ -52,7 +52,7 @@ every_status_has_a_meaning(void **state)
 {
 	static const char *const pairs[][2] = {
 		{"UNPAID", "unpaid"}, {"PENDING", "ready_to_ship"}, {"INVOICE_PENDING", "ready_to_ship"},
-		{"READY_TO_SHIP", "ready_to_ship"}, {"PROCESSED", "ready_to_ship"}, {"RETRY_SHIP", "ready_to_ship"},
+		{"READY_TO_SHIP", "ready_to_ship"}, {"RETRY_SHIP", "ready_to_ship"},
 		{"SHIPPED", "shipped"}, {"TO_CONFIRM_RECEIVE", "shipped"}, {"TO_RETURN", "shipped"},
 		{"COMPLETED", "completed"}, {"IN_CANCEL", "in_cancel"}, {"CANCELLED", "cancelled"},
 		/* what is new must be seen, never guessed */
@@ -67,6 +67,14 @@ every_status_has_a_meaning(void **state)
 
 		assert_string_equal(judge(&get_one, *state, body).documents, expected);
 	}
+}
+
+/* What was arranged is told apart from what waits for it, though it is the same to the stock. */
+static void
+an_arranged_order_says_so(void **state)
+{
+	assert_non_null(strstr(judge(&get_one, *state, ANSWER(ORDER("A1", "PROCESSED", ITEM))).documents,
+						   "\"status\":\"ready_to_ship\",\"arranged\":true,"));
 }
 
 static void
@@ -259,6 +267,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		arena_test(an_order_in_full),
 		arena_test(every_status_has_a_meaning),
+		arena_test(an_arranged_order_says_so),
 		arena_test(equal_lines_are_summed),
 		arena_test(one_bad_order_costs_no_other),
 		arena_test(missing_and_strange_orders_are_told),

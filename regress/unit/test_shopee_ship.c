@@ -126,7 +126,14 @@ cancelling(void **state)
 
 	assert_string_equal(body_of(&call, *state), "{\"order_sn\":\"A1\",\"cancel_reason\":\"OUT_OF_STOCK\",\"item_list\":"
 						"[{\"item_id\":5,\"model_id\":0},{\"item_id\":6,\"model_id\":9}]}");
+	/* who says no reason for lines cannot deliver them */
+	call.reason = NULL;
+	call.n_items = 1;
+	assert_string_equal(body_of(&call, *state), "{\"order_sn\":\"A1\",\"cancel_reason\":\"OUT_OF_STOCK\",\"item_list\":"
+						"[{\"item_id\":5,\"model_id\":0}]}");
 	call.n_items = 0;
+	assert_string_equal(body_of(&call, *state), "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
+	call.reason = "OUT_OF_STOCK";
 	assert_string_equal(body_of(&call, *state), "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
 	call.reason = "CUSTOMER_REQUEST";
 	assert_string_equal(body_of(&call, *state), "{\"order_sn\":\"A1\",\"cancel_reason\":\"CUSTOMER_REQUEST\"}");

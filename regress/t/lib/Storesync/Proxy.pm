@@ -4,6 +4,7 @@
 #   my $proxy = Storesync::Proxy->start($sim->port);
 #   $proxy->url                                     base URL, for storesync.platform
 #   $proxy->spoil('truncate', path => 'update_stock', count => 3)
+#                                                   or pattern => 'this|that', of the path
 #   $proxy->spoil                                   all passes as it is
 #   $proxy->spoilt                                  how many requests were, since the last spoil()
 #   $proxy->stop                                    nobody listens any more; also when the object goes
@@ -107,6 +108,7 @@ sub _strikes
 			my ($rule) = @_;
 			return if !defined $rule->{kind};
 			return if defined $rule->{path} && $head !~ /^\S+ \S*\Q$rule->{path}\E/;
+			return if defined $rule->{pattern} && $head !~ /^\S+ \S*$rule->{pattern}/;
 			return if defined $rule->{model} && $body !~ /"model_id":\s*$rule->{model}\b/;
 			return if defined $rule->{count} && $rule->{spoilt} >= $rule->{count};
 			$struck = 1;
