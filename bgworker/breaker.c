@@ -12,6 +12,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "listing_moves.h"
+
 /* The number of a store's listings is counted again after this time. */
 #define COUNT_AGAIN_US	(10 * USECS_PER_SEC)
 /* A listing that was to be written within the window, and not for sales as far as is known. */
@@ -186,40 +188,29 @@ breaker_undone(int64 listing_id)
 		set_add(undone, &value, NULL);
 }
 
-/* find_causes asks for the causes of a store's notes that have none yet, and forgets those that sales explain. */
+/* find_causes looks for the causes of a store's notes that have none yet, and forgets those that sales explain. */
 static void
 find_causes(DispatchStore *store)
 {
-	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID};
-	SsSet	   *asked = set_create_in(context, lengthof(types), types);
+	ListingMoves *moves = MemoryContextAllocZero(context, store->breaker.n_notes * sizeof(ListingMoves));
 	dlist_mutable_iter iter;
-	bool		isnull;
+	int			n = 0;
 
 	dlist_foreach_modify(iter, &store->breaker.notes)
 	{
 		const Note *note = dlist_container(Note, node, iter.cur);
-		Datum		values[] = {Int64GetDatum(note->listing_id), Int64GetDatum(note->wanted),
-			Int64GetDatum(note->believed), Int64GetDatum(note->base.qty), Int64GetDatum(note->base.version),
-		Int64GetDatum(note->base.revision), TimestampTzGetDatum(note->base.at)};
 
-		if (!note->counts)
-			set_add(asked, values, NULL);
+		if (note->counts)
+			continue;
+		moves[n].listing_id = note->listing_id;
+		moves[n++].base = note->base;
 	}
-	if (asked->rows == 0)
-		return;
-	set_execute(&plan, "SELECT x FROM storesync.breaker_counts($1, $2, $3, $4, $5, $6, $7) x", SPI_OK_SELECT, asked);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	listing_moves_read(moves, n);
+	for (int i = 0; i < n; i++)
 	{
-		int64		listing_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		Note	   *note = hash_search(notes, &moves[i].listing_id, HASH_FIND, NULL);
 
-		((Note *) hash_search(notes, &listing_id, HASH_FIND, NULL))->counts = true;
-	}
-	SPI_freetuptable(SPI_tuptable);
-	dlist_foreach_modify(iter, &store->breaker.notes)
-	{
-		Note	   *note = dlist_container(Note, node, iter.cur);
-
+		note->counts = listing_moves_count(&moves[i], note->wanted, note->believed);
 		if (!note->counts)
 			forget(note);
 	}

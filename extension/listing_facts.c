@@ -68,6 +68,8 @@ take_listing(RowsScan *scan, int64 listing_id, ListingFacts *listing)
 	listing->terms->held = !isnull && held != (Datum) 0;
 	listing->facts.shows_nothing = listing->terms->held;
 	listing->terms->version = listing_int64(scan, 10, 0);
+	listing->shaped = listing_int64(scan, 11, 0);
+	listing->freed = listing_int64(scan, 12, 0);
 }
 
 /* listing_load_rows reads the listings that exist, in the order of their ids, each with its `terms` to fill. */
@@ -76,7 +78,7 @@ listing_load_rows(const int64 *listing_ids, int n, ListingFacts *listings, int *
 {
 	static RowsLookup lookup = {
 		.name = {"listing"}, .nkeys = 1, .keys = {"listing_id"},
-		.columns = "store_id, sku_id, item_id, model_id, pack, share, buffer, cap, enabled, held, revision",
+		.columns = "store_id, sku_id, item_id, model_id, pack, share, buffer, cap, enabled, held, revision, shaped, freed",
 		.settled = true, .active = true
 	};
 	RowsScan	scan;

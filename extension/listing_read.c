@@ -136,9 +136,8 @@ sorted_once(int64 *ids, int n)
 	return kept;
 }
 
-/* load_skus reads the SKUs of the listings and what there is of them. */
-static bool
-load_skus(ListingFacts *listings, int n, ListingPlace **places)
+bool
+listing_find_skus(ListingFacts *listings, int n, ListingPlace **places)
 {
 	int64	   *ids = palloc(Max(n, 1) * sizeof(int64));
 	ListingSku *skus;
@@ -252,7 +251,7 @@ read_directly(const int64 *listing_ids, int n, ListingTerms *terms, int *found)
 
 	for (int i = 0; i < n; i++)
 		listings[i].terms = &terms[i];
-	if (!listing_load_rows(listing_ids, n, listings, found) || !load_skus(listings, *found, &places) ||
+	if (!listing_load_rows(listing_ids, n, listings, found) || !listing_find_skus(listings, *found, &places) ||
 		!load_stores(listings, *found) || !listing_load_stops(listings, *found))
 		return false;
 	for (int i = 0; i < *found; i++)

@@ -112,6 +112,8 @@ typedef struct ListingFacts
 	int			pack;
 	Datum		share;
 	int64		cap;			/* TERMS_NONE for none */
+	int64		shaped;			/* its revision after the last change that may move the quantity */
+	int64		freed;			/* after the last end of a stop or hold */
 	TimestampTz sent_at;
 } ListingFacts;
 
@@ -123,6 +125,8 @@ extern int64 listing_share_of(int64 units, Datum share, int32 pack);
  * snapshot; false: some table has to be read by statements.
  */
 extern bool listing_load_rows(const int64 *listing_ids, int n, ListingFacts *listings, int *found);
+/* The SKUs of listings that have been loaded, each listing's at its `sku`, and what there is of them (listing_read.c). */
+extern bool listing_find_skus(ListingFacts *listings, int n, ListingPlace **places);
 extern bool listing_load_skus(ListingSku *skus, int n);
 extern bool listing_load_stores(ListingStore *stores, int n);
 extern bool listing_load_stops(ListingFacts *listings, int n);

@@ -1,18 +1,12 @@
 -- Mass-change breaker: when many listings of a store are to change at once for another cause than a
 -- sale, people look first (docs/breaker.md). The dispatcher decides; what it has decided is in tables.
 
-CREATE FUNCTION storesync.breaker_counts(listings bigint[], wanted bigint[], believed bigint[], acked bigint[],
-	versions bigint[], revisions bigint[], since timestamptz[]) RETURNS SETOF bigint
-	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT x.listing_id
-	FROM unnest($1, $2, $3, $4, $5, $6, $7) AS x (listing_id, wanted, believed, acked, version, revision, since)
-	CROSS JOIN LATERAL storesync.breaker_moves(x.listing_id, x.version, x.revision, x.since) m
-	WHERE CASE WHEN x.wanted < x.believed THEN (m.shaped OR m.counted) AND x.wanted < x.acked - m.sold
-		ELSE (m.shaped OR m.counted OR (m.released AND NOT m.freed)) AND x.wanted - x.believed > m.received END
-$$;
-COMMENT ON FUNCTION storesync.breaker_counts(bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], timestamptz[]) IS
-'Of these listings (one element each: id, quantity wanted, believed and last acknowledged in sold units, version, revision and moment of the acknowledgement) those whose change counts for the mass-change breaker: a decrease that sales do not explain, where something else has moved the listing; a raise that goods received do not explain, where it was a change of policy, a count, a transfer, or a reservation given back without the end of a stop or hold.';
+CREATE FUNCTION storesync.breaker_cause(listing bigint, version bigint, revision bigint, since timestamptz, acked bigint,
+	wanted bigint, believed bigint, OUT shaped boolean, OUT sold bigint, OUT received bigint, OUT counted boolean,
+	OUT released boolean, OUT freed boolean, OUT counts boolean, OUT direct boolean)
+	AS 'MODULE_PATHNAME', 'breaker_cause' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION storesync.breaker_cause(bigint, bigint, bigint, timestamptz, bigint, bigint, bigint) IS
+'What the dispatcher makes of a listing''s change from believed to wanted (sold units) since its shop acknowledged acked at this version, revision and moment: what breaker_moves() says, by the same names; counts, whether it counts for the mass-change breaker: a decrease that sales do not explain, where something else has moved the listing, or a raise that goods received do not explain, where it was a change of policy, a count, a transfer, or a reservation given back without the end of a stop or hold; direct, found without a statement. NULL for no such listing. Example: SELECT * FROM storesync.breaker_cause(1, 5, 1, now() - ''1 hour''::interval, 10, 0, 10);';
 
 CREATE FUNCTION storesync.breaker_target(listings bigint[])
 	RETURNS TABLE(listing_id bigint, to_send bigint, due boolean, needs_fetch_after timestamptz)

@@ -25,11 +25,9 @@ $$;
 -- counted: listings that would count as changed, by item, of both stores where both do
 CREATE VIEW counted AS
 SELECT l.item_id, count(*) AS stores, min(t.believed) AS believed, min(t.wanted) AS wanted
-FROM (SELECT array_agg(t.listing_id) AS a, array_agg(t.wanted) AS b, array_agg(coalesce(t.believed, t.acked_qty)) AS c, array_agg(t.acked_qty) AS d,
-		array_agg(t.acked_version) AS e, array_agg(t.acked_revision) AS f, array_agg(t.sent_at) AS g
-	FROM storesync.listing_target t WHERE t.dirty) x,
-	storesync.breaker_counts(x.a, x.b, x.c, x.d, x.e, x.f, x.g) y
-JOIN storesync.listing l ON l.listing_id = y JOIN storesync.listing_target t ON t.listing_id = y
+FROM storesync.listing_target t JOIN storesync.listing l ON l.listing_id = t.listing_id,
+	storesync.breaker_cause(t.listing_id, t.acked_version, t.acked_revision, t.sent_at, t.acked_qty, t.wanted, coalesce(t.believed, t.acked_qty)) c
+WHERE t.dirty AND c.counts
 GROUP BY l.item_id;
 SELECT acknowledge();
 

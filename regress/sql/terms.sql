@@ -129,6 +129,52 @@ SELECT count(*) > 4000 AS many, count(*) FILTER (WHERE direct) > 1000 AS read, c
 	bool_or(direct AND dirty AND NOT due) AS dead, bool_or(direct AND NOT dirty) AS clean, bool_or(direct AND unknown) AS unknown,
 	bool_or(direct AND unseen) AS unseen, bool_or(direct AND waits) AS waits FROM tally;
 
+-- What has moved listings since some moment: the dispatcher, by index, and breaker_moves() say the same.
+CREATE INDEX ON storesync.earlier_lines (sku_id, ordered_at) WHERE short > 0;
+CREATE PROCEDURE pg_temp.book_some() LANGUAGE plpgsql AS $$
+DECLARE
+	sku text := 'S' || 1 + pg_temp.some(21);
+BEGIN
+	PERFORM storesync.receive(sku, 3 + pg_temp.some(9), storesync.new_key()), storesync.reserve(sku, 2, storesync.new_key(), reference => 'w');
+	IF random() < 0.5 THEN
+		PERFORM storesync.release(sku, 1, storesync.new_key(), reference => 'w');
+	END IF;
+	IF random() < 0.3 THEN
+		PERFORM storesync.adjust(sku, 50 + pg_temp.some(50), storesync.new_key());
+	END IF;
+	IF random() < 0.2 THEN
+		PERFORM storesync.transfer(sku, 1, 'main', 'annex', storesync.new_key());
+	END IF;
+	UPDATE storesync.sales_order_line SET short = pg_temp.some(3) WHERE random() < 0.1;
+END $$;
+CREATE TEMP TABLE cause (direct boolean, shaped boolean, sold boolean, received boolean, counted boolean, released boolean);
+DO $$
+BEGIN
+	TRUNCATE failure;
+	FOR round IN 1..30 LOOP
+		CALL pg_temp.move_some();
+		CALL pg_temp.book_some();
+		CALL pg_temp.sell_some();
+		CREATE TEMP TABLE base AS
+		SELECT t.listing_id, t.version - pg_temp.some(7) AS version, CASE WHEN random() < 0.05 THEN -1 ELSE l.revision - (random() < 0.2)::int END AS revision,
+			pg_temp.ago(CASE WHEN random() < 0.1 THEN 40 * 86400 ELSE 40 END) AS since
+		FROM storesync.listing_target t JOIN storesync.listing l USING (listing_id);
+		INSERT INTO failure
+		SELECT round, (c.shaped, c.sold, c.received, c.counted, c.released, c.freed)::text, (m.shaped, m.sold, m.received, m.counted, m.released, m.freed)::text
+		FROM base b, storesync.breaker_cause(b.listing_id, b.version, b.revision, b.since, 9, 3, 9) c,
+			storesync.breaker_moves(b.listing_id, b.version, b.revision, b.since) m
+		WHERE (c.shaped, c.sold, c.received, c.counted, c.released, c.freed) IS DISTINCT FROM (m.shaped, m.sold, m.received, m.counted, m.released, m.freed);
+		INSERT INTO cause SELECT c.direct, c.shaped, c.sold > 0, c.received > 0, c.counted, c.released
+		FROM base b, storesync.breaker_cause(b.listing_id, b.version, b.revision, b.since, 9, 3, 9) c;
+		DROP TABLE base;
+	END LOOP;
+END $$;
+SELECT round, read, viewed FROM failure LIMIT 3;
+SELECT count(*) > 1000 AS many, count(*) FILTER (WHERE direct) > 500 AS read, bool_or(NOT direct) AS asked, bool_or(direct AND shaped) AS shaped,
+	bool_or(direct AND sold) AS sold, bool_or(direct AND received) AS received, bool_or(direct AND counted) AS counted,
+	bool_or(direct AND released) AS released, bool_or(direct AND NOT (shaped OR sold OR received OR counted)) AS nothing FROM cause;
+SELECT storesync.breaker_cause(-1, 1, 1, now(), 9, 3, 9) IS NULL AS none;
+
 -- A table that only a statement may read: all by the view.
 CREATE POLICY nobody ON storesync.listing_shown USING (true);
 ALTER TABLE storesync.listing_shown ENABLE ROW LEVEL SECURITY;
