@@ -23,7 +23,7 @@ OBJS = $(EXTENSION_FILES:%=extension/%.o)
 # bgworker/: the library of the worker processes, the only one that links curl
 WORKER_FILES = launcher worker dispatcher http http_call \
 	stores host peak breaker breaker_mark share queue queue_place round feed target push read_back intake intake_walk intake_book reread second_look rhythm record shown call retry \
-	due lane work rotation task task_do task_fetch task_event errand token token_code \
+	due lane work rotation task task_do task_fetch task_event errand token token_code token_look \
 	ship ship_call ship_task
 WORKER = storesync_worker$(DLSUFFIX)
 WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)

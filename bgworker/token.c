@@ -97,7 +97,7 @@ token_load(void)
 	}
 	ss_execute(&plan,
 			   "SELECT t.store_id, a.set_at, r.set_at, t.access_expires, t.refresh_due, t.asked_at, t.refused_at, "
-			   "c.value, c.set_at, k.code_asked_at "
+			   "c.value, c.set_at, k.code_asked_at, k.look_due "
 			   "FROM storesync.token_status t "
 			   "LEFT JOIN storesync.token k ON k.store_id = t.store_id "
 			   "LEFT JOIN storesync.credential r ON r.store_id = t.store_id AND r.name = 'refresh_token' "
@@ -114,6 +114,7 @@ token_load(void)
 		if (store == NULL)
 			continue;
 		read_token(store, row, desc);
+		store->token.look_due = has_call(store, CALL_SHOP_INFO) ? column(row, desc, 11, DT_NOEND) : DT_NOEND;
 		if (has_call(store, CALL_GET_TOKEN))
 			token_code_read(store, SPI_getvalue(row, desc, 8), column(row, desc, 9, 0), column(row, desc, 10, 0) != 0);
 	}
@@ -350,7 +351,10 @@ take_over(const DispatchCall *call)
 	token->in_doubt = false;
 	token->vain++;
 	if (call->call.kind == CALL_GET_TOKEN)
+	{
+		token->look_due = 0;
 		token_code_done(call);
+	}
 }
 
 /* save stores the pair; false when that has to be tried again. */

@@ -50,6 +50,10 @@ typedef struct StoreToken
 	int			code_failures;	/* in a row */
 	bool		code_in_doubt;	/* it may have been spent by an exchange whose answer was lost */
 	TokenTries	exchange;
+
+	/* when the authorisation ends, asked of the platform now and then */
+	TimestampTz look_due;
+	bool		looking;
 } StoreToken;
 
 /* Read what the tables say of all stores' tokens, after the stores themselves. SPI connected, as the owner. */
@@ -72,6 +76,12 @@ extern TimestampTz token_save_due(void);
 extern void token_settle(DispatchCall *call, Record *record);
 /* The call could not be started. */
 extern void token_return(DispatchCall *call);
+
+/* The platform is asked until when the shop is authorised: a kind of work of its own (work.h). */
+extern TimestampTz token_look_due(const DispatchStore *store);
+extern void token_look_build(DispatchStore *store);
+extern void token_look_settle(DispatchCall *call, Record *record);
+extern void token_look_return(DispatchCall *call);
 
 /*
  * A call of another kind went well, or was refused its credential. True: the

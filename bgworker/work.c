@@ -26,6 +26,11 @@ static const Work works[] = {
 		.settle = intake_settle, .give_back = intake_return
 	},
 	{
+		.calls = CALL_BIT(CALL_SHOP_INFO), .lane = LANE_WORK,
+		.due = token_look_due, .build = token_look_build,
+		.settle = token_look_settle, .give_back = token_look_return
+	},
+	{
 		.calls = CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS), .lane = LANE_WORK,
 		.due = read_back_due, .build = read_back_build,
 		.settle = read_back_settle, .give_back = read_back_return

@@ -66,6 +66,7 @@ static const struct
 	[CALL_LIST_RETURNS] = {"list_returns", true, false},
 	[CALL_LOST_PUSHES] = {"lost_pushes", true, false},
 	[CALL_CONFIRM_PUSHES] = {"confirm_pushes", false, false},
+	[CALL_SHOP_INFO] = {"shop_info", true, false},
 };
 
 bool

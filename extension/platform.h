@@ -36,6 +36,7 @@ typedef enum CallKind
 	CALL_LIST_RETURNS,			/* window and cursor: goods that come back */
 	CALL_LOST_PUSHES,			/* notifications that were not confirmed */
 	CALL_CONFIRM_PUSHES,		/* cursor: all up to it have been taken in */
+	CALL_SHOP_INFO,				/* until when the shop is authorised */
 	CALL_KINDS
 } CallKind;
 
@@ -173,6 +174,7 @@ typedef struct PlatformAnswer
 	const char *access_token;	/* CALL_REFRESH_TOKEN, CALL_GET_TOKEN */
 	const char *refresh_token;
 	int64_t		expires_in;		/* seconds */
+	int64_t		authorization_ends; /* CALL_SHOP_INFO, Unix seconds; 0 not told */
 	const char **item_ids;		/* CALL_LIST_ITEMS: the page; CALL_GET_ITEMS: those that have models */
 	int			n_item_ids;
 	ShownItem  *shown;			/* CALL_GET_ITEMS, CALL_GET_MODELS; what is not there does not exist */

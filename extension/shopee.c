@@ -133,6 +133,8 @@ static const ShopeeCall calls[CALL_KINDS] = {
 		NULL, shopee_judge_lost_pushes},
 	[CALL_CONFIRM_PUSHES] = {"/api/v2/push/confirm_consumed_lost_push_message", SHOPEE_APP, true,
 		shopee_build_confirm_pushes, NULL},
+	[CALL_SHOP_INFO] = {"/api/v2/shop/get_shop_info", SHOPEE_SHOP, false,
+		NULL, shopee_judge_shop_info},
 };
 
 const ShopeeCall *
@@ -182,7 +184,7 @@ const Platform platform_shopee = {
 	CALL_BIT(CALL_LIST_ITEMS) | CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS) |
 	CALL_BIT(CALL_SHIP_INFO) | CALL_BIT(CALL_SHIP) | CALL_BIT(CALL_CANCEL_LINES) |
 	CALL_BIT(CALL_GET_TOKEN) | CALL_BIT(CALL_REFRESH_TOKEN) |
-	CALL_BIT(CALL_LOST_PUSHES) | CALL_BIT(CALL_CONFIRM_PUSHES),
+	CALL_BIT(CALL_LOST_PUSHES) | CALL_BIT(CALL_CONFIRM_PUSHES) | CALL_BIT(CALL_SHOP_INFO),
 	.max_push_items = SHOPEE_MAX_MODELS,
 	.max_get_orders = SHOPEE_MAX_ORDERS,
 	.max_get_items = SHOPEE_MAX_ITEMS,

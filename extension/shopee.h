@@ -153,6 +153,8 @@ extern const char *shopee_build_get_token(const PlatformCall *call, const Platfo
 										  PlainBuffer *url, PlainBuffer *body);
 extern const char *shopee_build_refresh_token(const PlatformCall *call, const PlatformAccess *access,
 											  PlainBuffer *url, PlainBuffer *body);
+extern void shopee_judge_shop_info(const PlatformCall *call, const cJSON *root,
+								   Arena *arena, PlatformAnswer *answer);
 extern void shopee_judge_token(const PlatformCall *call, const cJSON *root,
 							   Arena *arena, PlatformAnswer *answer);
 

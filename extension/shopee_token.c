@@ -8,7 +8,9 @@
  */
 #include "shopee.h"
 
-/* A refreshed token lives four hours; more than this is no duration. */
+/* An access token lives four hours. */
+#define ACCESS_LIFE			14400
+/* More than this is no duration but the moment of its end, as one sample of the documents has it. */
 #define MAX_EXPIRES_IN		INT64_C(1000000000)
 
 /* add_grant writes the body of either call: what is handed in, the application and the shop. */
@@ -86,7 +88,7 @@ shopee_judge_token(const PlatformCall *call, const cJSON *root, Arena *arena, Pl
 
 	if (access == NULL || !plain_visible(access, SHOPEE_MAX_TOKEN) ||
 		refresh == NULL || !plain_visible(refresh, SHOPEE_MAX_TOKEN) ||
-		!jread_int(root, "expire_in", 1, MAX_EXPIRES_IN, &expires_in))
+		!jread_int(root, "expire_in", 1, INT64_MAX, &expires_in))
 	{
 		/* what was handed in may be spent */
 		judge_settle(call, answer, OUTCOME_IN_DOUBT, "the answer lacks the tokens or their life");
@@ -94,5 +96,13 @@ shopee_judge_token(const PlatformCall *call, const cJSON *root, Arena *arena, Pl
 	}
 	answer->access_token = arena_strdup(arena, access);
 	answer->refresh_token = arena_strdup(arena, refresh);
-	answer->expires_in = expires_in;
+	answer->expires_in = expires_in > MAX_EXPIRES_IN ? ACCESS_LIFE : expires_in;
+}
+
+/* shopee_judge_shop_info reads a flat answer: when the shop's owner wanted the authorisation to end. */
+void
+shopee_judge_shop_info(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
+{
+	if (!jread_int(root, "expire_time", 0, SHOPEE_MAX_UINT32, &answer->authorization_ends))
+		answer->authorization_ends = 0;
 }

@@ -58,8 +58,11 @@ void
 shopee_consent_page(ShopeeCall *call)
 {
 	Text	   *location = redirect_back(call);
+	int64_t		days;
 
-	text_addf(location, "&code=%s", tokens_consent(&call->sim->tokens, call->shop));
+	if (!shopee_argument(call, "days", 1, CONSENT_MOST_DAYS, &days))
+		days = CONSENT_MOST_DAYS;
+	text_addf(location, "&code=%s", tokens_consent(&call->sim->tokens, call->shop, days));
 }
 
 void
@@ -95,8 +98,11 @@ shopee_refresh_token(ShopeeCall *call)
 void
 shopee_get_shop_info(ShopeeCall *call)
 {
+	const ShopTokens *held = &call->sim->tokens.shops[call->shop];
+
 	shopee_flat(call->answer);
 	text_addf(&call->answer->body,
-			  ",\"shop_name\":\"shop %" PRId64 "\",\"region\":\"TW\",\"status\":\"NORMAL\"}",
-			  call->sim->catalogue.shops[call->shop].shop_id);
+			  ",\"shop_name\":\"shop %" PRId64 "\",\"region\":\"TW\",\"status\":\"NORMAL\",\"auth_time\":%" PRId64
+			  ",\"expire_time\":%" PRId64 "}",
+			  call->sim->catalogue.shops[call->shop].shop_id, held->consent_s, held->consent_s + held->consent_days * 86400);
 }

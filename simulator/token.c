@@ -30,6 +30,8 @@ tokens_init(Tokens *tokens, const Catalogue *catalogue, int64_t life_s, int64_t 
 		tokens->shops[i].access = sim_copy(catalogue->shops[i].access_token);
 		tokens->shops[i].refresh = sim_copy(catalogue->shops[i].refresh_token);
 		tokens->shops[i].access_until_us = clock_us() + tokens->life_us;
+		tokens->shops[i].consent_s = clock_wall_s();
+		tokens->shops[i].consent_days = CONSENT_MOST_DAYS;
 	}
 }
 
@@ -106,10 +108,12 @@ tokens_authorize(Tokens *tokens, uint32_t shop)
 }
 
 const char *
-tokens_consent(Tokens *tokens, uint32_t shop)
+tokens_consent(Tokens *tokens, uint32_t shop, int64_t days)
 {
 	ShopTokens *held = &tokens->shops[shop];
 
+	held->consent_s = clock_wall_s();
+	held->consent_days = days;
 	free(held->code);
 	held->code = make_token(tokens, "code");
 	held->code_until_us = clock_us() + tokens->code_life_us;

@@ -11,6 +11,9 @@
 
 #include "catalogue.h"
 
+/* The longest time for which a seller may consent. */
+#define CONSENT_MOST_DAYS 365
+
 typedef struct ShopTokens
 {
 	char	   *access;
@@ -20,6 +23,8 @@ typedef struct ShopTokens
 	char	   *refresh;		/* works once */
 	char	   *code;			/* works once; NULL for none */
 	int64_t		code_until_us;
+	int64_t		consent_s;		/* Unix seconds: when the seller consented last, and for how many days */
+	int64_t		consent_days;
 } ShopTokens;
 
 typedef struct Tokens
@@ -44,7 +49,7 @@ extern bool tokens_valid(const Tokens *tokens, uint32_t shop, const char *access
 extern bool tokens_refresh(Tokens *tokens, uint32_t shop, const char *refresh);
 
 /* The seller has consented: a code for the shop, which takes the place of the one before. */
-extern const char *tokens_consent(Tokens *tokens, uint32_t shop);
+extern const char *tokens_consent(Tokens *tokens, uint32_t shop, int64_t days);
 
 /* Trades the shop's code for a new pair; the one before ends at once. False: not a code of this shop, spent or too old. */
 extern bool tokens_exchange(Tokens *tokens, uint32_t shop, const char *code);

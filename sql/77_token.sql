@@ -16,6 +16,7 @@ CREATE TABLE storesync.token (
 	incarnation int NOT NULL DEFAULT storesync.current_incarnation(),
 	authorized_at timestamptz,
 	authorization_ends timestamptz,
+	look_due timestamptz,
 	access_expires timestamptz,
 	refreshed_at timestamptz,
 	asked_at timestamptz,
@@ -26,16 +27,16 @@ CREATE TABLE storesync.token (
 	code_reason text
 );
 COMMENT ON TABLE storesync.token IS
-'About a store''s tokens. incarnation: the life of the data in which they were got. authorized_at: when a code was exchanged for them or people set the refresh token; NULL while there is a code alone. authorization_ends: as the platform said, NULL unknown. access_expires: as the platform said, NULL for an access token set by people. refreshed_at: the last refresh that went well. asked_at: a refresh was asked for and its answer is not recorded. refused_at, reason: the platform refused the refresh token. code_asked_at: the exchange of a code was asked for and its answer is not recorded. code_refused_at, code_reason: the last code was refused. Not dumped, as the tokens are not.';
+'About a store''s tokens. incarnation: the life of the data in which they were got. authorized_at: when a code was exchanged for them or people set the refresh token; NULL while there is a code alone. authorization_ends: as the platform said, NULL unknown; look_due: when it is asked next. access_expires: as the platform said, NULL for an access token set by people. refreshed_at: the last refresh that went well. asked_at: a refresh was asked for and its answer is not recorded. refused_at, reason: the platform refused the refresh token. code_asked_at: the exchange of a code was asked for and its answer is not recorded. code_refused_at, code_reason: the last code was refused. Not dumped, as the tokens are not.';
 
 CREATE FUNCTION storesync.token_given(store int, name text) RETURNS void
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 	UPDATE storesync.token t SET access_expires = NULL WHERE $2 = 'access_token' AND t.store_id = $1;
 	DELETE FROM storesync.credential c WHERE $2 = 'refresh_token' AND c.store_id = $1 AND c.name = 'auth_code';
-	INSERT INTO storesync.token AS t (store_id, authorized_at)
-	SELECT $1, clock_timestamp() WHERE $2 = 'refresh_token'
-	ON CONFLICT (store_id) DO UPDATE SET authorized_at = excluded.authorized_at, incarnation = excluded.incarnation,
+	INSERT INTO storesync.token AS t (store_id, authorized_at, look_due)
+	SELECT $1, clock_timestamp(), clock_timestamp() + '1 hour'::interval WHERE $2 = 'refresh_token'
+	ON CONFLICT (store_id) DO UPDATE SET authorized_at = excluded.authorized_at, look_due = excluded.look_due, incarnation = excluded.incarnation,
 		authorization_ends = NULL, access_expires = NULL, refreshed_at = NULL, asked_at = NULL, refused_at = NULL, reason = NULL,
 		code_asked_at = NULL, code_refused_at = NULL, code_reason = NULL;
 	INSERT INTO storesync.token AS t (store_id)
@@ -68,7 +69,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.note_authorization(int, timestamptz) IS
-'Notes until when the platform says that a store is authorised (its console, or a notification that it ends soon); NULL: unknown, a year from the authorisation is taken (token_life()). The next authorisation forgets it. Error SS002 when the store does not exist or was never authorised. Example: SELECT storesync.note_authorization(1, ''2027-03-01 00:00+08'');';
+'Notes until when the platform says that a store is authorised (its console, or a notification that it ends soon), where the dispatcher has not asked it yet; NULL: unknown, a year from the authorisation is taken (token_life()). The next authorisation, and the next answer of the platform, take its place. Error SS002 when the store does not exist or was never authorised. Example: SELECT storesync.note_authorization(1, ''2027-03-01 00:00+08'');';
 
 -- When the dispatcher refreshes: half an hour before the access token ends, or in the last quarter of a
 -- shorter life; at once when the answer to the last try is not known; a refused one an hour later.

@@ -1,7 +1,7 @@
 /*
  * fuzz_shopee_token.c
  *		Any answer to a token's refresh or a code's exchange: both tokens with
- *		a life, or none.
+ *		a life, or none; and the end of an authorisation.
  */
 #include "fuzz_judge.h"
 
@@ -29,6 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check(CALL_REFRESH_TOKEN, &reply, arena);
 	check(CALL_GET_TOKEN, &reply, arena);
+	REQUIRE(fuzz_judge(&(PlatformCall) {.kind = CALL_SHOP_INFO, .cursor = ""}, &reply, arena).authorization_ends >= 0);
 	arena_free(arena);
 	return 0;
 }

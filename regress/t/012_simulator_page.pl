@@ -36,7 +36,7 @@ my $sim = Storesync::Simulator->start(
 sub plain
 {
 	my ($text) = @_;
-	$text =~ s/sim[0-9a-f]{16}//g;
+	$text =~ s/sim[0-9a-f]{16}|…//g;
 	return $text =~ s/\s+//gr;
 }
 

@@ -51,12 +51,12 @@ sub killed
 		'another dispatcher');
 }
 
-# consent STORE, SHOP: what the shop's owner does in a browser; the code comes back with him
+# consent SHOP [, CANCEL]: what the shop's owner does in a browser, for 30 days; the code comes back with him
 sub consent
 {
 	my ($shop, $cancel) = @_;
 	my $url = sql("SELECT storesync.authorization_url('shopee', 'https://erp.example.com/shopee?for=1', " . ($cancel ? 'true)' : 'false)'));
-	my $answer = HTTP::Tiny->new(max_redirect => 0, no_proxy => ['127.0.0.1'])->get("$url&shop_id=$shop");
+	my $answer = HTTP::Tiny->new(max_redirect => 0, no_proxy => ['127.0.0.1'])->get("$url&shop_id=$shop&days=30");
 	is($answer->{status}, 302, 'the signed address is good');
 	my ($code) = ($answer->{headers}{location} // '') =~ m{^https://erp\.example\.com/shopee\?for=1&shop_id=$shop(?:&code=(\w+))?$};
 	return $code;
@@ -81,9 +81,12 @@ ended($first, 'done', 'it is exchanged');
 sql("SELECT storesync.add_listing($three, 'S' || n, n::text) FROM generate_series(1, $skus) n");
 Storesync->converged($node, $sim, 'all is shown at first');
 Storesync->query_until($node, 'SELECT count(*) FROM storesync.order_cursor', '3', 'the first fetches');
-is(sql("SELECT authorized_at > now() - interval '1 minute', authorization_left > interval '364 days', refresh_left > interval '29 days',
+is(sql("SELECT authorized_at > now() - interval '1 minute', refresh_left > interval '29 days',
 		access_expires > now() + interval '3:50', code_given_at, code_refused_at FROM storesync.token_status WHERE store_id = $three"),
-	't|t|t|t||', 'and token_status');
+	't|t|t||', 'and token_status');
+Storesync->query_until($node, "SELECT authorization_left BETWEEN interval '29 days' AND interval '30 days' FROM storesync.token_status WHERE store_id = $three",
+	't', 'which has from the platform until when the owner consented');
+is(sql("SELECT count(*) FROM storesync.call_log WHERE call = 'shop_info'"), 1, 'who was asked once');
 is(sql("SELECT string_agg(action, ',' ORDER BY audit_id) FROM storesync.audit WHERE subject = 'store $three' AND action ~ 'credential|auth'"),
 	'set credential,authorize store', 'the audit tells it');
 is(sql("SELECT count(*) FROM storesync.credential WHERE name = 'auth_code'"), 0, 'the code is gone');

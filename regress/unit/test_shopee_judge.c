@@ -410,6 +410,10 @@ new_tokens(void **state)
 	assert_string_equal(answer.access_token, "a2");
 	assert_string_equal(answer.refresh_token, "r2");
 	assert_int_equal(answer.expires_in, 14400);
+	/* a moment in place of a life, as a sample of the documents has it: no reason to lose the pair */
+	answer = judge(&refresh, *state, TOKENS("\"a2\"", "\"r2\"", "1767001812"));
+	assert_class(answer.class, OUTCOME_OK);
+	assert_int_equal(answer.expires_in, 14400);
 	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
 	{
 		answer = judge(&refresh, *state, broken[i]);

@@ -194,6 +194,24 @@ consent(void **state)
 	assert_null(platform_pchome.authorization_url);
 }
 
+/* Until when the owner has consented, where the platform says so. */
+static void
+end_of_an_authorisation(void **state)
+{
+	PlatformCall call = {.kind = CALL_SHOP_INFO, .cursor = ""};
+	PlatformRequest request;
+	const char *error;
+
+	assert_true(platform_shopee.build(&call, &test_access, *state, &request, &error));
+	assert_string_equal(request.method, "GET");
+	assert_string_equal(request.path, "/api/v2/shop/get_shop_info");
+	assert_int_equal(judge(&call, *state, "{\"error\":\"\",\"message\":\"\",\"shop_name\":\"x\",\"expire_time\":1791536000}").authorization_ends,
+					 1791536000);
+	assert_int_equal(judge(&call, *state, "{\"error\":\"\",\"message\":\"\",\"expire_time\":\"soon\"}").authorization_ends, 0);
+	assert_int_equal(judge(&call, *state, "{\"error\":\"\",\"message\":\"\"}").authorization_ends, 0);
+	assert_class(judge(&call, *state, "{\"error\":\"error_server\",\"message\":\"\",\"expire_time\":1791536000}").class, OUTCOME_LATER);
+}
+
 int
 main(void)
 {
@@ -205,6 +223,7 @@ main(void)
 		arena_test(cancelling),
 		arena_test(first_tokens),
 		arena_test(consent),
+		arena_test(end_of_an_authorisation),
 	};
 
 	return cmocka_run_group_tests_name("shopee_ship", tests, NULL, NULL);
