@@ -42,6 +42,7 @@ typedef struct ShipJob
 	DispatchStore *store;
 	bool		cancels;		/* else it ships */
 	char	   *order_sn;
+	uint64		order;			/* a hash of it, never 0 */
 	char	   *package;		/* NULL for none, as those below */
 	char	   *carrier;
 	char	   *tracking;

@@ -9,6 +9,7 @@
 #include "task_internal.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -61,6 +62,7 @@ read_job(const Task *task, char ***known, int *n_known)
 	job->store = task->store;
 	job->cancels = strcmp(task->kind, "cancel_order") == 0;
 	job->order_sn = SPI_getvalue(row, desc, C_ORDER_SN);
+	job->order = hash_bytes_extended((const unsigned char *) job->order_sn, (int) strlen(job->order_sn), 0) | 1;
 	job->package = SPI_getvalue(row, desc, C_PACKAGE);
 	job->carrier = SPI_getvalue(row, desc, C_CARRIER);
 	job->tracking = SPI_getvalue(row, desc, C_TRACKING);
@@ -98,14 +100,17 @@ find_records(ShipJob *job, char **known, int n_known)
 		add_lines(job, known, n_known);
 }
 
-/* is_busy tells whether another task is about the same order: they go one after the other. */
+/*
+ * is_busy tells whether another task is about the same order: they go one
+ * after the other. Two orders of one hash do, too, which harms nobody.
+ */
 static bool
-is_busy(const ShipJob *job)
+is_busy(const DispatchStore *store, uint64 order)
 {
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &job->store->ships.jobs)
-		if (strcmp(dlist_container(ShipJob, node, iter.cur)->order_sn, job->order_sn) == 0)
+	dlist_foreach(iter, unconstify(dlist_head *, &store->ships.jobs))
+		if (dlist_container(ShipJob, node, iter.cur)->order == order)
 			return true;
 	return false;
 }
@@ -125,7 +130,9 @@ take_up(Task *task, ShipJob *job, TimestampTz now)
 {
 	int			most = job->store->platform->max_get_orders;
 
-	if (is_busy(job))
+	/* remembered, so that a task which waits for another is not read in every round */
+	task->ticket = job->order;
+	if (is_busy(job->store, job->order))
 		return TASK_NOT_NOW;
 	task_tell(task);
 	if (job->n_records == 0)
@@ -159,7 +166,8 @@ ship_task_begin(Task *task, TimestampTz now, SsSet *again)
 		task_close_dead(task, OUTCOME_PERMANENT, "this platform has no call for it that is known: do it there");
 		return TASK_CLOSED;
 	}
-	if (store->writes == WRITES_NONE || store->waits_until > now || store->ships.n >= SHIP_ROOM)
+	if (store->writes == WRITES_NONE || store->waits_until > now || store->ships.n >= SHIP_ROOM ||
+		(task->ticket != 0 && is_busy(store, task->ticket)))
 		return TASK_NOT_NOW;
 	job = read_job(task, &known, &n_known);
 	if (job == NULL)

@@ -130,6 +130,12 @@ ends(ask(3, 'ship_order', 'R1'), 'dead', 'Ruten has no call that is known', 'thi
 ends(ask(1, 'ship_order', 'NOSUCH'), 'dead', 'an order that is not there');
 ends(ask(2, 'ship_order', buy(2), ',"carrier":"Nobody","tracking":"1"'), 'dead', 'a carrier that the platform does not know');
 
+my $early = ask(2, 'ship_order', '20269999000001', $carrier);
+Storesync->query_until($node, "SELECT state, last_class, detail FROM storesync.task_state($early)",
+	'waiting|later|the order is not known yet, and the task names none of its lines', 'an order that is not known yet');
+$sim->order($vendor, [ 2, 0, 1 ], { order_sn => '20269999000001' });
+ends($early, 'done', 'is shipped when it is');
+
 $sn = buy(1);
 $sim->faults(item_failure => 1, path => 'ship_order', count => 1);
 my $refused = ship(1, $sn);

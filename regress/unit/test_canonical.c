@@ -38,7 +38,7 @@ static const Sample samples[] = {
 		"\"recipient_address\":{\"name\":\"PERSON\",\"phone\":\"PERSON\"},\"message_to_seller\":\"PERSON\",\"note\":\"PERSON\",\"item_list\":["
 		"{\"item_id\":5,\"model_id\":7,\"model_sku\":\"M\",\"item_sku\":\"I\",\"model_quantity_purchased\":2,\"cancelled_qty\":1,\"returned_qty\":1,"
 		"\"model_original_price\":250,\"model_discounted_price\":199}]}]}}",
-		"READY_TO_SHIP"
+		"PROCESSED"
 	},
 	{
 		&platform_ruten, ruten_sns,
@@ -197,7 +197,7 @@ each_platform_fills_what_the_page_says(void **state)
 		rows++;
 	}
 	(void) fclose(page);
-	assert_int_equal(rows, 15);
+	assert_int_equal(rows, 16);
 }
 
 static void
