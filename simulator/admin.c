@@ -166,6 +166,7 @@ static const AdminEndpoint endpoints[] = {
 	{"/admin/progress", "GET", admin_progress},
 	{"/admin/shown", "GET", admin_shown},
 	{"/admin/shown", "POST", admin_set_shown},
+	{"/admin/promotion", "POST", admin_promotion},
 	{"/admin/faults", "POST", admin_set_faults},
 	{"/admin/counters", "GET", admin_counters},
 	{"/admin/calls", "GET", admin_calls},

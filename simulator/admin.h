@@ -33,6 +33,7 @@ extern void admin_order_status(AdminCall *call);
 extern void admin_shipments(AdminCall *call);
 extern void admin_shown(AdminCall *call);
 extern void admin_set_shown(AdminCall *call);
+extern void admin_promotion(AdminCall *call);
 extern void admin_set_faults(AdminCall *call);
 extern void admin_counters(AdminCall *call);
 

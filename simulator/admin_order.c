@@ -279,3 +279,29 @@ admin_set_shown(AdminCall *call)
 	market_show(&call->sim->market, listing, stock);
 	text_addf(&call->answer->body, "{\"ok\":true}");
 }
+
+/* A promotion keeps units of a listing, or lets them go with 0. */
+void
+admin_promotion(AdminCall *call)
+{
+	uint32_t	shop = admin_shop(call);
+	uint32_t	listing;
+	int64_t		reserved;
+
+	if (shop == NO_INDEX)
+		return;
+	listing = admin_listing(call, shop, call->body);
+	if (listing == NO_INDEX)
+	{
+		admin_error(call, 400, "the shop has no such listing");
+		return;
+	}
+	if (!json_field_integer(call->body, "reserved", true, &reserved) || reserved < 0 ||
+		reserved > call->sim->market.shown[listing])
+	{
+		admin_error(call, 400, "reserved must be from 0 to what is shown");
+		return;
+	}
+	call->sim->market.reserved[listing] = reserved;
+	text_addf(&call->answer->body, "{\"ok\":true}");
+}

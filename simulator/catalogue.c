@@ -72,6 +72,29 @@ load_sku(Catalogue *catalogue, const Tsv *tsv)
 	return tsv_integer(tsv, 2, 0, MAX_UNITS, &sku->opening);
 }
 
+/* Reads what a listing may have beside the rest; an empty field is as if it were not there. */
+static bool
+load_appearance(CatalogueListing *listing, const Tsv *tsv)
+{
+	static const char *const states[] = {"normal", "unlisted", "banned", "kit"};
+
+	if (tsv->n_fields > 7 && tsv->field[7][0] != '\0')
+		listing->code = sim_copy(tsv->field[7]);
+	if (tsv->n_fields > 8 && tsv->field[8][0] != '\0')
+		listing->name = sim_copy(tsv->field[8]);
+	if (tsv->n_fields <= 9 || tsv->field[9][0] == '\0')
+		return true;
+	for (int i = 0; i < (int) (sizeof(states) / sizeof(states[0])); i++)
+	{
+		if (strcmp(tsv->field[9], states[i]) == 0)
+		{
+			listing->state = (CatalogueState) i;
+			return true;
+		}
+	}
+	return tsv_error(tsv, "a state is one of normal, unlisted, banned, kit");
+}
+
 static bool
 load_listing(Catalogue *catalogue, const Tsv *tsv)
 {
@@ -79,13 +102,14 @@ load_listing(Catalogue *catalogue, const Tsv *tsv)
 	int64_t		shop_id;
 	char	   *end;
 
-	if (tsv->n_fields != 7)
-		return tsv_error(tsv, "expected: listing, shop_id, sku_code, item_id, model_id, shown_units, price");
+	if (tsv->n_fields < 7 || tsv->n_fields > 10)
+		return tsv_error(tsv, "expected: listing, shop_id, sku_code, item_id, model_id, shown_units, price[, code, name, state]");
 	if (catalogue->n_listings >= MAX_LISTINGS)
 		return tsv_error(tsv, "too many listings");
 	catalogue->listings = room_for_one(catalogue->listings, catalogue->n_listings,
 									   sizeof(CatalogueListing));
 	listing = &catalogue->listings[catalogue->n_listings++];
+	memset(listing, 0, sizeof(*listing));
 
 	if (!tsv_integer(tsv, 1, 1, MAX_ID32, &shop_id) ||
 		!tsv_integer(tsv, 3, 1, MAX_ID, &listing->item_id) ||
@@ -101,7 +125,7 @@ load_listing(Catalogue *catalogue, const Tsv *tsv)
 	listing->sku = catalogue_sku(catalogue, tsv->field[2]);
 	if (listing->sku == NO_INDEX)
 		return tsv_error(tsv, "unknown SKU");
-	return true;
+	return load_appearance(listing, tsv);
 }
 
 /* Reads the whole file, taking the listings or everything else. */
@@ -244,6 +268,11 @@ catalogue_free(Catalogue *catalogue)
 	}
 	for (uint32_t i = 0; i < catalogue->n_skus; i++)
 		free(catalogue->skus[i].code);
+	for (uint32_t i = 0; i < catalogue->n_listings; i++)
+	{
+		free(catalogue->listings[i].code);
+		free(catalogue->listings[i].name);
+	}
 	free(catalogue->partner_key);
 	free(catalogue->shops);
 	free(catalogue->skus);
@@ -325,4 +354,20 @@ catalogue_item(const Catalogue *catalogue, uint32_t shop, int64_t item_id, uint3
 		end++;
 	*count = end - first;
 	return end > first ? first : NO_INDEX;
+}
+
+const char *
+catalogue_code(const Catalogue *catalogue, uint32_t listing)
+{
+	const char *code = catalogue->listings[listing].code;
+
+	return code != NULL ? code : catalogue->skus[catalogue->listings[listing].sku].code;
+}
+
+const char *
+catalogue_name(const Catalogue *catalogue, uint32_t listing)
+{
+	const char *name = catalogue->listings[listing].name;
+
+	return name != NULL ? name : catalogue->skus[catalogue->listings[listing].sku].code;
 }

@@ -29,6 +29,15 @@ typedef struct CatalogueSku
 	int64_t		opening;		/* units in stock when the simulation starts */
 } CatalogueSku;
 
+/* What keeps an item from being sold or written; an item's is that of its first listing. */
+typedef enum CatalogueState
+{
+	LISTING_NORMAL,
+	LISTING_UNLISTED,
+	LISTING_BANNED,
+	LISTING_KIT					/* made of other items: its quantity is not the seller's to write */
+} CatalogueState;
+
 typedef struct CatalogueListing
 {
 	uint32_t	shop;			/* index into shops */
@@ -37,6 +46,9 @@ typedef struct CatalogueListing
 	int64_t		model_id;		/* 0: an item without models */
 	int64_t		opening_shown;	/* units the shop shows at start */
 	double		price;
+	char	   *code;			/* the seller's, as the shop has it; NULL: the SKU's */
+	char	   *name;			/* NULL: the SKU's code */
+	CatalogueState state;
 } CatalogueListing;
 
 typedef struct Catalogue
@@ -60,6 +72,10 @@ extern uint32_t catalogue_shop(const Catalogue *catalogue, int64_t shop_id);
 extern uint32_t catalogue_sku(const Catalogue *catalogue, const char *code);
 extern uint32_t catalogue_listing(const Catalogue *catalogue, uint32_t shop, int64_t item_id,
 								  int64_t model_id);
+
+/* The seller's code and the name of a listing, as the shop has them. */
+extern const char *catalogue_code(const Catalogue *catalogue, uint32_t listing);
+extern const char *catalogue_name(const Catalogue *catalogue, uint32_t listing);
 
 /* First listing of an item and, in *count, how many listings (models) it has. */
 extern uint32_t catalogue_item(const Catalogue *catalogue, uint32_t shop, int64_t item_id,

@@ -26,6 +26,8 @@ market_init(Market *market, const Catalogue *catalogue, int64_t order_delay_us, 
 	market->return_on_cancel = return_on_cancel;
 	market->truth = sim_alloc(catalogue->n_skus * sizeof(int64_t));
 	market->shown = sim_alloc(catalogue->n_listings * sizeof(int64_t));
+	market->reserved = sim_alloc(catalogue->n_listings * sizeof(int64_t));
+	memset(market->reserved, 0, catalogue->n_listings * sizeof(int64_t));
 	market->changed_s = sim_alloc(catalogue->n_listings * sizeof(int64_t));
 	market->counters = sim_alloc(catalogue->n_shops * sizeof(MarketCounters));
 	for (uint32_t i = 0; i < catalogue->n_skus; i++)
@@ -41,6 +43,7 @@ market_free(Market *market)
 	orders_free(&market->orders);
 	free(market->truth);
 	free(market->shown);
+	free(market->reserved);
 	free(market->changed_s);
 	free(market->counters);
 	pthread_mutex_destroy(&market->lock);
@@ -73,7 +76,7 @@ market_show(Market *market, uint32_t listing, int64_t stock)
 	market->changed_s[listing] = clock_wall_s();
 }
 
-/* Takes an accepted line out of shop and stock, counting what the stock does not cover. */
+/* Takes an accepted line out of shop, promotion and stock, counting what the stock does not cover. */
 static void
 take_units(Market *market, const OrderLine *line)
 {
@@ -85,6 +88,7 @@ take_units(Market *market, const OrderLine *line)
 		counters->oversold_units += line->qty - (*truth > 0 ? *truth : 0);
 	*truth -= line->qty;
 	market_show(market, line->listing, market->shown[line->listing] - line->qty);
+	market->reserved[line->listing] -= line->qty < market->reserved[line->listing] ? line->qty : market->reserved[line->listing];
 	counters->lines++;
 	counters->units += line->qty;
 }

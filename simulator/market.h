@@ -31,6 +31,7 @@ typedef struct Market
 	bool		return_on_cancel;	/* a cancel raises what the shop shows */
 	int64_t    *truth;			/* per SKU: units that the seller really has left; below 0: oversold */
 	int64_t    *shown;			/* per listing: units that the shop shows */
+	int64_t    *reserved;		/* per listing: units of these that a promotion keeps */
 	int64_t    *changed_s;		/* per listing: when its shown units last changed */
 	Orders		orders;
 	MarketCounters *counters;	/* per shop */

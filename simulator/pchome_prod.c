@@ -263,9 +263,9 @@ write_product(const PchomeCall *call, Text *text, uint32_t listing, int64_t mode
 	pchome_group(of, group);
 	json_comma(text);
 	text_addf(text, "{\"Id\":\"%s-%03" PRId64 "\",\"GroupId\":\"%s\",\"VendorPId\":", group, model, group);
-	json_string(text, has_spec && model == 0 ? "" : call->sim->catalogue.skus[of->sku].code);
+	json_string(text, has_spec && model == 0 ? "" : catalogue_code(&call->sim->catalogue, listing));
 	text_addf(text, ",\"Name\":");
-	json_string(text, call->sim->catalogue.skus[of->sku].code);
+	json_string(text, catalogue_name(&call->sim->catalogue, listing));
 	text_addf(text, ",\"Price\":{\"M\":%" PRId64 ",\"P\":%" PRId64 "},\"Qty\":%" PRId64, state->list_price, state->price, qty);
 	text_addf(text, ",\"isSpec\":%d,\"isShelf\":%d,\"Spec\":\"\",\"ShipType\":\"%s\"}", has_spec, !state->off_shelf,
 			  state->consigned ? "Consign" : "Trans");

@@ -81,7 +81,7 @@ write_values(const RutenCall *call, Text *text, uint32_t listing)
 
 	text_addf(text, "\"price\":%" PRId64 ",\"qty\":%" PRId64 ",\"custom_no\":", call->sim->ruten.price[listing],
 			  call->sim->market.shown[listing]);
-	json_string(text, catalogue->skus[catalogue->listings[listing].sku].code);
+	json_string(text, catalogue_code(catalogue, listing));
 }
 
 void

@@ -17,11 +17,12 @@ write_price_and_stock(const ShopeeCall *call, Text *text, uint32_t listing)
 {
 	double		price = call->sim->catalogue.listings[listing].price;
 	int64_t		shown = call->sim->market.shown[listing];
+	int64_t		reserved = call->sim->market.reserved[listing];
 
 	text_addf(text, "\"price_info\":[{\"currency\":\"TWD\",\"original_price\":%.15g,\"current_price\":%.15g}]",
 			  price, price);
-	text_addf(text, ",\"stock_info_v2\":{\"summary_info\":{\"total_reserved_stock\":0,"
-			  "\"total_available_stock\":%" PRId64 "}", shown);
+	text_addf(text, ",\"stock_info_v2\":{\"summary_info\":{\"total_reserved_stock\":%" PRId64
+			  ",\"total_available_stock\":%" PRId64 "}", reserved, shown);
 	text_addf(text, ",\"seller_stock\":[{\"location_id\":\"\",\"stock\":%" PRId64
 			  ",\"if_saleable\":true}],\"shopee_stock\":[]}", shown);
 }
@@ -40,13 +41,18 @@ item_changed_s(const ShopeeCall *call, uint32_t first, uint32_t count)
 	return changed_s;
 }
 
+static const char *
+status_of(CatalogueState state)
+{
+	return state == LISTING_UNLISTED ? "UNLIST" : state == LISTING_BANNED ? "BANNED" : "NORMAL";
+}
+
 void
 shopee_get_item_list(ShopeeCall *call)
 {
 	const Catalogue *catalogue = &call->sim->catalogue;
 	const CatalogueShop *shop = &catalogue->shops[call->shop];
 	uint32_t	end = shop->first_listing + shop->n_listings;
-	bool		normal = request_has(call->request, "item_status", "NORMAL");
 	int64_t		offset;
 	int64_t		page_size;
 	int64_t		from_s = 0;
@@ -66,21 +72,23 @@ shopee_get_item_list(ShopeeCall *call)
 	(void) shopee_argument(call, "update_time_to", 0, UINT32_MAX, &to_s);
 
 	text_addf(&response, "{\"item\":[");
-	for (uint32_t i = shop->first_listing; normal && i < end; i += count)
+	for (uint32_t i = shop->first_listing; i < end; i += count)
 	{
 		int64_t		item_id = catalogue->listings[i].item_id;
+		const char *status = status_of(catalogue->listings[i].state);
 		int64_t		changed_s;
 
 		(void) catalogue_item(catalogue, call->shop, item_id, &count);
 		changed_s = item_changed_s(call, i, count);
-		if (changed_s < from_s || changed_s > to_s)
+		if (changed_s < from_s || changed_s > to_s || !request_has(call->request, "item_status", status))
 			continue;
 		n++;
 		if (n <= offset || n > offset + page_size)
 			continue;
 		json_comma(&response);
-		text_addf(&response, "{\"item_id\":%" PRId64 ",\"item_status\":\"NORMAL\",\"update_time\":%" PRId64
-				  ",\"tag\":{\"kit\":false}}", item_id, changed_s);
+		text_addf(&response, "{\"item_id\":%" PRId64 ",\"item_status\":\"%s\",\"update_time\":%" PRId64
+				  ",\"tag\":{\"kit\":%s}}", item_id, status, changed_s,
+				  catalogue->listings[i].state == LISTING_KIT ? "true" : "false");
 	}
 	text_addf(&response, "],\"total_count\":%" PRId64 ",\"has_next_page\":%s,\"next_offset\":%" PRId64 "}",
 			  n, n > offset + page_size ? "true" : "false",
@@ -98,12 +106,13 @@ write_item(const ShopeeCall *call, Text *text, uint32_t first, uint32_t count)
 
 	json_comma(text);
 	text_addf(text, "{\"item_id\":%" PRId64 ",\"item_name\":", listing->item_id);
-	json_string(text, call->sim->catalogue.skus[listing->sku].code);
+	json_string(text, catalogue_name(&call->sim->catalogue, first));
 	text_addf(text, ",\"item_sku\":");
-	json_string(text, has_model ? "" : call->sim->catalogue.skus[listing->sku].code);
-	text_addf(text, ",\"item_status\":\"NORMAL\",\"create_time\":%" PRId64 ",\"update_time\":%" PRId64,
-			  changed_s, changed_s);
-	text_addf(text, ",\"has_model\":%s,\"has_promotion\":false", has_model ? "true" : "false");
+	json_string(text, has_model ? "" : catalogue_code(&call->sim->catalogue, first));
+	text_addf(text, ",\"item_status\":\"%s\",\"create_time\":%" PRId64 ",\"update_time\":%" PRId64,
+			  status_of(listing->state), changed_s, changed_s);
+	text_addf(text, ",\"has_model\":%s,\"has_promotion\":%s", has_model ? "true" : "false",
+			  call->sim->market.reserved[first] > 0 ? "true" : "false");
 	if (!has_model)
 	{
 		json_comma(text);
@@ -172,9 +181,9 @@ shopee_get_model_list(ShopeeCall *call)
 	{
 		json_comma(&response);
 		text_addf(&response, "{\"model_id\":%" PRId64 ",\"model_sku\":", catalogue->listings[i].model_id);
-		json_string(&response, catalogue->skus[catalogue->listings[i].sku].code);
+		json_string(&response, catalogue_code(catalogue, i));
 		text_addf(&response, ",\"model_status\":\"MODEL_NORMAL\",\"tier_index\":[%" PRIu32
-				  "],\"promotion_id\":0,\"has_promotion\":false,", i - first);
+				  "],\"promotion_id\":0,\"has_promotion\":%s,", i - first, call->sim->market.reserved[i] > 0 ? "true" : "false");
 		write_price_and_stock(call, &response, i);
 		text_addf(&response, "}");
 	}

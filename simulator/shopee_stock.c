@@ -134,6 +134,10 @@ apply_entry(ShopeeCall *call, int64_t item_id, const StockEntry *entry, Text *su
 		reason = "Wrong model_id.";
 	else if (faults_draw_item(&call->sim->faults, call->shop, call->path))
 		reason = "The stock cannot be changed now.";
+	else if (call->sim->catalogue.listings[listing].state == LISTING_KIT)
+		reason = "The stock of a kit cannot be edited.";
+	else if (entry->stock < call->sim->market.reserved[listing])
+		reason = "Total stock must be more than reserved stock.";
 
 	if (reason != NULL)
 	{

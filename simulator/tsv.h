@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define TSV_MAX_FIELDS 8
+#define TSV_MAX_FIELDS 12
 
 typedef struct Tsv
 {
