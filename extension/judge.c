@@ -142,6 +142,7 @@ forget(const PlatformCall *call, bool sent, PlatformAnswer *answer)
 	answer->more = false;
 	answer->next_cursor = "";
 	answer->item_ids = NULL;
+	answer->item_names = NULL;
 	answer->n_item_ids = 0;
 	answer->shown = NULL;
 	answer->n_shown = 0;

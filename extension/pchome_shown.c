@@ -46,15 +46,16 @@ asked(const PlatformCall *call, const char *group)
 	return false;
 }
 
-/* has_models notes once that a group's specs have to be asked for. */
+/* has_models notes once that a group's specs have to be asked for, with the name that they share. */
 static void
-has_models(PlatformAnswer *answer, Arena *arena, const char *group)
+has_models(const cJSON *row, PlatformAnswer *answer, Arena *arena, const char *group)
 {
 	int			i;
 
 	for (i = 0; i < answer->n_item_ids; i++)
 		if (strcmp(answer->item_ids[i], group) == 0)
 			return;
+	answer->item_names[answer->n_item_ids] = text_of(row, "Name", arena, false);
 	answer->item_ids[answer->n_item_ids] = arena_strdup(arena, group);
 	if (answer->item_ids[answer->n_item_ids] != NULL)
 		answer->n_item_ids++;
@@ -99,7 +100,8 @@ pchome_shown(const PlatformCall *call, const cJSON *rows, Arena *arena, Platform
 
 	answer->shown = arena_alloc(arena, sizeof(ShownItem) * (size_t) (n + 1));
 	answer->item_ids = arena_alloc(arena, sizeof(char *) * (size_t) (call->n_item_ids + 1));
-	if (answer->shown == NULL || answer->item_ids == NULL)
+	answer->item_names = arena_alloc(arena, sizeof(char *) * (size_t) (call->n_item_ids + 1));
+	if (answer->shown == NULL || answer->item_ids == NULL || answer->item_names == NULL)
 		return;
 	cJSON_ArrayForEach(row, rows)
 	{
@@ -109,7 +111,7 @@ pchome_shown(const PlatformCall *call, const cJSON *rows, Arena *arena, Platform
 		if (id == NULL || !pchome_read_product(id, &product) || !asked(call, product.group))
 			strange++;
 		else if (!models && is_head(row, &product))
-			has_models(answer, arena, product.group);
+			has_models(row, answer, arena, product.group);
 		/* among several specs, 000 is the group's head and cannot be written */
 		else if (!models || product.spec[0] != '\0' || n == 1)
 			show(row, &product, arena, answer);

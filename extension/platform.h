@@ -176,6 +176,7 @@ typedef struct PlatformAnswer
 	int64_t		expires_in;		/* seconds */
 	int64_t		authorization_ends; /* CALL_SHOP_INFO, Unix seconds; 0 not told */
 	const char **item_ids;		/* CALL_LIST_ITEMS: the page; CALL_GET_ITEMS: those that have models */
+	const char **item_names;	/* CALL_GET_ITEMS: the names of those, "" where not told; NULL: of none */
 	int			n_item_ids;
 	ShownItem  *shown;			/* CALL_GET_ITEMS, CALL_GET_MODELS; what is not there does not exist */
 	int			n_shown;

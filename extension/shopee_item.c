@@ -195,6 +195,16 @@ read_rest(const cJSON *entry, const char *sku, const char *name, Arena *arena, S
 	item->price = price != NULL && judge_amount(price) ? arena_strdup(arena, price) : "";
 }
 
+/* add_with_models notes an item whose models have to be asked for, and its name, which they do not tell. */
+static void
+add_with_models(const cJSON *entry, const char *id, Arena *arena, PlatformAnswer *answer)
+{
+	const char *name = jread_text(entry, "item_name");
+
+	answer->item_names[answer->n_item_ids] = plain_clean(arena, name != NULL ? name : "", MAX_NAME);
+	answer->item_ids[answer->n_item_ids++] = id;
+}
+
 void
 shopee_judge_get_items(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
 {
@@ -205,6 +215,9 @@ shopee_judge_get_items(const PlatformCall *call, const cJSON *root, Arena *arena
 	if (list == NULL)
 		judge_settle(call, answer, OUTCOME_LATER, "the answer has no list of items");
 	if (list == NULL || !begin_lists(list, arena, answer))
+		return;
+	answer->item_names = arena_alloc(arena, sizeof(char *) * (size_t) cJSON_GetArraySize(list));
+	if (answer->item_names == NULL)
 		return;
 	cJSON_ArrayForEach(entry, list)
 	{
@@ -221,7 +234,7 @@ shopee_judge_get_items(const PlatformCall *call, const cJSON *root, Arena *arena
 		item.ended = !item.listed && strcmp(status, "UNLIST") != 0;
 		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "has_model")) && !item.ended)
 		{
-			answer->item_ids[answer->n_item_ids++] = id;
+			add_with_models(entry, id, arena, answer);
 			continue;
 		}
 		if (!read_stock(entry, &item) && !item.ended)

@@ -95,7 +95,7 @@ items(void **state)
 								  "\"stock_info_v2\":{\"summary_info\":{\"total_reserved_stock\":3,\"total_available_stock\":9},"
 								  "\"seller_stock\":[{\"location_id\":\"\",\"stock\":7},{\"location_id\":\"B\",\"stock\":2}],"
 								  "\"shopee_stock\":[{\"stock\":\"40\"}]}},"
-								  "{\"item_id\":100002,\"item_status\":\"UNLIST\",\"has_model\":true},"
+								  "{\"item_id\":100002,\"item_name\":\"\xE6\x9D\xAF\",\"item_status\":\"UNLIST\",\"has_model\":true},"
 								  "{\"item_id\":3,\"item_status\":\"BANNED\",\"has_model\":true},"
 								  "{\"item_id\":4,\"item_status\":\"NORMAL\",\"has_model\":false,"
 								  "\"stock_info_v2\":{\"seller_stock\":[]}},"
@@ -113,6 +113,7 @@ items(void **state)
 	assert_false(answer.shown[2].writable);	/* all of it lies in Shopee's warehouse */
 	assert_int_equal(answer.n_item_ids, 1);
 	assert_string_equal(answer.item_ids[0], "100002");
+	assert_string_equal(answer.item_names[0], "\xE6\x9D\xAF");
 	assert_string_equal(answer.message, "1 entries that cannot be understood");
 }
 
