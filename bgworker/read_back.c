@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "dispatcher.h"
+#include "listings.h"
 #include "push.h"
 #include "record.h"
 #include "retry.h"
@@ -306,6 +307,37 @@ find_shown(const PlatformAnswer *answer, const PlatformItem *item)
 			return shown;
 	}
 	return NULL;
+}
+
+/*
+ * read_back_answered: allotments follow what is locked by promotions. Where
+ * that fails the log says why, and the next read of the listing tells it again.
+ */
+void
+read_back_answered(DispatchCall *call)
+{
+	int			n = 0;
+
+	if (call->answer.class == OUTCOME_OK)
+	{
+		int64	   *ids = palloc(call->call.n_items * sizeof(int64));
+		int64	   *reserved = palloc(call->call.n_items * sizeof(int64));
+
+		for (int i = 0; i < call->call.n_items; i++)
+		{
+			const ShownItem *shown = find_shown(&call->answer, &call->call.items[i]);
+
+			if (shown == NULL || shown->quantity < 0)
+				continue;
+			ids[n] = call->call.items[i].listing_id;
+			reserved[n++] = shown->reserved;
+		}
+		if (n > 0)
+			(void) listings_locked(n, ids, reserved, call->sent_at);
+		pfree(ids);
+		pfree(reserved);
+	}
+	dispatch_ended(call);
 }
 
 /* settle_one takes over what a good answer says of one listing. */

@@ -46,6 +46,8 @@ extern void read_back_disturb(int64 listing_id);
 /* When the store's next read may be built; DT_NOEND for never or while one is under way. */
 extern TimestampTz read_back_due(const DispatchStore *store);
 extern void read_back_build(DispatchStore *store);
+/* An answer has come: what it says is locked of the listings is noted, in a transaction of its own. */
+extern void read_back_answered(DispatchCall *call);
 /* Record the call; the listings that it was about are compared again. */
 extern void read_back_settle(DispatchCall *call, Record *record);
 /* The call could not be started. */

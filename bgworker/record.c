@@ -70,6 +70,12 @@ local(const char *value)
 	return copy;
 }
 
+const char *
+record_text(const char *value)
+{
+	return local(value);
+}
+
 static Datum
 text_or_null(const char *value, bool *isnull)
 {

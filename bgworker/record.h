@@ -25,6 +25,9 @@ typedef struct Record
 	SsSet	   *looks;			/* order_look, order_gap */
 } Record;
 
+/* A platform's text as this database can hold it. */
+extern const char *record_text(const char *value);
+
 extern void record_init(Record *record, MemoryContext context);
 
 /* Outcome of element `i` of a stock call. */

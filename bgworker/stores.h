@@ -21,6 +21,7 @@
 #include "reread.h"
 #include "second_look.h"
 #include "ship.h"
+#include "store_listings.h"
 #include "store_stat.h"
 #include "token.h"
 
@@ -156,6 +157,7 @@ struct DispatchStore
 	StoreToken	token;
 	StoreReads	reads;
 	StoreShips	ships;
+	StoreListings listings;
 	StoreBreaker breaker;
 	PeakHold	peaks[PEAK_TASKS];	/* tasks that windows hold back */
 	TaskShelf	tasks[TASK_SORTS];

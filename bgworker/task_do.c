@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "listings.h"
 #include "task_event.h"
 
 /* ---------------------------------------------------------------- push_stock */
@@ -258,6 +259,45 @@ settle_read(Task *task, TimestampTz now)
 		task_fail(task, now, class, detail, NULL);
 }
 
+/* ---------------------------------------------------------------- fetch_listings */
+
+static TaskBegun
+begin_listings(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
+{
+	DispatchStore *store = task->store;
+
+	if (!store->fetches || store->listings.phase != LISTINGS_NONE)
+		return TASK_NOT_NOW;
+	if ((store->platform->calls & CALL_BIT(CALL_LIST_ITEMS)) == 0)
+	{
+		task_close_dead(task, OUTCOME_PERMANENT, "the platform has no list of what a shop shows");
+		return TASK_CLOSED;
+	}
+	if (!listings_ask(store, task->id))
+	{
+		task_close_done(task, NULL);
+		return TASK_CLOSED;
+	}
+	task_tell(task);
+	return TASK_BEGUN;
+}
+
+static void
+settle_listings(Task *task, TimestampTz now)
+{
+	StoreListings *walk = &task->store->listings;
+
+	if (walk->run != task->id)
+		return;
+	if (walk->phase == LISTINGS_DONE)
+		task_close_done(task, listings_show(task->store));
+	else if (walk->phase == LISTINGS_FAILED)
+	{
+		walk->phase = LISTINGS_NONE;
+		task_fail(task, now, walk->class, walk->reason, walk->attempt);
+	}
+}
+
 /* ---------------------------------------------------------------- the table */
 
 static TaskBegun
@@ -274,7 +314,8 @@ static const TaskKind kinds[] = {
 	{"refresh_token", TASK_WRITE, begin_refresh, settle_refresh},
 	{"exchange_code", TASK_WRITE, begin_exchange, settle_exchange},
 	{"ship_order", TASK_WRITE, ship_task_begin, ship_task_settle},
-	{"cancel_order", TASK_WRITE, ship_task_begin, ship_task_settle}
+	{"cancel_order", TASK_WRITE, ship_task_begin, ship_task_settle},
+	{"fetch_listings", TASK_WRITE, begin_listings, settle_listings}
 };
 
 static const TaskKind unknown = {"", TASK_WRITE, begin_unknown, NULL};

@@ -5,6 +5,7 @@
 #include "work.h"
 
 #include "intake.h"
+#include "listings.h"
 #include "push.h"
 #include "read_back.h"
 #include "ship.h"
@@ -31,8 +32,13 @@ static const Work works[] = {
 		.settle = token_look_settle, .give_back = token_look_return
 	},
 	{
+		.calls = CALL_BIT(CALL_LIST_ITEMS) | CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS), .own = listings_own,
+		.lane = LANE_WORK, .due = listings_due, .build = listings_build, .answered = listings_answered,
+		.settle = listings_settle, .give_back = listings_return
+	},
+	{
 		.calls = CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS), .lane = LANE_WORK,
-		.due = read_back_due, .build = read_back_build,
+		.due = read_back_due, .build = read_back_build, .answered = read_back_answered,
 		.settle = read_back_settle, .give_back = read_back_return
 	},
 	{
@@ -77,7 +83,7 @@ work_of(const DispatchCall *call)
 	CallKind	kind = call->n_ships > 0 ? CALL_SHIP : call->call.kind;
 
 	for (int i = 0; i < (int) lengthof(works); i++)
-		if ((works[i].calls & CALL_BIT(kind)) != 0)
+		if ((works[i].calls & CALL_BIT(kind)) != 0 && (works[i].own == NULL || works[i].own(call)))
 			return &works[i];
 	elog(ERROR, "a call of no kind of work");
 }

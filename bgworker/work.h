@@ -14,7 +14,9 @@
 
 typedef struct Work
 {
-	unsigned	calls;			/* CALL_BITs that belong to no other kind */
+	unsigned	calls;			/* CALL_BITs */
+	/* Which of these calls are of this kind, where another makes them too. NULL: all that no kind above claims. */
+	bool		(*own) (const DispatchCall *call);
 	Lane		lane;
 
 	/* When the store's next call of this kind may be built, 0 for at once; DT_NOEND for never. NULL: not built by work_build. */

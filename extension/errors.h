@@ -35,6 +35,8 @@
 #define SS_ERR_BUNDLE				MAKE_SQLSTATE('S','S','2','0','4')
 /* a SKU cannot be a bundle of these components */
 #define SS_ERR_BAD_BUNDLE			MAKE_SQLSTATE('S','S','2','0','5')
+/* go_live(): a listing was never read back, or its SKU never counted */
+#define SS_ERR_NOT_READY			MAKE_SQLSTATE('S','S','2','0','6')
 
 /* the documents are no JSON array, or too many or too large */
 #define SS_ERR_BAD_DOCUMENT			MAKE_SQLSTATE('S','S','3','0','1')

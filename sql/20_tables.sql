@@ -468,6 +468,43 @@ CREATE INDEX ON storesync.breaker_listing (store_id);
 COMMENT ON TABLE storesync.breaker_listing IS
 'Listings whose change the mass-change breaker of their store holds, since at, or has passed: then qty in sold units was approved at that version and revision of the listing at the moment at, and only what changes beyond that counts. A row goes when its listing shows what is wanted.';
 
+CREATE TABLE storesync.listing_walk (
+	run bigint PRIMARY KEY,
+	store_id int NOT NULL,
+	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	ended_at timestamptz,
+	current boolean NOT NULL DEFAULT false,
+	listed boolean NOT NULL DEFAULT true,
+	cursor text NOT NULL DEFAULT '',
+	unread int NOT NULL DEFAULT 0,
+	CHECK (NOT current OR ended_at IS NOT NULL)
+);
+CREATE UNIQUE INDEX ON storesync.listing_walk (store_id) WHERE current;
+COMMENT ON TABLE storesync.listing_walk IS
+'Readings of a shop''s whole catalogue: run, the number of the task fetch_listings; current, the store''s last complete one, which listing_found shows; of one under way the list (listed: what is on sale, which comes first) and the cursor of the page that it is at; unread: items that could not be read.';
+
+CREATE TABLE storesync.listing_seen (
+	run bigint NOT NULL,
+	store_id int NOT NULL,
+	item_id text NOT NULL CHECK (item_id <> ''),
+	model_id text NOT NULL,
+	seller_code text NOT NULL,
+	name text NOT NULL,
+	quantity bigint CHECK (quantity >= 0),
+	price numeric,
+	reserved bigint NOT NULL,
+	listed boolean NOT NULL,
+	ended boolean NOT NULL,
+	writable boolean NOT NULL,
+	seen_at timestamptz NOT NULL,
+	sku text,
+	pack int NOT NULL DEFAULT 1 CHECK (pack > 0),
+	PRIMARY KEY (run, item_id, model_id)
+);
+CREATE INDEX ON storesync.listing_seen (store_id);
+COMMENT ON TABLE storesync.listing_seen IS
+'What readings of a shop''s catalogue found, that under way among them: read listing_found instead.';
+
 CREATE TABLE storesync.order_cursor (
 	store_id int PRIMARY KEY,
 	fetched_through timestamptz NOT NULL,
