@@ -175,24 +175,31 @@ sub query_until
 	return $done;
 }
 
-# under_faults SIMULATOR, SHOP, CODE: calls of the shop, reads as well as writes, meet every kind of fault,
-# and CODE is run again and again until each has struck; then they end. A test that it came to that.
+# under_faults SIMULATOR, SHOP, CODE: a call of the shop is throttled, and then its calls, reads as well as
+# writes, meet every other kind of fault; CODE is run again and again until each has struck, and they end.
+# A test that it came to that.
 sub under_faults
 {
 	my ($class, $sim, $shop, $code) = @_;
-	my %rate = (map({ $_ => 0.12 } qw(error_5xx cut_before cut_after malformed slow)), throttle => 0.04);
-	my $before = $sim->counters->{faults};
+	my @kinds = qw(error_5xx cut_before cut_after malformed slow);
+	my $until = sub {
+		my ($rules, @struck) = @_;
+		my $before = $sim->counters->{faults};
 
-	$sim->faults(%rate, slow_ms => 1200, shop_id => $shop);
-	my $met = $class->wait_until(
-		sub {
-			$code->();
-			my $now = $sim->counters->{faults};
-			return !grep { $now->{$_} <= $before->{$_} } keys %rate;
-		},
-		'every kind of fault strikes');
+		$sim->faults(%$rules, shop_id => $shop);
+		return $class->wait_until(
+			sub {
+				$code->();
+				my $now = $sim->counters->{faults};
+				return !grep { $now->{$_} <= $before->{$_} } @struck;
+			},
+			"@struck");
+	};
+	my $met = $until->({ throttle => 1, count => 1 }, 'throttle')
+	  && $until->({ (map { $_ => 0.14 } @kinds), slow_ms => 800 }, @kinds);
+
 	$sim->faults;
-	return ok($met, "calls of shop $shop met 5xx, a cut before and after, a page, slowness and a throttle");
+	return ok($met, "calls of shop $shop met a throttle, 5xx, a cut before and after, a page and slowness");
 }
 
 # library NAME, FILE [, FLAG...]: a library made of lib/NAME.c, to be preloaded into a
