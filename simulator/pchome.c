@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "dialect.h"
 
 typedef struct Endpoint
 {
@@ -177,55 +178,16 @@ matches(const char *pattern, const char *path, char *vendor, char *id, size_t si
 	return *path == '\0';
 }
 
-/* A page of HTML with a status, as a gateway answers. */
+/* What the vendor is told of an injected error; see DialectRefusal. */
 static void
-page(PchomeCall *call, int status)
+refuse_fault(void *called, FaultKind fault)
 {
-	text_free(&call->answer->body);
-	call->answer->status = status;
-	call->answer->content_type = "text/html";
-	text_addf(&call->answer->body, "<html><body><h1>%d</h1></body></html>\n", status);
-}
+	PchomeCall *call = called;
 
-/* Faults that keep the call from doing anything. True: the call is over. */
-static bool
-fault_before(PchomeCall *call, FaultKind fault)
-{
-	static const int statuses[] = {500, 502, 503, 504};
-
-	switch (fault)
-	{
-		case FAULT_ERROR_5XX:
-			page(call, statuses[faults_pick(&call->sim->faults, call->shop, 4)]);
-			return true;
-		case FAULT_CUT_BEFORE:
-			call->answer->cut = true;
-			return true;
-		case FAULT_THROTTLE:
-		case FAULT_QUOTA:
-			page(call, 429);
-			return true;
-		case FAULT_AUTH:
-			page(call, 403);
-			return true;
-		case FAULT_SERVER:
-			pchome_refuse(call, "400-00-016", "The update failed.");
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* Faults that strike when all is done. */
-static void
-fault_after(PchomeCall *call, FaultKind fault)
-{
-	if (fault == FAULT_SLOW)
-		call->answer->delay_ms = call->sim->faults.rules.slow_ms;
-	else if (fault == FAULT_CUT_AFTER)
-		call->answer->cut = true;
-	else if (fault == FAULT_MALFORMED)
-		page(call, 200);
+	if (fault == FAULT_SERVER)
+		pchome_refuse(call, "400-00-016", "The update failed.");
+	else
+		dialect_page(call->answer, fault == FAULT_AUTH ? 403 : 429);
 }
 
 /* From the limit on: the call is known to be the vendor's own. */
@@ -236,14 +198,14 @@ serve_vendor(PchomeCall *call, const Endpoint *endpoint)
 
 	if (!calls_take(&call->sim->calls, call->shop, endpoint->path))
 	{
-		page(call, 429);
+		dialect_page(call->answer, 429);
 		return;
 	}
 	fault = faults_draw(&call->sim->faults, call->shop, endpoint->path, true);
-	if (fault_before(call, fault))
+	if (dialect_fault_before(call->sim, call->shop, call->answer, fault, refuse_fault, call))
 		return;
 	endpoint->serve(call);
-	fault_after(call, fault);
+	dialect_fault_after(call->sim, call->shop, call->answer, fault);
 }
 
 static void
@@ -255,13 +217,13 @@ serve_known(PchomeCall *call, const Endpoint *endpoint, const char *vendor)
 	int64_t		shop_id;
 
 	call->shop = parse_integer(vendor, &shop_id) ? catalogue_shop(&call->sim->catalogue, shop_id) : NO_INDEX;
-	if (put && strlen(request->body) == request->body_length)
-		body = cJSON_ParseWithOpts(request->body, NULL, true);
+	if (put)
+		body = dialect_body(request);
 	call->body = body;
 	if (call->shop == NO_INDEX)
 		pchome_refuse(call, "400-00-004", "The vendor is not found.");
 	else if (call->sim->pchome.shut[call->shop])
-		page(call, 403);
+		dialect_page(call->answer, 403);
 	else if (put && body == NULL)
 		pchome_refuse(call, "400-00-001", "The data is invalid.");
 	else
@@ -286,7 +248,7 @@ pchome_serve(Simulator *sim, const Request *request, Answer *answer)
 			found = &endpoints[i];
 	}
 	if (found == NULL)
-		page(&call, 404);
+		dialect_page(answer, 404);
 	else
 	{
 		call.path = found->path;

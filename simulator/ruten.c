@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "dialect.h"
 
 #define TIMESTAMP_WINDOW_S 300
 #define PREFIX "/api/v1/"
@@ -99,16 +100,6 @@ ruten_fail(RutenCall *call, int status, const char *code, const char *message)
 	text_addf(body, "}");
 }
 
-/* A page instead of JSON: what the network before the platform says. */
-static void
-answer_page(RutenCall *call, int status)
-{
-	text_free(&call->answer->body);
-	call->answer->status = status;
-	call->answer->content_type = "text/html";
-	text_addf(&call->answer->body, "<html><body><h1>%d</h1></body></html>\n", status);
-}
-
 /* The signature that the request ought to have. */
 static void
 expected_signature(const RutenCall *call, const char *timestamp, char *signature)
@@ -175,7 +166,7 @@ check_signed(RutenCall *call)
 	call->sim->calls.bad_signature++;
 	calls_refused(&call->sim->calls, call->shop, call->path);
 	if (call->sim->ruten.html_403)
-		answer_page(call, 403);
+		dialect_page(call->answer, 403);
 	else
 		ruten_fail(call, 403, "10403", "the signature is wrong");
 	return false;
@@ -190,45 +181,18 @@ fault_status(const RutenCall *call, int own)
 	return named != 200 ? named : own;
 }
 
-/* Faults that keep the call from doing anything. True: the call is over. */
-static bool
-fault_before(RutenCall *call, FaultKind fault)
-{
-	static const int statuses[] = {500, 502, 503, 504};
-
-	switch (fault)
-	{
-		case FAULT_ERROR_5XX:
-			answer_page(call, statuses[faults_pick(&call->sim->faults, call->shop, 4)]);
-			return true;
-		case FAULT_CUT_BEFORE:
-			call->answer->cut = true;
-			return true;
-		case FAULT_THROTTLE:
-		case FAULT_QUOTA:
-			ruten_fail(call, fault_status(call, 429), "10429", "too many requests");
-			return true;
-		case FAULT_AUTH:
-			ruten_fail(call, fault_status(call, 401), "10401", "the key is not valid");
-			return true;
-		case FAULT_SERVER:
-			ruten_fail(call, fault_status(call, 500), "10500", "system error");
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* Faults that strike when all is done. */
+/* What the seller is told of an injected error; see DialectRefusal. */
 static void
-fault_after(RutenCall *call, FaultKind fault)
+refuse_fault(void *called, FaultKind fault)
 {
-	if (fault == FAULT_SLOW)
-		call->answer->delay_ms = call->sim->faults.rules.slow_ms;
-	else if (fault == FAULT_CUT_AFTER)
-		call->answer->cut = true;
-	else if (fault == FAULT_MALFORMED)
-		answer_page(call, 200);
+	RutenCall  *call = called;
+
+	if (fault == FAULT_AUTH)
+		ruten_fail(call, fault_status(call, 401), "10401", "the key is not valid");
+	else if (fault == FAULT_SERVER)
+		ruten_fail(call, fault_status(call, 500), "10500", "system error");
+	else
+		ruten_fail(call, fault_status(call, 429), "10429", "too many requests");
 }
 
 /* From the limit on: the call is known to be the seller's own. */
@@ -245,17 +209,17 @@ serve_signed(RutenCall *call, const Endpoint *endpoint)
 		return;
 	}
 	fault = faults_draw(&call->sim->faults, call->shop, endpoint->path, true);
-	if (fault_before(call, fault))
+	if (dialect_fault_before(call->sim, call->shop, call->answer, fault, refuse_fault, call))
 		return;
-	if (has_body && strlen(call->request->body) == call->request->body_length)
-		body = cJSON_ParseWithOpts(call->request->body, NULL, true);
+	if (has_body)
+		body = dialect_body(call->request);
 	call->body = body;
 	if (has_body && !cJSON_IsObject(body))
 		ruten_fail(call, 400, "20005", "the body is not a JSON object");
 	else
 		endpoint->serve(call);
 	cJSON_Delete(body);
-	fault_after(call, fault);
+	dialect_fault_after(call->sim, call->shop, call->answer, fault);
 }
 
 /* The endpoint of a path; the item's id, when it is one item's, goes into the call. */
@@ -285,7 +249,7 @@ ruten_serve(Simulator *sim, const Request *request, Answer *answer)
 	sim->ruten.calls++;
 	endpoint = find_endpoint(&call);
 	if (sim->ruten.user_agent && request_header(request, "User-Agent") == NULL)
-		answer_page(&call, 403);
+		dialect_page(answer, 403);
 	else if (endpoint == NULL)
 		ruten_fail(&call, 404, "10404", "no such path");
 	else if (strcmp(request->method, endpoint->method) != 0)

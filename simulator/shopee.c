@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "dialect.h"
 
 #define TIMESTAMP_WINDOW_S 300
 #define MAX_ID32 INT64_C(4294967295)
@@ -195,77 +196,22 @@ check_sign(ShopeeCall *call, const Endpoint *endpoint)
 	return false;
 }
 
-/* An answer that is no JSON of the platform's: a gateway's page. */
+/* What the seller is told of an injected error; see DialectRefusal. */
 static void
-gateway_error(ShopeeCall *call)
+refuse_fault(void *called, FaultKind fault)
 {
-	static const int statuses[] = {500, 502, 503, 504};
-
-	text_free(&call->answer->body);
-	call->answer->status = statuses[faults_pick(&call->sim->faults, call->shop, 4)];
-	call->answer->content_type = "text/html";
-	text_addf(&call->answer->body, "<html><body><h1>%d</h1></body></html>\n", call->answer->status);
-}
-
-/* Spoils a finished answer: half of it, or something else altogether. */
-static void
-spoil(ShopeeCall *call)
-{
-	Text	   *body = &call->answer->body;
-
-	if (faults_pick(&call->sim->faults, call->shop, 2) == 0)
-	{
-		body->length /= 2;
-		body->data[body->length] = '\0';
-		return;
-	}
-	text_free(body);
-	text_addf(body, "<!doctype html><title>please wait</title>\n");
-}
-
-/* Faults that keep the call from doing anything. True: the call is over. */
-static bool
-fault_before(ShopeeCall *call, FaultKind fault)
-{
+	ShopeeCall *call = called;
 	Answer	   *answer = call->answer;
 
-	switch (fault)
-	{
-		case FAULT_ERROR_5XX:
-			gateway_error(call);
-			return true;
-		case FAULT_CUT_BEFORE:
-			answer->cut = true;
-			return true;
-		case FAULT_THROTTLE:
-			shopee_error(answer, "error_rate_limit", "Too many requests, please try later.");
-			break;
-		case FAULT_QUOTA:
-			shopee_error(answer, "error_limit", "The daily limit of calls is reached.");
-			break;
-		case FAULT_AUTH:
-			shopee_error(answer, "invalid_acceess_token", "Invalid access_token.");
-			break;
-		case FAULT_SERVER:
-			shopee_error(answer, "error_server", "Something wrong, please try later.");
-			break;
-		default:
-			return false;
-	}
+	if (fault == FAULT_THROTTLE)
+		shopee_error(answer, "error_rate_limit", "Too many requests, please try later.");
+	else if (fault == FAULT_QUOTA)
+		shopee_error(answer, "error_limit", "The daily limit of calls is reached.");
+	else if (fault == FAULT_AUTH)
+		shopee_error(answer, "invalid_acceess_token", "Invalid access_token.");
+	else
+		shopee_error(answer, "error_server", "Something wrong, please try later.");
 	answer->status = (int) call->sim->faults.rules.http_status;
-	return true;
-}
-
-/* Faults that strike when all is done. */
-static void
-fault_after(ShopeeCall *call, FaultKind fault)
-{
-	if (fault == FAULT_SLOW)
-		call->answer->delay_ms = call->sim->faults.rules.slow_ms;
-	else if (fault == FAULT_CUT_AFTER)
-		call->answer->cut = true;
-	else if (fault == FAULT_MALFORMED)
-		spoil(call);
 }
 
 /* From the limit on: the call is known to be the seller's own. */
@@ -286,14 +232,14 @@ serve_signed(ShopeeCall *call, const Endpoint *endpoint)
 		return;
 	}
 	fault = faults_draw(&sim->faults, call->shop, endpoint->path, endpoint->scope == SHOP);
-	if (fault_before(call, fault))
+	if (dialect_fault_before(sim, call->shop, call->answer, fault, refuse_fault, call))
 		return;
 	if (endpoint->scope == SHOP && !tokens_valid(&sim->tokens, call->shop,
 										   request_argument(call->request, "access_token")))
 		shopee_error(call->answer, "invalid_acceess_token", "Invalid access_token.");
 	else
 		endpoint->serve(call);
-	fault_after(call, fault);
+	dialect_fault_after(sim, call->shop, call->answer, fault);
 }
 
 static void
@@ -308,8 +254,8 @@ serve_known(ShopeeCall *call, const Endpoint *endpoint)
 		shopee_error(call->answer, "error_param", "The request method is incorrect.");
 		return;
 	}
-	if (post && strlen(request->body) == request->body_length)
-		body = cJSON_ParseWithOpts(request->body, NULL, true);
+	if (post)
+		body = dialect_body(request);
 	call->body = body;
 	if (post && !cJSON_IsObject(body))
 		shopee_error(call->answer, "error_param", "The body is not a JSON object.");
