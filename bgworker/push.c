@@ -21,6 +21,8 @@
 
 /* Orders fetched so lately need not be fetched again: a fetch reaches whole seconds, and takes a while. */
 #define FETCH_GRACE_US		(2 * USECS_PER_SEC)
+/* What a promotion locks is tried this often at least, lest it ended early. */
+#define PROMOTION_LOOK_US	USECS_PER_HOUR
 /* A batch that failed as a whole so often is taken apart. */
 #define TAKE_APART_AFTER	3
 
@@ -236,11 +238,45 @@ outcome_of(const DispatchCall *call, int i, const char **reason)
 	return answer->items[i].class;
 }
 
+/* promotion_end: when the promotion is over that locks units of a listing, DT_NOBEGIN where nobody knows. */
+static TimestampTz
+promotion_end(int64 listing_id)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(listing_id)};
+	TimestampTz end = DT_NOBEGIN;
+	bool		isnull;
+
+	ss_execute(&plan,
+			   "SELECT r.until FROM storesync.listing_reserved r WHERE r.listing_id = $1 AND r.reserved > 0 AND r.until IS NOT NULL",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	if (SPI_processed > 0)
+		end = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return end;
+}
+
+/* waits_for_promotion puts a write off that a promotion with a known end refuses. It costs no attempt. */
+static bool
+waits_for_promotion(DispatchCall *call, int i, Record *record, const char *reason)
+{
+	QueueListing *listing = call->listings[i];
+	TimestampTz end = promotion_end(listing->listing_id);
+
+	if (end <= call->answered_at)
+		return false;
+	listing->due = Min(end, call->answered_at + PROMOTION_LOOK_US);
+	record_put_off(record, call, i, reason);
+	return true;
+}
+
 /*
  * after_failure: a try that failed waits longer each time, except that the
  * first one in doubt is sent again at once; what is refused for good, or has
  * failed too often, is given up at this version. What the platform has named a
- * time for is tried at least so often and never given up. A host that is away
+ * time for is tried at least so often and never given up; what a promotion
+ * locks waits for its end where that is known. A host that is away
  * costs no attempt, nor does a refusal that only says that the batch has to be
  * taken apart.
  */
@@ -256,6 +292,8 @@ after_failure(DispatchCall *call, int i, Record *record, OutcomeClass class, con
 		return;
 	}
 	if (split && (class == OUTCOME_PERMANENT || (class == OUTCOME_LATER && listing->item->many)))
+		return;
+	if (class == OUTCOME_LATER && call->answer.retry_after <= 0 && waits_for_promotion(call, i, record, reason))
 		return;
 	attempt = call_attempt(call, class, reason);
 	queue_failed(listing, &attempt);

@@ -112,6 +112,21 @@ sql("SELECT storesync.receive('I1', 1, storesync.new_key())");
 Storesync->converged($node, $sim, 'an order that nobody had seen is known before the raise');
 is($sim->counters->{oversold_units}, 0, 'nothing is oversold');
 
+# What a promotion refuses waits for its end where that is known, and not for the pauses of a failure.
+my ($locked) = sql("SELECT min(listing_id) FROM storesync.listing JOIN storesync.sku USING (sku_id) WHERE code = 'I1'");
+my $end = sql("SELECT clock_timestamp() + interval '4 seconds'");
+sql("SELECT storesync.reserve_seen($locked, 1, clock_timestamp(), '$end')");
+Storesync->converged($node, $sim, 'its units are set aside');
+$sim->faults(item_failure => 1, path => 'update_stock');
+sql("SELECT storesync.reserve('I1', 1, storesync.new_key())");
+Storesync->query_until($node, "SELECT state FROM storesync.listing_status WHERE listing_id = $locked", 'put off', 'it is put off');
+$sim->faults;
+Storesync->converged($node, $sim, 'written in the end');
+is(sql("SELECT count(*) FILTER (WHERE class = 'later'), bool_and(sent_at >= '$end' OR class = 'later') FROM storesync.push"
+		. " WHERE listing_id = $locked AND at > (SELECT max(recorded_at) FROM storesync.ledger)"), '1|t', 'by one try after the promotion');
+sql("SELECT storesync.reserve_seen($locked, 0, clock_timestamp())");
+Storesync->converged($node, $sim, 'and nothing is set aside any more');
+
 # The decrease that may oversell most goes first: of 12 at one call a second.
 sql("SELECT storesync.rate_hold(store_id, '1 second') FROM storesync.store");
 sql("UPDATE storesync.store SET rate_limit = '3/s'");
