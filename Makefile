@@ -14,7 +14,7 @@ EXTENSION_FILES = storesync settings session shmem stat store_stat utility incar
 	transfer count count_line order_line order_return order_again expiry \
 	order order_part order_draw order_doc order_number order_time order_read order_look order_load order_map order_want order_book order_write order_fill order_json \
 	arena plain json sign taipei document platform judge shopee shopee_class shopee_judge shopee_order \
-	shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push \
+	shopee_write shopee_fetch shopee_item shopee_ship shopee_return shopee_token shopee_push \
 	ruten ruten_class ruten_judge ruten_list ruten_item ruten_order ruten_time ruten_push \
 	pchome pchome_class pchome_judge pchome_order pchome_shown \
 	ship_read
@@ -22,7 +22,7 @@ OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
 WORKER_FILES = launcher worker dispatcher http http_call \
-	stores host peak breaker breaker_mark share queue queue_place round feed target push read_back listings listings_store intake intake_walk intake_book reread second_look rhythm record shown call retry \
+	stores host peak breaker breaker_mark share queue queue_place round feed target push read_back listings listings_store intake intake_walk intake_book reread second_look rhythm returns record shown call retry \
 	due lane work rotation task task_do task_fetch task_event errand token token_code token_look \
 	ship ship_call ship_task
 WORKER = storesync_worker$(DLSUFFIX)
@@ -36,12 +36,12 @@ DATA_built = storesync--$(EXTVERSION).sql
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
 PURE_FILES = arena plain json sign taipei document platform judge gcra pace listing_terms \
-	shopee shopee_class shopee_judge shopee_order shopee_write shopee_fetch shopee_item shopee_ship shopee_token shopee_push \
+	shopee shopee_class shopee_judge shopee_order shopee_write shopee_fetch shopee_item shopee_ship shopee_return shopee_token shopee_push \
 	ruten ruten_class ruten_judge ruten_list ruten_item ruten_order ruten_time ruten_push \
 	pchome pchome_class pchome_judge pchome_order pchome_shown \
 	ship_read
 UNIT_TESTS = test_http test_arena test_plain test_json test_sign test_platform test_gcra test_terms test_lane test_rhythm \
-	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_push \
+	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_return test_shopee_push \
 	test_taipei test_ruten_build test_ruten_judge test_ruten_read test_ruten_push \
 	test_pchome_build test_pchome_judge test_pchome_order test_canonical \
 	test_ship_read

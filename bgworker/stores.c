@@ -27,7 +27,7 @@ enum
 	COL_API_KEY, COL_SECRET_KEY, COL_SALT_KEY, COL_SIGN_PATH_ONLY, COL_SIGN_BASE64,
 	COL_RAISES_HELD, COL_SPREAD, COL_PEAK_DUE,
 	COL_BREAKER_SHARE, COL_BREAKER_LEAST, COL_BREAKER_WINDOW,
-	COL_POLL_SPREAD, COL_LOOK_AGES
+	COL_POLL_SPREAD, COL_LOOK_AGES, COL_RETURNS_EVERY, COL_RETURNS_THROUGH
 };
 
 int
@@ -132,7 +132,7 @@ read_switches(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->token_due = 0;
 }
 
-/* read_rhythm reads how often orders are fetched; what has been changed holds from now on. */
+/* read_rhythm reads how often orders and returns are fetched; what has been changed holds from now on. */
 static void
 read_rhythm(DispatchStore *store, HeapTuple row, TupleDesc desc)
 {
@@ -143,6 +143,8 @@ read_rhythm(DispatchStore *store, HeapTuple row, TupleDesc desc)
 		store->intake.poll_us = 0;
 	store->poll_us = poll_us;
 	store->poll_spread = spread;
+	returns_set(store, DatumGetInt64(column(row, desc, COL_RETURNS_EVERY, Int64GetDatum(0))),
+				DatumGetTimestampTz(column(row, desc, COL_RETURNS_THROUGH, TimestampTzGetDatum(0))));
 	look_set_ages(store, DatumGetArrayTypeP(column(row, desc, COL_LOOK_AGES, 0)));
 	if (store->intake.phase != INTAKE_IDLE)
 		return;
@@ -211,7 +213,8 @@ stores_load(void)
 			   "s.breaker_share::double precision, s.breaker_least, "
 			   "(extract(epoch FROM s.breaker_window) * 1000000)::bigint, "
 			   "s.poll_spread, ARRAY(SELECT (extract(epoch FROM a.age) * 1000000)::bigint "
-			   "FROM unnest(p.look_again) AS a (age) ORDER BY 1) "
+			   "FROM unnest(p.look_again) AS a (age) ORDER BY 1), "
+			   "(extract(epoch FROM p.returns_interval) * 1000000)::bigint, o.returns_through "
 			   "FROM storesync.store s JOIN storesync.platform p ON p.platform = s.platform "
 			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id "
 			   "LEFT JOIN (SELECT k.store_id, max(k.ends) FILTER (WHERE k.is_on AND k.kind = 'raise') AS held, "

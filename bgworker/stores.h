@@ -19,6 +19,7 @@
 #include "rate.h"
 #include "read_back.h"
 #include "reread.h"
+#include "returns.h"
 #include "second_look.h"
 #include "ship.h"
 #include "store_listings.h"
@@ -158,6 +159,7 @@ struct DispatchStore
 	StoreReads	reads;
 	StoreShips	ships;
 	StoreListings listings;
+	StoreReturns returns;
 	StoreBreaker breaker;
 	PeakHold	peaks[PEAK_TASKS];	/* tasks that windows hold back */
 	TaskShelf	tasks[TASK_SORTS];

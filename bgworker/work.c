@@ -8,6 +8,7 @@
 #include "listings.h"
 #include "push.h"
 #include "read_back.h"
+#include "returns.h"
 #include "ship.h"
 #include "token.h"
 
@@ -45,6 +46,11 @@ static const Work works[] = {
 		.calls = CALL_BIT(CALL_SHIP_INFO) | CALL_BIT(CALL_SHIP) | CALL_BIT(CALL_CANCEL_LINES), .lane = LANE_SHIP,
 		.due = ship_due, .build = ship_build, .answered = ship_answered,
 		.settle = ship_settle, .give_back = ship_return
+	},
+	{
+		.calls = CALL_BIT(CALL_LIST_RETURNS), .lane = LANE_WORK,
+		.due = returns_due, .build = returns_build,
+		.settle = returns_settle, .give_back = returns_give_back
 	}
 };
 

@@ -179,7 +179,9 @@ judge_list_items(const PlatformCall *call, const cJSON *root, Arena *arena, Plat
 /*
  * judge_list_returns takes a page of returns of one state; after the last of a
  * state comes the next state's first. The list has ids alone: whose goods they
- * are is in the detail, whose fields are not documented to us.
+ * are is in the detail, whose fields are not documented to us. An id that reads
+ * as that of an order's record is taken for it; where there is no such order it
+ * is nobody's.
  */
 static void
 judge_list_returns(const PlatformCall *call, const cJSON *root, Arena *arena, PlatformAnswer *answer)
@@ -187,6 +189,7 @@ judge_list_returns(const PlatformCall *call, const cJSON *root, Arena *arena, Pl
 	PchomePage	page;
 	const cJSON *rows = read_page(call, root, arena, &page, answer);
 	const cJSON *row;
+	PchomeRecord record;
 	PlainBuffer out;
 	int			unreadable = 0;
 
@@ -212,9 +215,18 @@ judge_list_returns(const PlatformCall *call, const cJSON *root, Arena *arena, Pl
 		}
 		plain_add(&out, answer->n_documents > 0 ? ",{\"return_id\":" : "{\"return_id\":");
 		plain_add_json(&out, id);
-		plain_add(&out, ",\"order_sn\":null,\"line_id\":null,\"qty\":null,\"state\":\"");
+		if (pchome_read_record(id, &record))
+		{
+			plain_add(&out, ",\"order_sn\":");
+			plain_add_json(&out, record.order_sn);
+			plain_add(&out, ",\"line_id\":");
+			plain_add_json(&out, record.line_id);
+		}
+		else
+			plain_add(&out, ",\"order_sn\":null,\"line_id\":null");
+		plain_add(&out, ",\"qty\":null,\"state\":\"");
 		plain_add(&out, pchome_return_states[page.state]);
-		plain_add(&out, "\"}");
+		plain_add(&out, "\",\"open\":true}");
 		answer->n_documents++;
 	}
 	plain_add(&out, "]");

@@ -166,7 +166,9 @@ typedef struct PlatformAnswer
 
 	/*
 	 * A JSON array. CALL_GET_ORDERS: canonical documents without fetched_at.
-	 * CALL_LIST_RETURNS: {"return_id","order_sn","line_id","qty","state"}.
+	 * CALL_LIST_RETURNS: {"return_id","order_sn","line_id","qty","state",
+	 * "open"}: the platform's own word, and whether goods may still come; null
+	 * what it does not tell.
 	 * CALL_LOST_PUSHES: the notifications' bodies, as text.
 	 */
 	const char *documents;

@@ -125,6 +125,8 @@ static const ShopeeCall calls[CALL_KINDS] = {
 		shopee_build_ship, NULL},
 	[CALL_CANCEL_LINES] = {"/api/v2/order/cancel_order", SHOPEE_SHOP, true,
 		shopee_build_cancel, NULL},
+	[CALL_LIST_RETURNS] = {"/api/v2/returns/get_return_list", SHOPEE_SHOP, false,
+		shopee_build_list_returns, shopee_judge_list_returns},
 	[CALL_GET_TOKEN] = {"/api/v2/auth/token/get", SHOPEE_PUBLIC, true,
 		shopee_build_get_token, shopee_judge_token},
 	[CALL_REFRESH_TOKEN] = {"/api/v2/auth/access_token/get", SHOPEE_PUBLIC, true,
@@ -183,7 +185,7 @@ const Platform platform_shopee = {
 	CALL_BIT(CALL_LIST_ORDERS) | CALL_BIT(CALL_GET_ORDERS) |
 	CALL_BIT(CALL_LIST_ITEMS) | CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS) |
 	CALL_BIT(CALL_SHIP_INFO) | CALL_BIT(CALL_SHIP) | CALL_BIT(CALL_CANCEL_LINES) |
-	CALL_BIT(CALL_GET_TOKEN) | CALL_BIT(CALL_REFRESH_TOKEN) |
+	CALL_BIT(CALL_LIST_RETURNS) | CALL_BIT(CALL_GET_TOKEN) | CALL_BIT(CALL_REFRESH_TOKEN) |
 	CALL_BIT(CALL_LOST_PUSHES) | CALL_BIT(CALL_CONFIRM_PUSHES) | CALL_BIT(CALL_SHOP_INFO),
 	.max_push_items = SHOPEE_MAX_MODELS,
 	.max_get_orders = SHOPEE_MAX_ORDERS,

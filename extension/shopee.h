@@ -158,6 +158,12 @@ extern void shopee_judge_shop_info(const PlatformCall *call, const cJSON *root,
 extern void shopee_judge_token(const PlatformCall *call, const cJSON *root,
 							   Arena *arena, PlatformAnswer *answer);
 
+/* shopee_return.c: requests to return goods */
+extern const char *shopee_build_list_returns(const PlatformCall *call, const PlatformAccess *access,
+											 PlainBuffer *url, PlainBuffer *body);
+extern void shopee_judge_list_returns(const PlatformCall *call, const cJSON *root,
+									  Arena *arena, PlatformAnswer *answer);
+
 /* shopee_push.c: notifications */
 extern const char *shopee_build_confirm_pushes(const PlatformCall *call, const PlatformAccess *access,
 											   PlainBuffer *url, PlainBuffer *body);

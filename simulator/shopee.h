@@ -60,6 +60,7 @@ extern void shopee_get_order_detail(ShopeeCall *call);
 extern void shopee_get_shipping_parameter(ShopeeCall *call);
 extern void shopee_ship_order(ShopeeCall *call);
 extern void shopee_cancel_order(ShopeeCall *call);
+extern void shopee_get_return_list(ShopeeCall *call);
 extern void shopee_refresh_token(ShopeeCall *call);
 extern void shopee_get_token(ShopeeCall *call);
 extern void shopee_consent_page(ShopeeCall *call);

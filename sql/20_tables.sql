@@ -27,7 +27,8 @@ INSERT INTO storesync.partitioned VALUES
 	('task_event', 'day', 'at', ARRAY['(task_id)']),
 	('push', 'day', 'at', ARRAY['(listing_id, at)']),
 	('call_log', 'day', 'at', ARRAY[]::text[]),
-	('order_gap', 'month', 'at', ARRAY[]::text[]);
+	('order_gap', 'month', 'at', ARRAY[]::text[]),
+	('return_notice', 'month', 'at', ARRAY['(store_id, return_id)', '(store_id, order_sn)']);
 UPDATE storesync.partitioned SET append_only = true WHERE parent = 'ledger';
 UPDATE storesync.partitioned SET options = 'fillfactor = 80' WHERE parent = 'sales_order_line';
 
@@ -67,6 +68,7 @@ CREATE TABLE storesync.platform (
 	order_overlap interval NOT NULL DEFAULT '5 minutes' CHECK (order_overlap BETWEEN '0' AND '30 days'),
 	look_again interval[] NOT NULL DEFAULT '{1 hour, 6 hours, 1 day, 3 days}' CHECK (cardinality(look_again) <= 8
 		AND array_position(look_again, NULL) IS NULL AND '0' <= ALL (look_again) AND '30 days' >= ALL (look_again)),
+	returns_interval interval DEFAULT '30 minutes' CHECK (returns_interval BETWEEN '1 second' AND '1 day'),
 	quota_reset timetz NOT NULL DEFAULT '00:00+08',
 	quota_scope text NOT NULL DEFAULT 'application' CHECK (quota_scope IN ('store', 'application')),
 	unpaid_hold interval CHECK (unpaid_hold BETWEEN '0' AND '366 days'),
@@ -74,7 +76,7 @@ CREATE TABLE storesync.platform (
 	sign_base64 boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE storesync.platform IS
-'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled; NULL: nobody knows, or not when it was cancelled, and the listing is written once more. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days. look_again: ages at which an hour''s orders are listed again and compared with what is booked (docs/intake.md), up to 8, of 30 days at most; {} for never. quota_reset: when the day''s calls are granted anew; quota_scope: to whom they are granted, each store or the application with all its stores. unpaid_hold: of stores that are added from now on. sign_path_only, sign_base64: how Ruten''s requests and notifications are signed (docs/ruten.md), over the path instead of the whole URL, in base64 instead of hex; other platforms look at neither.';
+'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled; NULL: nobody knows, or not when it was cancelled, and the listing is written once more. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days. look_again: ages at which an hour''s orders are listed again and compared with what is booked (docs/intake.md), up to 8, of 30 days at most; {} for never. returns_interval: from one fetch of the list of returns to the next (1 s to 1 day; NULL: it is not fetched). quota_reset: when the day''s calls are granted anew; quota_scope: to whom they are granted, each store or the application with all its stores. unpaid_hold: of stores that are added from now on. sign_path_only, sign_base64: how Ruten''s requests and notifications are signed (docs/ruten.md), over the path instead of the whole URL, in base64 instead of hex; other platforms look at neither.';
 
 CREATE SEQUENCE storesync.store_id_seq AS int;
 CREATE TABLE storesync.store (
@@ -508,9 +510,23 @@ COMMENT ON TABLE storesync.listing_seen IS
 CREATE TABLE storesync.order_cursor (
 	store_id int PRIMARY KEY,
 	fetched_through timestamptz NOT NULL,
-	fetched_at timestamptz NOT NULL DEFAULT clock_timestamp()
+	fetched_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	returns_through timestamptz
 ) WITH (fillfactor = 60);
-COMMENT ON TABLE storesync.order_cursor IS 'The moment up to which all orders of a store are committed.';
+COMMENT ON TABLE storesync.order_cursor IS 'The moment up to which all orders of a store are committed, and when that was found. returns_through: up to when its list of returns has been fetched, NULL for never.';
+
+CREATE TABLE storesync.return_notice (
+	at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	store_id int NOT NULL,
+	return_id text NOT NULL,
+	order_sn text NOT NULL,
+	line_id text NOT NULL,
+	qty bigint,
+	state text NOT NULL,
+	is_open boolean NOT NULL
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE storesync.return_notice IS
+'Append-only: what a platform''s list of returns said of an order line, whenever that changed. A request is no goods: it feeds returns_due and moves nothing. order_sn, line_id: '''' where the platform does not tell; qty: units asked to be returned, as sold, NULL likewise; state: the platform''s own word; is_open: goods may still come. The newest row of each: return_status.';
 
 CREATE TABLE storesync.order_look (
 	store_id int NOT NULL,

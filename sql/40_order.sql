@@ -63,6 +63,14 @@ CROSS JOIN LATERAL (
 COMMENT ON VIEW storesync.line_part IS
 'Where each order line has its units: SKU (of a bundle: its components), location (NULL: nowhere yet), per (units of it in one unit of the line''s SKU), and units reserved, shipped and, of those, back.';
 
+CREATE VIEW storesync.return_status AS
+SELECT DISTINCT ON (n.store_id, n.return_id, n.order_sn, n.line_id)
+	n.store_id, n.return_id, n.order_sn, n.line_id, n.qty, n.state, n.is_open, n.at AS since
+FROM storesync.return_notice n
+ORDER BY n.store_id, n.return_id, n.order_sn, n.line_id, n.at DESC;
+COMMENT ON VIEW storesync.return_status IS
+'Each return that a platform lists, by order line, as it stands since then: return_id, order and line ('''' where the platform does not tell), units as sold, the platform''s word for its state, and whether goods may still come (is_open). Example: SELECT * FROM storesync.return_status WHERE is_open;';
+
 CREATE VIEW storesync.returns_due AS
 SELECT l.store_id, o.order_sn, l.line_id, k.code AS sku, d.units, d.since, d.cause, l.order_id
 FROM storesync.sales_order_line l
@@ -83,6 +91,20 @@ CROSS JOIN LATERAL (
 		coalesce(l.cancelled_at, o.update_time) AS since) d
 WHERE l.shipped > b.units
 	AND (l.status NOT IN ('shipped', 'completed', 'returned') OR l.cancelled_qty > 0 OR l.returned_qty > 0)
+	AND d.units > 0
+UNION ALL
+-- of a line whose order says nothing of it, what the platform's list of returns says
+SELECT l.store_id, o.order_sn, l.line_id, k.code, d.units, r.since, 'return requested', l.order_id
+FROM (SELECT x.store_id, x.order_sn, x.line_id, sum(x.qty) AS qty, bool_or(x.qty IS NULL) AS untold, min(x.since) AS since
+	FROM storesync.return_status x WHERE x.is_open AND x.order_sn <> ''
+	GROUP BY x.store_id, x.order_sn, x.line_id) r
+JOIN storesync.sales_order o ON o.store_id = r.store_id AND o.order_sn = r.order_sn
+JOIN storesync.sales_order_line l ON l.order_id = o.order_id AND r.line_id IN ('', l.line_id)
+JOIN storesync.sku k ON k.sku_id = l.sku_id
+CROSS JOIN LATERAL (SELECT CASE WHEN r.untold THEN l.shipped ELSE least(l.shipped, r.qty * l.pack)::bigint END
+	- l.restocked - coalesce(l.lost, 0) AS units) d
+WHERE l.status IN ('shipped', 'completed', 'returned') AND coalesce(l.returned_qty, 0) = 0
+	AND l.shipped - l.restocked - coalesce(l.lost, 0) <= greatest(l.qty - l.cancelled_qty, 0)::numeric * l.pack
 	AND d.units > 0;
 COMMENT ON VIEW storesync.returns_due IS
-'Shipped lines whose goods should come back and have not: store, order, line, units of the SKU, since when (of the document that said so), cause: not collected (cancelled, or to be shipped again, after it had left), return requested, cancelled in transit (fewer units wanted than were shipped). receive_return() settles it.';
+'Shipped lines whose goods should come back and have not: store, order, line, units of the SKU, since when (of the document that said so), cause: not collected (cancelled, or to be shipped again, after it had left), return requested (by the order, or by the platform''s list of returns: return_status), cancelled in transit (fewer units wanted than were shipped). receive_return() settles it.';

@@ -42,7 +42,7 @@ AS $$
 		('application', 'listing_status', 'SELECT'),
 		('application', 'rate_status', 'SELECT'),
 		('application', 'outbox', 'INSERT (subject, kind, version, payload)'),
-		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap, look_again, quota_reset, quota_scope, unpaid_hold, sign_path_only, sign_base64)'),
+		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap, look_again, returns_interval, quota_reset, quota_scope, unpaid_hold, sign_path_only, sign_base64)'),
 		('operator', 'store', 'UPDATE (name, mode, paused, priority, rate_limit, poll_interval, poll_spread, stock_from, unpaid_hold, returns, timezone, breaker_share, breaker_least, breaker_window)'),
 		('operator', 'location', 'UPDATE (name, sellable, priority)'),
 		('operator', 'sku', 'UPDATE (name, safety_stock, allow_backorder, solo_below)'),

@@ -28,7 +28,7 @@ INSERT INTO change VALUES
 	('store', 'store_id', NULL, NULL), ('store', 'platform', NULL, NULL), ('store', 'shop_id', NULL, NULL), ('store', 'created_at', NULL, NULL),
 	('store', 'name', '''new''', 'store'), ('store', 'mode', '''lower_only''', 'store'), ('store', 'paused', 'true', 'store'),
 	('store', 'priority', '4', 'store'), ('store', 'rate_limit', '''7/s''', 'store'), ('store', 'poll_interval', '''7 s''', 'store'),
-	('store', 'poll_spread', '7', 'store'), ('platform', 'look_again', '''{1 day}''', 'platform'),
+	('store', 'poll_spread', '7', 'store'), ('platform', 'look_again', '''{1 day}''', 'platform'), ('platform', 'returns_interval', '''1 day''', 'platform'),
 	('store', 'stock_from', '''2024-01-01''', 'store'), ('store', 'unpaid_hold', '''3 days''', 'store'),
 	('store', 'returns', '''platform''', 'store'), ('store', 'timezone', '''UTC''', 'store'),
 	('store', 'breaker_share', '0.5', 'store'), ('store', 'breaker_least', '7', 'store'), ('store', 'breaker_window', '''7 min''', 'store'),

@@ -203,6 +203,15 @@ converged('and every shop shows what is left');
 is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.compensation WHERE settled_at IS NULL'), 0, 'nothing is given up');
 
 is($sim->counters->{refused_limit}, 0, 'no call was refused for the limit');
+
+# its list of returns says what is to come back, and moves nothing
+$http->request('POST', "$url/admin/order_status", { content => '{"order_sn":"20260101000003","status":"TO_RETURN"}' });
+Storesync->wait_until(sub { line('20260101000003') eq '01 3 shipped,02 0 shipped,03 1 cancelled' }, 'all that is left of the order is with its buyer');
+is($node->safe_psql('shop', "SELECT sum(restocked) FROM storesync.sales_order_line"), 0, 'who wants to return it');
+$node->safe_psql('shop', "UPDATE storesync.platform SET returns_interval = '1 second' WHERE platform = 'pchome'");
+Storesync->query_until($node, q(SELECT string_agg(concat_ws(' ', order_sn, line_id, units, cause), ',' ORDER BY line_id) FROM storesync.returns_due),
+	'20260101000003 01 1 return requested,20260101000003 02 2 return requested', 'what is to come back is due');
+is($node->safe_psql('shop', "SELECT sum(restocked) FROM storesync.sales_order_line"), 0, 'and has not come back');
 Storesync->sound($node);
 
 done_testing();

@@ -11,7 +11,7 @@ use Storesync;
 use Test::More;
 
 my $sim = Storesync->simulator(catalogue => Storesync->catalogue(shops => 3, skus => 2, units => 5000), rate => 0);
-my $node = Storesync->cluster('main');
+my $node = Storesync->cluster('main', 'storesync.databases' => '');
 my $store = Storesync->load($node, $sim, rate_limit => '200/s burst 20', shown => 1);
 my ($late, $away, $old) = @{$store}{ 1001, 1002, 1003 };
 
@@ -28,12 +28,13 @@ sub place
 }
 
 # A store that was fetched until five hours ago; another until forty days ago.
-sql("UPDATE storesync.platform SET look_again = '{}'; UPDATE storesync.store SET mode = 'off'");
+sql("UPDATE storesync.platform SET look_again = '{}'; UPDATE storesync.store SET poll_interval = '300 ms'");
 sql("INSERT INTO storesync.order_cursor (store_id, fetched_through) VALUES ($late, now() - interval '5 hours'), "
 	. "($away, now() - interval '40 days')");
 place(1001, 'INTIME', 3 * 3600);
 place(1002, "AWAY$_", $_ * 86400) foreach 1, 14, 16, 29, 31, 39, 41;
-sql("UPDATE storesync.store SET mode = 'live', poll_interval = '300 ms'");
+$node->append_conf('postgresql.conf', "storesync.databases = 'shop'");
+$node->reload;
 
 answers(booked($away), 'AWAY1 AWAY14 AWAY16 AWAY29 AWAY31 AWAY39', 'forty days are caught up with, and no more');
 my ($shortest) = sql("SELECT count(*) FROM storesync.call_log WHERE store_id = $away AND call = 'list_orders' AND class <> 'ok'");
@@ -94,6 +95,30 @@ is(sql("SELECT count(*) FROM storesync.sales_order WHERE store_id = $old AND ord
 is(sql("SELECT count(*) FROM storesync.task_event WHERE task_id = $task AND (progress ->> 'through')::bigint < $through "
 	. "AND at > (SELECT min(at) FROM storesync.task_event WHERE (progress ->> 'through')::bigint = $through)"), 0, 'it did not begin anew');
 like(sql("SELECT detail FROM storesync.task_state($task)"), qr/^6[0-9] orders met, 0 given up$/, 'it met each order about once');
+
+# A request to return goods, of an order that is completed: its lists say nothing of it, the list of returns does.
+sql("UPDATE storesync.platform SET returns_interval = '1 second' WHERE platform = 'shopee'");
+sql("UPDATE storesync.store SET rate_limit = '200/s burst 20'");
+$sim->order_status('NEW', $_) foreach qw(SHIPPED COMPLETED);
+answers("SELECT status FROM storesync.sales_order WHERE order_sn = 'NEW'", 'completed', 'an order is sent and completed');
+is(sql("SELECT count(*) FROM storesync.returns_due"), 0, 'nothing is due back');
+my $moved = "SELECT sum(on_hand), sum(reserved) FROM storesync.stock";
+my $stock = sql($moved);
+$sim->order_status('NEW', 'TO_RETURN');
+my $due = "SELECT store_id, order_sn, line_id, units, cause FROM storesync.returns_due";
+answers($due, "$old|NEW|1/0|1|return requested", 'its buyer wants to return it: it is due back');
+is(sql($moved), $stock, 'no stock moves for it');
+is(sql("SELECT order_sn, line_id, qty, state, is_open FROM storesync.return_status"), 'NEW|1/0|1|REQUESTED|t', 'as the platform says');
+$sim->order_status('NEW', 'COMPLETED');
+answers("SELECT state, is_open FROM storesync.return_status", 'CANCELLED|f', 'the buyer keeps it');
+is(sql($due), '', 'it is not due any more');
+$sim->order_status('NEW', 'TO_RETURN');
+answers($due, "$old|NEW|1/0|1|return requested", 'and is again');
+sql("SELECT storesync.receive_return($old, 'NEW', '1/0', 1, storesync.new_key())");
+is(sql($due), '', 'until somebody has it in his hands');
+is(sql("SELECT sum(on_hand), sum(reserved) FROM storesync.stock") eq $stock, '', 'which moves stock');
+answers("SELECT min(returns_through) > now() - interval '1 minute' FROM storesync.order_cursor", 't', 'all stores are asked');
+is(sql("SELECT count(*) FROM storesync.return_notice"), 3, 'what is listed again leaves no row');
 
 Storesync->sound($node);
 done_testing();

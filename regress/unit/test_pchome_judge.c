@@ -247,12 +247,13 @@ returns_of_three_states(void **state)
 	PlatformAnswer answer = judge(&call, *state, "{\"TotalRows\":2,\"Rows\":[{\"Id\":\"R\\\"1\"},{}]}");
 
 	assert_string_equal(answer.documents,
-						"[{\"return_id\":\"R\\\"1\",\"order_sn\":null,\"line_id\":null,\"qty\":null,\"state\":\"NA\"}]");
+						"[{\"return_id\":\"R\\\"1\",\"order_sn\":null,\"line_id\":null,\"qty\":null,\"state\":\"NA\",\"open\":true}]");
 	assert_int_equal(answer.n_documents, 1);
 	assert_true(answer.more);
 	assert_string_equal(answer.next_cursor, "QCOK/1");
 	call.cursor = "QCOK/1";
-	answer = judge(&call, *state, "{\"TotalRows\":2,\"Rows\":[{\"Id\":\"R2\"}]}");
+	answer = judge(&call, *state, "{\"TotalRows\":2,\"Rows\":[{\"Id\":\"R2-01\"}]}");
+	assert_non_null(strstr(answer.documents, "\"order_sn\":\"R2\",\"line_id\":\"01\""));
 	assert_string_equal(answer.next_cursor, "QCOK/2");
 	assert_non_null(strstr(answer.documents, "\"state\":\"QCOK\""));
 	call.cursor = "QCFail/1";
