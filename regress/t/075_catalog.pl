@@ -60,18 +60,19 @@ UPDATE storesync.platform SET base_url = '$url' WHERE platform = 'shopee';
 SELECT storesync.set_app_credential('shopee', 'partner_id', '2009999'), storesync.set_app_credential('shopee', 'partner_key', 'demoPartnerKey0123456789abcdef');
 SELECT storesync.add_store('shopee', n::text, 'shop ' || n, '40/s burst 5') FROM generate_series(1, 2) n;
 SELECT storesync.set_credential(n, 'access_token', 'token-' || n), storesync.set_credential(n, 'refresh_token', 'refresh-' || n) FROM generate_series(1, 2) n;
-UPDATE storesync.store SET mode = 'shadow', poll_interval = '300 ms';
+UPDATE storesync.store SET mode = 'shadow', poll_interval = '1 hour', rate_limit = '1/s';
 COMMIT;
 SELECT count(storesync.add_sku(c)) FROM (SELECT 'C' || n FROM generate_series(1, $plain) n UNION ALL SELECT 'M' || n FROM generate_series(1, 6) n
 	UNION ALL SELECT unnest(ARRAY['44', 'DUP', 'OLD', 'KIT', 'HIDDEN', 'TWIN'])) x(c);
 SQL
 
-# Reading the catalogue, with the dispatcher killed on the way.
+# Reading the catalogue, slowly, with the dispatcher killed on the way.
 my $task = task(1, 'fetch_listings', '{}');
 Storesync->wait_until(sub { sql("SELECT count(*) > 0 FROM storesync.listing_walk WHERE cursor <> ''") eq 't' }, 'the second page is read');
 is(sql('SELECT count(*) FROM storesync.listing_found'), '0', 'nothing of a reading is seen before it is complete');
 my $lists = path_calls(1, 'get_item_list');
 kill 'KILL', Storesync->dispatcher($node);
+Storesync->wait_until(sub { !$node->psql('shop', "UPDATE storesync.store SET rate_limit = '40/s burst 5', poll_interval = '300 ms'") }, 'the server is back');
 Storesync->query_until($node, "SELECT state, detail FROM storesync.task_state($task)", "done|$found listings found",
 	'the whole catalogue is read, over a crash');
 cmp_ok(path_calls(1, 'get_item_list'), '<=', 6, 'and was gone on with where it was left');
