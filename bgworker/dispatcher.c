@@ -7,8 +7,9 @@
  * due time, and runs no statement without a reason. What there is to do is
  * done in rounds (round.c). The calls that a round has built start when its
  * commit is durable: no transaction, no snapshot and no lock is held while a
- * platform answers. Commits do not wait for the disk: sockets are served
- * first, and one flush is shared by all rounds that came meanwhile.
+ * platform answers. Commits do not wait for the disk: the launcher flushes
+ * while sockets are served, and one flush is shared by all rounds that came
+ * meanwhile.
  *
  * Nothing here is remembered for good. At start all listings are compared;
  * after any error the process ends and another one starts from the tables.
@@ -50,8 +51,8 @@
 #define PARTITIONS_AGAIN_US USECS_PER_MINUTE
 /* Pause of a store whose call the HTTP engine refused. */
 #define NO_ROOM_US		(100 * USECS_PER_SEC / 1000)
-/* Calls wait no longer than this for others that could share their flush. */
-#define FLUSH_PATIENCE_US	(USECS_PER_SEC / 1000)
+/* Calls wait this long for the launcher to flush what they depend on. */
+#define FLUSH_WAIT_US	(100 * USECS_PER_SEC / 1000)
 
 extern PGDLLEXPORT void storesync_dispatcher_main(Datum argument);
 
@@ -62,7 +63,8 @@ Dispatch	dispatch = {
 
 static TimestampTz partitions_due = 0;
 static TimestampTz rotation_due = 0;
-static TimestampTz flush_due = 0;	/* of the oldest call in `ready`, when that is not empty */
+static XLogRecPtr flush_asked = InvalidXLogRecPtr;	/* the launcher has been asked to flush so far */
+static TimestampTz flush_asked_at = 0;
 
 void
 dispatch_count(SsCounter counter, int64 n)
@@ -120,6 +122,7 @@ void
 dispatch_ready(DispatchCall *call)
 {
 	dlist_push_tail(&dispatch.ready, &call->node);
+	dispatch.n_ready++;
 	call->probe = call->store->probing;
 	call->store->probing = false;
 	call->store->in_flight++;
@@ -140,7 +143,6 @@ dispatch_committed(void)
 			return;
 		call->committed = committed;
 	}
-	flush_due = GetCurrentTimestamp() + FLUSH_PATIENCE_US;
 }
 
 void
@@ -201,17 +203,29 @@ make_partitions(TimestampTz now)
 /* ---------------------------------------------------------------- calls */
 
 /*
- * durable_through says up to where commits are durable. It flushes those that
- * calls wait for when nothing else is to be done, or some have waited long
- * enough; unless somebody else has done so.
+ * durable_through says up to where commits are durable. Those that calls wait
+ * for are flushed by the launcher, unless somebody else has done so: while
+ * this process flushes it serves no socket. With no call on its way nobody
+ * waits for it, and the detour is saved.
  */
 static XLogRecPtr
 durable_through(bool idle)
 {
 	XLogRecPtr	last = dlist_container(DispatchCall, node, dlist_tail_node(&dispatch.ready))->committed;
 	XLogRecPtr	durable = SsGetFlushRecPtr();
+	TimestampTz now;
 
-	if (durable >= last || (!idle && GetCurrentTimestamp() < flush_due))
+	if (durable >= last)
+		return durable;
+	now = GetCurrentTimestamp();
+	if (flush_asked < last && !(idle && dispatch.in_flight == dispatch.n_ready))
+	{
+		flush_asked_at = now;
+		flush_asked = last;
+		if (shmem_ask_flush(dispatch.slot, last))
+			return durable;
+	}
+	else if (flush_asked >= last && now < flush_asked_at + FLUSH_WAIT_US && now >= flush_asked_at)
 		return durable;
 	XLogFlush(last);
 	return last;
@@ -233,6 +247,7 @@ start_calls(bool idle)
 		if (call->committed > durable)
 			return;
 		dlist_delete(&call->node);
+		dispatch.n_ready--;
 		if (call_start(call, dispatch.engine))
 		{
 			rate_leaves(call->store->store_id, &call->grant);
@@ -330,9 +345,12 @@ wait_ms(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz due = Min(Min(round_due(), due_at()), Min(Min(partitions_due, rotation_due), Min(token_save_due(), now + HEARTBEAT_US)));
-	long		ms = due <= now || !dlist_is_empty(&dispatch.ready) ? 0 : (long) ((due - now + 999) / 1000);
+	long		ms;
 	long		http_ms = http_timeout_ms(dispatch.engine);
 
+	if (!dlist_is_empty(&dispatch.ready))
+		due = Min(due, flush_asked_at + FLUSH_WAIT_US);
+	ms = due <= now ? 0 : (long) ((due - now + 999) / 1000);
 	return http_ms >= 0 && http_ms < ms ? http_ms : ms;
 }
 
@@ -442,7 +460,7 @@ storesync_dispatcher_main(Datum argument)
 			rotation_due = rotation_run(GetCurrentTimestamp());
 		if (due_at() <= GetCurrentTimestamp())
 			due_run(GetCurrentTimestamp());
-		start_calls(idle);
+		start_calls(idle && round_due() > GetCurrentTimestamp());
 		show_state(GetCurrentTimestamp());
 	}
 }

@@ -15,6 +15,7 @@ typedef struct Dispatch
 	int			room;			/* calls the engine takes */
 	int			in_flight;		/* calls built or under way */
 	dlist_head	ready;			/* built, to be started when their commit is durable, in its order */
+	int			n_ready;
 	dlist_head	ended;			/* answered, to be recorded by the next round */
 } Dispatch;
 

@@ -7,7 +7,8 @@
  * databases by name alone; one that does not exist is found out by its
  * dispatcher. It never polls: it sleeps until a dispatcher ends (the
  * postmaster's notice, or the slot's release), the settings change, a commit
- * waits, a statement lets a database go, or a start is due.
+ * waits, a statement lets a database go, or a start is due. And it flushes
+ * WAL for dispatchers, so that they need not wait for the disk.
  *
  * What it knows is in this process alone and is published in shared memory
  * for the views. After its own restart it finds running dispatchers again by
@@ -18,6 +19,7 @@
 
 #include <signal.h>
 
+#include "access/xlog.h"
 #include "lib/stringinfo.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -320,6 +322,19 @@ look_at_all(SsLaunch *launches)
 	return due == DT_NOEND ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due);
 }
 
+/* flush_asked flushes WAL for dispatchers, which have sockets to serve meanwhile. */
+static void
+flush_asked(void)
+{
+	XLogRecPtr	through;
+
+	while ((through = shmem_flush_asked()) != InvalidXLogRecPtr)
+	{
+		XLogFlush(through);
+		shmem_flushed(through);
+	}
+}
+
 static void
 set_up(void)
 {
@@ -366,6 +381,7 @@ storesync_launcher_main(Datum argument)
 						 timeout_ms, wait_event);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		flush_asked();
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;

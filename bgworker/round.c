@@ -8,6 +8,7 @@
  */
 #include "round.h"
 
+#include "catalog/pg_type.h"
 #include "utils/memutils.h"
 
 #include "breaker.h"
@@ -29,10 +30,23 @@
 /* While a prepared transaction may have written here, the outbox is read this often. */
 #define PREPARED_US		USECS_PER_SEC
 
+/*
+ * What a round takes up at most of answers, of new calls and of what has
+ * changed, so that calls leave while the rest is still to be looked at, and
+ * do not all come back at one time for ever.
+ */
+#define ROUND_CALLS		64
+#define ROUND_SKUS		128
+#define ROUND_LISTINGS	1024
+
 /* How often in a round a token is tried on other listings when those picked need no call. */
 #define PICK_PASSES		8
 
 static MemoryContext round_context = NULL;
+
+/* Changes that were read and are not compared yet: rows of (id, when). A start compares everything. */
+static SsSet *changed_skus = NULL;
+static SsSet *changed_listings = NULL;
 
 /* What the next round has to do besides. */
 static bool starting = true;
@@ -44,7 +58,11 @@ static int	first_store = 0;	/* round robin: the one behind the last that got a t
 void
 round_init(void)
 {
+	static const Oid pair[] = {INT8OID, TIMESTAMPTZOID};
+
 	round_context = AllocSetContextCreate(TopMemoryContext, "storesync round", ALLOCSET_DEFAULT_SIZES);
+	changed_skus = set_create_in(TopMemoryContext, lengthof(pair), pair);
+	changed_listings = set_create_in(TopMemoryContext, lengthof(pair), pair);
 }
 
 void
@@ -98,6 +116,7 @@ round_due(void)
 						  Min(Min(queue_next_due(), task_due()), feed_store_due()));
 
 	if (starting || look || reload || !dlist_is_empty(&dispatch.ended) ||
+		changed_skus->rows > 0 || changed_listings->rows > 0 ||
 		(target_overflow && queue_count() < QUEUE_MAX / 2))
 		return 0;
 	if (pg_atomic_read_u32(&dispatch.slot->prepared) != 0)
@@ -128,12 +147,12 @@ watch_prepared(TimestampTz now)
 	look = true;
 }
 
-/* settle_ended records the calls that ended and gathers the listings to be compared again, and the others. */
+/* settle_ended records calls that ended and gathers the listings to be compared again, and the others. */
 static void
 settle_ended(Record *record)
 {
 	record_init(record, round_context);
-	while (!dlist_is_empty(&dispatch.ended))
+	for (int i = 0; i < ROUND_CALLS && !dlist_is_empty(&dispatch.ended); i++)
 	{
 		DispatchCall *call = dlist_container(DispatchCall, node, dlist_pop_head_node(&dispatch.ended));
 
@@ -154,11 +173,28 @@ add_rows(SsSet *set, const SsSet *more)
 	}
 }
 
-/* read_changes brings stores and queue in line with what has committed. */
+/* take_some moves the first rows of what has changed to what is compared in this round. */
+static void
+take_some(SsSet *changed, int most, SsSet *taken)
+{
+	int			n = Min(changed->rows, most);
+
+	for (int i = 0; i < n; i++)
+	{
+		Datum		values[2] = {changed->values[0][i], changed->values[1][i]};
+
+		set_add(taken, values, NULL);
+	}
+	set_drop_rows(changed, n);
+}
+
+/* read_changes brings stores and queue in line with what has committed, a portion at a time. */
 static void
 read_changes(TimestampTz now, SsSet *again)
 {
+	static const Oid pair[] = {INT8OID, TIMESTAMPTZOID};
 	Feed		feed;
+	SsSet	   *skus = set_create_in(round_context, lengthof(pair), pair);
 
 	reload |= stores_peak_due() <= now;
 	if (starting || look || reload)
@@ -175,7 +211,8 @@ read_changes(TimestampTz now, SsSet *again)
 		reload |= feed.everything;
 		if (feed.orders || feed.listings->rows > 0)
 			due_ask();
-		add_rows(again, feed.listings);
+		add_rows(changed_skus, feed.skus);
+		add_rows(changed_listings, feed.listings);
 		if (feed.stores->rows > 0 && !reload)
 		{
 			stores_load();
@@ -192,11 +229,17 @@ read_changes(TimestampTz now, SsSet *again)
 		task_take(feed.tasks);
 	task_begin(now, again);
 	if (reload || (target_overflow && queue_count() < QUEUE_MAX / 2))
+	{
+		set_drop_rows(changed_skus, changed_skus->rows);
+		set_drop_rows(changed_listings, changed_listings->rows);
 		target_compare_all(0);
-	else if (look)
-		target_compare(feed.skus, again);
+	}
 	else
-		target_compare(NULL, again);
+	{
+		take_some(changed_skus, ROUND_SKUS, skus);
+		take_some(changed_listings, ROUND_LISTINGS, again);
+		target_compare(skus, again);
+	}
 	starting = false;
 	look = false;
 	reload = false;
@@ -309,7 +352,7 @@ build_pushes(TimestampTz now, PushPick *picks, int n)
 }
 
 /*
- * build_calls goes round the stores, a call each, as long as any may make one.
+ * build_calls goes round the stores, a call each, as long as any may make one and the round takes more.
  * The next round goes on behind the last store that got one: what several
  * stores share, they share evenly, however few calls it grants at a time.
  */
@@ -319,12 +362,14 @@ build_calls(TimestampTz now)
 	int			n = stores_count();
 	int			n_picks = 0;
 	int			idle = 0;		/* stores in a row that made no call */
+	int			built = 0;
 	PushPick   *picks = MemoryContextAlloc(round_context, (dispatch.room + 1) * sizeof(PushPick));
 
-	for (int i = first_store; idle < n; i++, idle++)
+	for (int i = first_store; idle < n && built < ROUND_CALLS; i++, idle++)
 	{
 		if (!build_for(stores_nth(i % n), now, picks, &n_picks))
 			continue;
+		built++;
 		first_store = (i + 1) % n;
 		idle = -1;
 	}

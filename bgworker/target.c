@@ -245,7 +245,7 @@ gather_changed(SsSet *skus, SsSet *listings, int *n)
 	ChangedList list = {0};
 	int			kept = 0;
 
-	if (skus != NULL && skus->rows > 0)
+	if (skus->rows > 0)
 		add_sellers(skus, &list);
 	for (int i = 0; i < listings->rows; i++)
 		add_changed(&list, DatumGetInt64(listings->values[0][i]), DatumGetTimestampTz(listings->values[1][i]));

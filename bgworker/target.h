@@ -15,7 +15,7 @@ extern bool target_lowers(int64 to_send, int64 at_most);
 /* The queue refused listings: compare everything once it has room again. */
 extern bool target_overflow;
 
-/* Compare the listings of these SKUs and these listings; (id, when it changed) each; skus NULL for none. SPI connected. */
+/* Compare the listings of these SKUs and these listings; (id, when it changed) each. SPI connected. */
 extern void target_compare(SsSet *skus, SsSet *listings);
 /* Bring the queue in line with the terms of one listing, which changed then. */
 extern void target_settle(const ListingTerms *listing, TimestampTz changed_at);

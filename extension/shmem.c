@@ -89,6 +89,7 @@ reset_slot(SsDatabase *slot, Oid database)
 	pg_atomic_write_u32(&slot->wake, 0);
 	pg_atomic_write_u32(&slot->prepared, 0);
 	pg_atomic_write_u64(&slot->heartbeat, 0);
+	pg_atomic_write_u64(&slot->flush, 0);
 	for (int i = 0; i < SS_COUNTERS; i++)
 		pg_atomic_write_u64(&slot->counters[i], 0);
 	for (int i = 0; i < SS_GAUGES; i++)
@@ -102,6 +103,7 @@ init_slot(SsDatabase *slot)
 	pg_atomic_init_u32(&slot->wake, 0);
 	pg_atomic_init_u32(&slot->prepared, 0);
 	pg_atomic_init_u64(&slot->heartbeat, 0);
+	pg_atomic_init_u64(&slot->flush, 0);
 	for (int i = 0; i < SS_COUNTERS; i++)
 		pg_atomic_init_u64(&slot->counters[i], 0);
 	for (int i = 0; i < SS_GAUGES; i++)
@@ -455,6 +457,51 @@ shmem_publish(const SsLaunch *launches, int n)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	shared->n_launches = Min(n, shared->max_databases);
 	memcpy(published(), launches, shared->n_launches * sizeof(SsLaunch));
+	LWLockRelease(lock);
+}
+
+/* ---------------------------------------------------------------- flushing */
+
+bool
+shmem_ask_flush(SsDatabase *slot, XLogRecPtr through)
+{
+	bool		asked;
+
+	pg_atomic_write_u64(&slot->flush, through);
+	LWLockAcquire(lock, LW_SHARED);
+	asked = shared->launcher_pid != 0;
+	wake_launcher();
+	LWLockRelease(lock);
+	return asked;
+}
+
+XLogRecPtr
+shmem_flush_asked(void)
+{
+	XLogRecPtr	through = InvalidXLogRecPtr;
+
+	for (int i = 0; i < shared->max_databases; i++)
+		through = Max(through, pg_atomic_read_u64(&shared->databases[i].flush));
+	return through;
+}
+
+void
+shmem_flushed(XLogRecPtr through)
+{
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; i < shared->max_databases; i++)
+	{
+		SsDatabase *slot = &shared->databases[i];
+		uint64		asked = pg_atomic_read_u64(&slot->flush);
+
+		if (asked == 0)
+			continue;
+		/* one who has asked for more meanwhile is asked for, and woken, again */
+		if (asked <= through)
+			(void) pg_atomic_compare_exchange_u64(&slot->flush, &asked, 0);
+		if (slot->pid != 0)
+			SetLatch(&GetPGProcByNumber(slot->procno)->procLatch);
+	}
 	LWLockRelease(lock);
 }
 

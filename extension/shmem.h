@@ -18,6 +18,7 @@
 
 #include "storesync.h"
 
+#include "access/xlogdefs.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 
@@ -57,6 +58,7 @@ typedef struct SsDatabase
 								 * dispatcher sets it at its start, clears it before it looks
 								 * and sets it again while any is there */
 	pg_atomic_uint64 heartbeat; /* TimestampTz of the dispatcher's last round */
+	pg_atomic_uint64 flush;		/* WAL that the dispatcher wants flushed up to here, 0 for none */
 	pg_atomic_uint64 counters[SS_COUNTERS];
 	pg_atomic_uint64 gauges[SS_GAUGES];
 } SsDatabase;
@@ -121,6 +123,15 @@ extern void shmem_release_hold(Oid database, bool gone);	/* gone: the database w
 extern PGDLLEXPORT void shmem_attach_launcher(void);
 extern PGDLLEXPORT bool shmem_find_dispatcher(const char *name, pid_t *pid, bool *held, bool *waiting);
 extern PGDLLEXPORT void shmem_publish(const SsLaunch *launches, int n);
+
+/*
+ * Have the launcher flush WAL up to a place; it wakes the slot's dispatcher,
+ * which meanwhile serves its sockets. False: there is no launcher.
+ */
+extern PGDLLEXPORT bool shmem_ask_flush(SsDatabase *slot, XLogRecPtr through);
+/* For the launcher: how far somebody wants WAL flushed, 0 for nobody; wake those who do. */
+extern PGDLLEXPORT XLogRecPtr shmem_flush_asked(void);
+extern PGDLLEXPORT void shmem_flushed(XLogRecPtr through);
 
 /*
  * Copies of everything, for the views: room for ss_max_databases each.
