@@ -87,24 +87,28 @@ has_room(const DispatchStore *store)
 static TimestampTz
 store_due(const DispatchStore *store)
 {
-	bool		pushes = store->writes != WRITES_NONE &&
-		(queue_has_decreases(&store->lanes) || queue_has_raises(&store->lanes));
-	TimestampTz due = pushes ? 0 : DT_NOEND;
+	TimestampTz due = DT_NOEND;
 
 	if (!has_room(store))
 		return DT_NOEND;
-	for (Lane lane = LANE_TOKEN + 1; lane < LANE_NONE; lane++)
-		due = Min(due, work_due(store, lane));
-	due = Min(token_blocks(store) ? DT_NOEND : due, work_due(store, LANE_TOKEN));
+	if (token_blocks(store))
+		due = work_due(store, LANE_TOKEN);
+	else if (store->writes != WRITES_NONE &&
+			 (queue_has_decreases(&store->lanes) || queue_has_raises(&store->lanes)))
+		due = 0;
+	else
+		for (Lane lane = LANE_TOKEN; lane < LANE_NONE; lane++)
+			due = Min(due, work_due(store, lane));
 	return Max(Max(due, host_due(store->host, &store->own)), Max(store->waits_until, store->token_due));
 }
 
+/* stores_due says when the next call of any store can be made; one that can be made now ends the search. */
 static TimestampTz
-stores_due(void)
+stores_due(TimestampTz now)
 {
 	TimestampTz due = DT_NOEND;
 
-	for (int i = 0; i < stores_count(); i++)
+	for (int i = 0; i < stores_count() && due > now; i++)
 		due = Min(due, store_due(stores_nth(i)));
 	return due;
 }
@@ -112,16 +116,16 @@ stores_due(void)
 TimestampTz
 round_due(void)
 {
-	TimestampTz due = Min(Min(Min(stores_due(), stores_peak_due()), share_due()),
-						  Min(Min(queue_next_due(), task_due()), feed_store_due()));
+	TimestampTz due;
 
 	if (starting || look || reload || !dlist_is_empty(&dispatch.ended) ||
 		changed_skus->rows > 0 || changed_listings->rows > 0 ||
 		(target_overflow && queue_count() < QUEUE_MAX / 2))
 		return 0;
+	due = Min(Min(Min(stores_peak_due(), share_due()), queue_next_due()), Min(task_due(), feed_store_due()));
 	if (pg_atomic_read_u32(&dispatch.slot->prepared) != 0)
 		due = Min(due, prepared_due);
-	return due;
+	return Min(due, stores_due(GetCurrentTimestamp()));
 }
 
 /* ---------------------------------------------------------------- a round */
