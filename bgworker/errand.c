@@ -14,14 +14,30 @@
 #include "rhythm.h"
 #include "stores.h"
 
-void
-errand_ask(DispatchStore *store, ErrandKind kind, int64 task_id,
-		   TimestampTz from, TimestampTz to, int n, char **order_sns, int orders)
+/* joins says whether a walk that has not begun has room for so many more numbers: those of one call. */
+static bool
+joins(const DispatchStore *store, ErrandKind kind, int n)
 {
+	const Errand *errand = &store->intake.errand;
+
+	return errand->state == ERRAND_ASKED && errand->kind == ERRAND_ORDERS && kind == ERRAND_ORDERS &&
+		errand->n_order_sns + n <= store->platform->max_get_orders;
+}
+
+bool
+errand_open(const DispatchStore *store)
+{
+	return store->intake.errand.state == ERRAND_NONE || joins(store, ERRAND_ORDERS, 1);
+}
+
+/* begin makes an errand without order numbers yet. */
+static void
+begin(DispatchStore *store, ErrandKind kind, TimestampTz from, TimestampTz to, int orders)
+{
+	static uint64 tickets = 0;
 	Errand	   *errand = &store->intake.errand;
 	MemoryContext context = errand->context;
 
-	Assert(errand->state == ERRAND_NONE);
 	if (context == NULL)
 		context = AllocSetContextCreate(TopMemoryContext, "storesync errand", ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(context);
@@ -29,24 +45,55 @@ errand_ask(DispatchStore *store, ErrandKind kind, int64 task_id,
 	errand->context = context;
 	errand->state = ERRAND_ASKED;
 	errand->kind = kind;
-	errand->task_id = task_id;
+	errand->ticket = ++tickets;
 	errand->from = from;
 	errand->to = to;
-	errand->n_order_sns = n;
 	errand->orders = orders;
-	errand->order_sns = MemoryContextAlloc(context, Max(n, 1) * sizeof(char *));
-	for (int i = 0; i < n; i++)
-		errand->order_sns[i] = MemoryContextStrdup(context, order_sns[i]);
 	if (kind == ERRAND_POLL)
 		store->intake.due = 0;
 }
 
-void
-errand_clear(DispatchStore *store)
+/* add_order adds a number, once. */
+static void
+add_order(Errand *errand, const char *order_sn)
 {
-	store->intake.errand.state = ERRAND_NONE;
-	if (store->intake.errand.context != NULL)
-		MemoryContextReset(store->intake.errand.context);
+	for (int i = 0; i < errand->n_order_sns; i++)
+		if (strcmp(errand->order_sns[i], order_sn) == 0)
+			return;
+	errand->order_sns[errand->n_order_sns++] = MemoryContextStrdup(errand->context, order_sn);
+}
+
+uint64
+errand_ask(DispatchStore *store, ErrandKind kind,
+		   TimestampTz from, TimestampTz to, int n, char **order_sns, int orders)
+{
+	Errand	   *errand = &store->intake.errand;
+	char	  **all;
+
+	if (errand->state == ERRAND_NONE)
+		begin(store, kind, from, to, orders);
+	else if (!joins(store, kind, n))
+		return 0;
+	errand->n_tasks++;
+	all = MemoryContextAlloc(errand->context, (errand->n_order_sns + n + 1) * sizeof(char *));
+	if (errand->n_order_sns > 0)
+		memcpy(all, errand->order_sns, errand->n_order_sns * sizeof(char *));
+	errand->order_sns = all;
+	for (int i = 0; i < n; i++)
+		add_order(errand, order_sns[i]);
+	return errand->ticket;
+}
+
+bool
+errand_leave(DispatchStore *store)
+{
+	Errand	   *errand = &store->intake.errand;
+
+	if (--errand->n_tasks > 0)
+		return false;
+	errand->state = ERRAND_NONE;
+	MemoryContextReset(errand->context);
+	return true;
 }
 
 bool

@@ -1,6 +1,6 @@
 /*
  * errand.h
- *		A fetch that a task asked for: orders of a window, or some by their
+ *		A fetch that tasks asked for: orders of a window, or some by their
  *		numbers, or the next regular fetch. One a store at a time, done by the
  *		state machine of intake.c in turn with the regular fetches.
  */
@@ -31,7 +31,8 @@ typedef struct Errand
 {
 	ErrandState state;
 	ErrandKind	kind;
-	int64		task_id;
+	uint64		ticket;			/* its number: of what its tasks wait for */
+	int			n_tasks;		/* that have not been told of its end; a window has one */
 	TimestampTz from;			/* of ERRAND_WINDOW: what has not been walked yet */
 	TimestampTz to;
 	MemoryContext context;		/* of order_sns; NULL: none was ever needed */
@@ -50,10 +51,17 @@ typedef struct Errand
 
 typedef struct DispatchStore DispatchStore;
 
-/* Begin an errand of a store that has none. The numbers are copied. A window goes on where `orders` had been met. */
-extern void errand_ask(DispatchStore *store, ErrandKind kind, int64 task_id,
-					   TimestampTz from, TimestampTz to, int n, char **order_sns, int orders);
-extern void errand_clear(DispatchStore *store);
+/* Whether the store can be asked for anything: it has no errand, or one that tasks with orders by their numbers may join. */
+extern bool errand_open(const DispatchStore *store);
+/*
+ * What a task wants fetched, for a store that is open. The numbers are copied.
+ * A window goes on where `orders` had been met. The ticket, 0: not now, the
+ * errand is of another kind or as large as a call.
+ */
+extern uint64 errand_ask(DispatchStore *store, ErrandKind kind,
+						 TimestampTz from, TimestampTz to, int n, char **order_sns, int orders);
+/* A task has been told of its end, or leaves it. True: it was the last, and the store is free for another. */
+extern bool errand_leave(DispatchStore *store);
 
 /* For intake.c: a walk of its own waits. */
 extern bool errand_waits(const Errand *errand);

@@ -1,7 +1,8 @@
 /*
  * task_fetch.c
  *		Orders that a task asked for: handed to the store's fetching as its
- *		errand (errand.h), one at a time.
+ *		errand (errand.h), one at a time; tasks that want orders by their numbers
+ *		and are due together share one.
  *
  * A window may be the past of years. It is walked in pieces, how far it has
  * come is told after each, and a restart goes on there; when other fetches
@@ -34,8 +35,8 @@ task_texts(Datum array, int *n)
 	return texts;
 }
 
-/* ask_fetch hands what the payload says to the store's fetching. False: the task is not open any more. */
-static bool
+/* ask_fetch hands what the payload says to the store's fetching, where that may be joined now. */
+static TaskBegun
 ask_fetch(Task *task)
 {
 	static SPIPlanPtr plan = NULL;
@@ -58,31 +59,32 @@ ask_fetch(Task *task)
 			   "WHERE t.task_id = $1 LIMIT 1",
 			   SPI_OK_SELECT, 1, types, values, NULL, 1);
 	if (SPI_processed == 0)
-		return false;
+		return TASK_CLOSED;
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
 	for (int i = 0; i < 4; i++)
 		column[i] = SPI_getbinval(row, desc, i + 1, &nulls[i]);
 	if (!nulls[2])
 		order_sns = task_texts(column[2], &n);
-	errand_ask(task->store, !nulls[2] ? ERRAND_ORDERS : !nulls[1] ? ERRAND_WINDOW : ERRAND_POLL, task->id,
-			   nulls[0] ? 0 : DatumGetTimestampTz(column[0]), nulls[1] ? 0 : DatumGetTimestampTz(column[1]),
-			   n, order_sns, DatumGetInt32(column[3]));
-	return true;
+	task->ticket = errand_ask(task->store, !nulls[2] ? ERRAND_ORDERS : !nulls[1] ? ERRAND_WINDOW : ERRAND_POLL,
+							  nulls[0] ? 0 : DatumGetTimestampTz(column[0]), nulls[1] ? 0 : DatumGetTimestampTz(column[1]),
+							  n, order_sns, DatumGetInt32(column[3]));
+	return task->ticket != 0 ? TASK_BEGUN : TASK_NOT_NOW;
 }
 
 TaskBegun
 task_begin_fetch(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
 {
-	if (!task->store->fetches || task->store->intake.errand.state != ERRAND_NONE)
+	TaskBegun	begun;
+
+	if (!task->store->fetches || !errand_open(task->store))
 		return TASK_NOT_NOW;
-	if (!ask_fetch(task))
-	{
+	begun = ask_fetch(task);
+	if (begun == TASK_CLOSED)
 		task_forget(task);
-		return TASK_CLOSED;
-	}
-	task_tell(task);
-	return TASK_BEGUN;
+	else if (begun == TASK_BEGUN)
+		task_tell(task);
+	return begun;
 }
 
 /* tell_progress writes how far the errand has come, where that is news. */
@@ -102,12 +104,12 @@ tell_progress(Task *task, Errand *errand, TimestampTz now)
 				  psprintf("through %s, %d orders met", through, errand->orders));
 }
 
-/* leave_errand makes room for the next fetch of the store, which begins at once when one waits. */
+/* leave_errand makes room for the next fetch of the store, once all its tasks know; it begins at once when one waits. */
 static void
 leave_errand(DispatchStore *store)
 {
-	errand_clear(store);
-	round_ask(true, false);
+	if (errand_leave(store))
+		round_ask(true, false);
 }
 
 void
@@ -116,7 +118,7 @@ task_settle_fetch(Task *task, TimestampTz now)
 	DispatchStore *store = task->store;
 	Errand	   *errand = &store->intake.errand;
 
-	if (errand->task_id != task->id)
+	if (errand->ticket != task->ticket)
 		return;
 	if (errand->state == ERRAND_DONE)
 	{

@@ -203,13 +203,15 @@ typedef enum PushKind
 	PUSH_ORDER,					/* order_sn has changed */
 	PUSH_RESERVED,				/* reserved units of an item or model have changed */
 	PUSH_ITEM,					/* an item has changed: what is shown is unknown */
-	PUSH_AUTHORISED,			/* of the shop, or taken back */
+	PUSH_AUTHORISED,			/* the shop has let the application in */
+	PUSH_REVOKED,				/* and has taken that back */
 	PUSH_EXPIRING				/* authorisations are about to end */
 } PushKind;
 
 /* What a notification says. A hint: whoever acts asks the platform. */
 typedef struct PushHint
 {
+	bool		genuine;		/* signed for the access, whatever came of the rest */
 	PushKind	kind;
 	const char *code;			/* the platform's own, for the log */
 	const char *shop_id;		/* "" where it names none */
@@ -265,6 +267,18 @@ typedef struct Platform
 	 */
 	const char *(*authorization_url) (const PlatformAccess *access, const char *redirect, bool cancel,
 									  Arena *arena, const char **error);
+
+	/*
+	 * What a notification says that CALL_LOST_PUSHES brought: it comes from
+	 * the platform's own answer, has no signature and may be days old. NULL
+	 * without that call.
+	 */
+	bool		(*read_lost) (const char *body, size_t length, Arena *arena, PushHint *hint, const char **error);
+
+	/* Headers of a notification, in lower case; NULL where it has none. With a key they name the store's. */
+	const char *push_authorization;
+	const char *push_key;
+	const char *push_timestamp;
 } Platform;
 
 /* Calls that change nothing at the platform: they are never in doubt. */

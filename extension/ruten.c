@@ -393,4 +393,7 @@ const Platform platform_ruten = {
 	.build = build,
 	.judge = ruten_judge,
 	.read_push = ruten_read_push,
+	.push_authorization = "x-rt-authorization",
+	.push_key = "x-rt-key",
+	.push_timestamp = "x-rt-timestamp",
 };

@@ -16,7 +16,7 @@
 
 /* check_signed says what is wrong with the headers of a notification, NULL when it was signed for the access. */
 static const char *
-check_signed(const PlatformPush *push, const PlatformAccess *access, Arena *arena, int64_t *sent_at)
+check_signed(const PlatformPush *push, const PlatformAccess *access, Arena *arena, PushHint *hint)
 {
 	const char *wrong = ruten_check_access(access);
 	const char *signature;
@@ -25,7 +25,7 @@ check_signed(const PlatformPush *push, const PlatformAccess *access, Arena *aren
 		return wrong;
 	if (push->url == NULL || push->key == NULL || push->authorization == NULL || push->timestamp == NULL)
 		return "a header of the notification is missing";
-	if (!plain_int(push->timestamp, 0, INT64_MAX, sent_at))
+	if (!plain_int(push->timestamp, 0, INT64_MAX, &hint->sent_at))
 		return "the time of the notification is not a number";
 	if (!sign_same(push->key, access->api_key))
 		return "the notification names another key";
@@ -35,7 +35,8 @@ check_signed(const PlatformPush *push, const PlatformAccess *access, Arena *aren
 		return "could not check the signature";
 	if (!sign_same(push->authorization, signature))
 		return "the signature of the notification is wrong";
-	if (access->now - *sent_at > RUTEN_MAX_SKEW || *sent_at - access->now > RUTEN_MAX_SKEW)
+	hint->genuine = true;
+	if (access->now - hint->sent_at > RUTEN_MAX_SKEW || hint->sent_at - access->now > RUTEN_MAX_SKEW)
 		return "the notification is too old, or from the future";
 	return NULL;
 }
@@ -72,13 +73,14 @@ ruten_read_push(const PlatformPush *push, const PlatformAccess *access, Arena *a
 		.kind = PUSH_OTHER, .code = "", .shop_id = "", .order_sn = "", .item_id = "", .model_id = "", .reserved = -1
 	};
 	PushHint	read = none;
-	const char *wrong = check_signed(push, access, arena, &read.sent_at);
+	const char *wrong = check_signed(push, access, arena, &read);
 
 	if (wrong == NULL && !read_hint(push, arena, &read))
 		wrong = "the body is not a notification of Ruten";
 	if (wrong == NULL && arena_failed(arena))
 		wrong = "the notification does not fit into memory";
 	*hint = wrong == NULL ? read : none;
+	hint->genuine = read.genuine;
 	*error = wrong;
 	return wrong == NULL;
 }

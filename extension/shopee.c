@@ -199,4 +199,6 @@ const Platform platform_shopee = {
 	.judge = shopee_judge,
 	.read_push = shopee_read_push,
 	.authorization_url = shopee_authorization_url,
+	.read_lost = shopee_read_lost,
+	.push_authorization = "authorization",
 };

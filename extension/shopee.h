@@ -171,5 +171,6 @@ extern void shopee_judge_lost_pushes(const PlatformCall *call, const cJSON *root
 									 Arena *arena, PlatformAnswer *answer);
 extern bool shopee_read_push(const PlatformPush *push, const PlatformAccess *access,
 							 Arena *arena, PushHint *hint, const char **error);
+extern bool shopee_read_lost(const char *body, size_t length, Arena *arena, PushHint *hint, const char **error);
 
 #endif

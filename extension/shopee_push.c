@@ -30,7 +30,7 @@ static const struct
 	PushKind	kind;
 }			codes[] = {
 	{1, PUSH_AUTHORISED},
-	{2, PUSH_AUTHORISED},
+	{2, PUSH_REVOKED},
 	{3, PUSH_ORDER},
 	{4, PUSH_ORDER},			/* a tracking number */
 	{7, PUSH_ITEM},				/* an item's promotion */
@@ -42,6 +42,8 @@ static const struct
 	{29, PUSH_ORDER},			/* a return */
 	{30, PUSH_ORDER},			/* a parcel */
 };
+
+static const PushHint no_hint = {.code = "", .shop_id = "", .order_sn = "", .item_id = "", .model_id = "", .reserved = -1};
 
 static PushKind
 kind_of(int64_t code)
@@ -101,8 +103,20 @@ reserved_of(const cJSON *data)
 	return -1;
 }
 
+/* shop_of reads whose notification it is: said by the envelope, or by what it holds. False when they differ. */
+static bool
+shop_of(const cJSON *root, const cJSON *data, Arena *arena, PushHint *hint)
+{
+	const char *inner = text_of(data, "shop_id", arena);
+
+	hint->shop_id = text_of(root, "shop_id", arena);
+	if (*hint->shop_id == '\0')
+		hint->shop_id = inner;
+	return *inner == '\0' || strcmp(hint->shop_id, inner) == 0;
+}
+
 static const char *
-read_body(const cJSON *root, int64_t now, Arena *arena, PushHint *hint)
+read_body(const cJSON *root, Arena *arena, PushHint *hint)
 {
 	const cJSON *data = jread_child(root, "data");
 	int64_t		code;
@@ -111,10 +125,9 @@ read_body(const cJSON *root, int64_t now, Arena *arena, PushHint *hint)
 		return "the notification has no code";
 	if (!jread_int(root, "timestamp", 0, SHOPEE_MAX_UINT32, &hint->sent_at))
 		return "the notification has no time";
-	if (hint->sent_at < now - MAX_AGE || hint->sent_at > now + MAX_AHEAD)
-		return "the notification is too old, or of a time to come";
+	if (!shop_of(root, data, arena, hint))
+		return "the notification names two shops";
 	hint->code = text_of(root, "code", arena);
-	hint->shop_id = text_of(root, "shop_id", arena);
 	hint->order_sn = text_of(data, "ordersn", arena);
 	if (*hint->order_sn == '\0')
 		hint->order_sn = text_of(data, "order_sn", arena);
@@ -130,24 +143,42 @@ read_body(const cJSON *root, int64_t now, Arena *arena, PushHint *hint)
 	return NULL;
 }
 
+/* read_text reads a body that is known to be the platform's. */
+static const char *
+read_text(const char *body, size_t length, Arena *arena, PushHint *hint)
+{
+	cJSON	   *root = jread_parse(body, length);
+	const char *error = cJSON_IsObject(root) ? read_body(root, arena, hint) : "the notification is no JSON object";
+
+	cJSON_Delete(root);
+	if (error == NULL && arena_failed(arena))
+		error = "the notification does not fit into memory";
+	return error;
+}
+
 bool
 shopee_read_push(const PlatformPush *push, const PlatformAccess *access, Arena *arena,
 				 PushHint *hint, const char **error)
 {
-	cJSON	   *root;
-
-	*hint = (PushHint) {.code = "", .shop_id = "", .order_sn = "", .item_id = "", .model_id = "", .reserved = -1};
+	*hint = no_hint;
 	if (push->url == NULL || strlen(push->url) > MAX_URL || push->body_length > JSON_MAX_BYTES ||
 		!genuine(push, access, arena))
 	{
 		*error = "the signature does not fit";
 		return false;
 	}
-	root = jread_parse(push->body, push->body_length);
-	*error = cJSON_IsObject(root) ? read_body(root, access->now, arena, hint) : "the notification is no JSON object";
-	cJSON_Delete(root);
-	if (*error == NULL && arena_failed(arena))
-		*error = "the notification does not fit into memory";
+	hint->genuine = true;
+	*error = read_text(push->body, push->body_length, arena, hint);
+	if (*error == NULL && (hint->sent_at < access->now - MAX_AGE || hint->sent_at > access->now + MAX_AHEAD))
+		*error = "the notification is too old, or of a time to come";
+	return *error == NULL;
+}
+
+bool
+shopee_read_lost(const char *body, size_t length, Arena *arena, PushHint *hint, const char **error)
+{
+	*hint = no_hint;
+	*error = read_text(body, length, arena, hint);
 	return *error == NULL;
 }
 

@@ -177,6 +177,9 @@ static const AdminEndpoint endpoints[] = {
 	{"/admin/order_status", "POST", admin_order_status},
 	{"/admin/expire_token", "POST", admin_expire_token},
 	{"/admin/authorize", "POST", admin_authorize},
+	{"/admin/push", "GET", admin_push},
+	{"/admin/push", "POST", admin_set_push},
+	{"/admin/push_send", "POST", admin_send_push},
 	{"/admin/sign", "GET", admin_sign},
 };
 

@@ -37,4 +37,9 @@ extern void admin_promotion(AdminCall *call);
 extern void admin_set_faults(AdminCall *call);
 extern void admin_counters(AdminCall *call);
 
+/* admin_notice.c; under the market's lock. */
+extern void admin_push(AdminCall *call);
+extern void admin_set_push(AdminCall *call);
+extern void admin_send_push(AdminCall *call);
+
 #endif

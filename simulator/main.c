@@ -3,7 +3,8 @@
  *		The marketplace simulator's options, start and end.
  *
  * Listens on the loopback address alone. Threads: this one, which waits for
- * a signal; the HTTP server's; the one of late answers; the trace's player.
+ * a signal; the HTTP server's; the one of late answers; the trace's player;
+ * the sender of notifications.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -210,7 +211,7 @@ serve(Simulator *sim, const Options *options, const sigset_t *signals)
 	int			signal_number;
 	bool		ok;
 
-	if (!trace_run(&sim->trace, &sim->market))
+	if (!trace_run(&sim->trace, &sim->market) || !notices_run(&sim->notices))
 	{
 		fputs("simulator: could not start a thread\n", stderr);
 		return false;
@@ -227,6 +228,7 @@ serve(Simulator *sim, const Options *options, const sigset_t *signals)
 		server_stop(server);
 	}
 	trace_stop(&sim->trace);
+	notices_stop(&sim->notices);
 	return ok;
 }
 
@@ -246,10 +248,14 @@ run(Simulator *sim, const Options *options, const sigset_t *signals)
 	faults_init(&sim->faults, n_shops, (uint64_t) options->seed);
 	ruten_init(&sim->ruten, &sim->catalogue);
 	pchome_init(&sim->pchome, &sim->catalogue);
+	notices_init(&sim->notices, sim, (uint64_t) options->seed);
+	sim->market.orders.changed = notices_order;
+	sim->market.orders.changed_argument = &sim->notices;
 	ok = trace_load(&sim->trace, options->trace, &sim->catalogue, options->speed) &&
 		serve(sim, options, signals);
 
 	trace_free(&sim->trace);
+	notices_free(&sim->notices);
 	pchome_free(&sim->pchome);
 	ruten_free(&sim->ruten);
 	faults_free(&sim->faults);

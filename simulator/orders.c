@@ -194,6 +194,8 @@ orders_change(Orders *orders, Order *order, OrderStatus status, const int32_t *c
 	shop->changes[shop->n_changes].version = order->n_versions;
 	shop->n_changes++;
 	order->n_versions++;
+	if (orders->changed != NULL)
+		orders->changed(orders->changed_argument, orders, order);
 	return true;
 }
 

@@ -73,7 +73,9 @@ typedef struct ShopOrders
 	uint32_t	n_changes;
 } ShopOrders;
 
-typedef struct Orders
+typedef struct Orders Orders;
+
+struct Orders
 {
 	Order	   *orders;
 	uint32_t	n_orders;
@@ -83,7 +85,10 @@ typedef struct Orders
 	uint32_t	n_shops;
 	int64_t		delay_us;		/* until a change is visible */
 	int64_t		latest_s;		/* newest update_time given out: times never go back */
-} Orders;
+	/* Hears of each order and each change of one; NULL: nobody does. */
+	void		(*changed) (void *argument, const Orders *orders, const Order *order);
+	void	   *changed_argument;
+};
 
 extern void orders_init(Orders *orders, uint32_t n_shops, int64_t delay_us);
 extern void orders_free(Orders *orders);

@@ -27,7 +27,8 @@ typedef enum Scope
 {
 	SHOP,						/* shop and token, in the query */
 	PUBLIC,						/* neither; the shop is in the body */
-	PAGE						/* neither: a seller's browser, which costs no budget */
+	PAGE,						/* neither: a seller's browser, which costs no budget */
+	APPLICATION					/* neither, and no shop: it costs nobody's budget */
 } Scope;
 
 typedef struct Endpoint
@@ -53,6 +54,8 @@ static const Endpoint endpoints[] = {
 	{"/api/v2/returns/get_return_list", "GET", SHOP, shopee_get_return_list},
 	{"/api/v2/shop/auth_partner", "GET", PAGE, shopee_consent_page},
 	{"/api/v2/shop/cancel_auth_partner", "GET", PAGE, shopee_cancel_page},
+	{"/api/v2/push/confirm_consumed_lost_push_message", "POST", APPLICATION, shopee_confirm_lost_pushes},
+	{"/api/v2/push/get_lost_push_message", "GET", APPLICATION, shopee_get_lost_pushes},
 	{"/api/v2/shop/get_shop_info", "GET", SHOP, shopee_get_shop_info},
 };
 
@@ -80,6 +83,7 @@ bool
 shopee_path_public(const char *path)
 {
 	return strncmp(path, "/api/v2/auth/", 13) == 0 ||
+		strncmp(path, "/api/v2/push/", 13) == 0 ||
 		strcmp(path, "/api/v2/shop/auth_partner") == 0 || strcmp(path, "/api/v2/shop/cancel_auth_partner") == 0;
 }
 
@@ -146,6 +150,8 @@ check_shop(ShopeeCall *call, const Endpoint *endpoint)
 
 	if (endpoint->scope == PAGE)
 		return check_seller(call);
+	if (endpoint->scope == APPLICATION)
+		return true;
 	if (endpoint->scope == PUBLIC)
 	{
 		int64_t		partner_id;
@@ -191,7 +197,8 @@ check_sign(ShopeeCall *call, const Endpoint *endpoint)
 		return true;
 
 	call->sim->calls.bad_signature++;
-	calls_refused(&call->sim->calls, call->shop, endpoint->path);
+	if (call->shop != NO_INDEX)
+		calls_refused(&call->sim->calls, call->shop, endpoint->path);
 	shopee_error(call->answer, "error_sign", "Wrong sign.");
 	call->answer->status = 403;
 	return false;
@@ -222,7 +229,7 @@ serve_signed(ShopeeCall *call, const Endpoint *endpoint)
 	Simulator  *sim = call->sim;
 	FaultKind	fault;
 
-	if (endpoint->scope == PAGE)
+	if (endpoint->scope == PAGE || endpoint->scope == APPLICATION)
 	{
 		endpoint->serve(call);
 		return;

@@ -66,5 +66,7 @@ extern void shopee_get_token(ShopeeCall *call);
 extern void shopee_consent_page(ShopeeCall *call);
 extern void shopee_cancel_page(ShopeeCall *call);
 extern void shopee_get_shop_info(ShopeeCall *call);
+extern void shopee_get_lost_pushes(ShopeeCall *call);
+extern void shopee_confirm_lost_pushes(ShopeeCall *call);
 
 #endif

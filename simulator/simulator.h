@@ -9,12 +9,13 @@
 #include "catalogue.h"
 #include "faults.h"
 #include "market.h"
+#include "notice.h"
 #include "pchome_state.h"
 #include "ruten_state.h"
 #include "token.h"
 #include "trace.h"
 
-typedef struct Simulator
+struct Simulator
 {
 	Catalogue	catalogue;		/* constant once loaded */
 	Market		market;			/* its lock guards the next three too */
@@ -24,6 +25,7 @@ typedef struct Simulator
 	RutenState	ruten;			/* guarded by the market's lock, too */
 	PchomeState pchome;			/* guarded by the market's lock, too */
 	Trace		trace;			/* has a lock of its own */
-} Simulator;
+	Notices		notices;		/* likewise */
+};
 
 #endif

@@ -52,9 +52,13 @@ AS $$
 	FROM storesync.partition_days('task_event') p
 	CROSS JOIN (SELECT min(d.from_at) AS oldest FROM day d) x
 	WHERE p.to_at <= $1 - storesync.log_retention()
+	UNION ALL
+	SELECT 'notification'::name, p.partition, p.to_at, NULL
+	FROM storesync.partition_days('notification') p
+	WHERE p.to_at <= $1 - storesync.log_retention()
 $$;
 COMMENT ON FUNCTION storesync.rotation(timestamptz) IS
-'Partitions whose time is over at `at`, and what each of them waits for before it can go: the consumer of the outbox that is not past it (of several the first by name; one that consumer_drop() may forget), an open transaction or snapshot as old as it; NULL: nothing. Example: SELECT * FROM storesync.rotation();';
+'Partitions of outbox, task_event and notification whose time is over at `at`, and what each of them waits for before it can go: the consumer of the outbox that is not past it (of several the first by name; one that consumer_drop() may forget), an open transaction or snapshot as old as it; NULL: nothing. Example: SELECT * FROM storesync.rotation();';
 
 CREATE FUNCTION storesync.carry_tasks(before timestamptz, at timestamptz DEFAULT clock_timestamp()) RETURNS bigint
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -83,11 +87,11 @@ CREATE FUNCTION storesync.left_detached() RETURNS TABLE(partition name)
 AS $$
 	SELECT c.relname FROM pg_class c
 	WHERE c.relnamespace = 'storesync'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
-		AND c.relname ~ '^(outbox|task_event)_\d{4}_\d\d_\d\d$'
+		AND c.relname ~ '^(outbox|task_event|notification)_\d{4}_\d\d_\d\d$'
 	ORDER BY 1
 $$;
 COMMENT ON FUNCTION storesync.left_detached() IS
-'Former partitions of outbox and task_event that were detached and not yet dropped.';
+'Former partitions of outbox, task_event and notification that were detached and not yet dropped.';
 
 -- Nobody reaches the table any more but by its name, so what is found now is final. A row that came
 -- too late to be seen by everybody brings the whole day back.

@@ -20,7 +20,7 @@ CREATE FUNCTION storesync.role_functions() RETURNS TABLE(kind text, name text)
 AS $$
 	SELECT m.kind, unnest(m.names) FROM (VALUES
 		('application', ARRAY['receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer', 'receive_return',
-			'ingest_order', 'ingest_orders', 'rate_take', 'rate_hold', 'rate_succeeded', 'rate_quota', 'enqueue', 'current_incarnation']),
+			'ingest_order', 'ingest_orders', 'ingest_push', 'rate_take', 'rate_hold', 'rate_succeeded', 'rate_quota', 'enqueue', 'current_incarnation']),
 		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'set_credential', 'set_app_credential',
 			'authorization_url', 'authorize_store', 'note_authorization',
 			'missing_credentials', 'pause', 'resume', 'stop_selling', 'start_selling', 'allot', 'reserve_seen', 'reserves_seen', 'release_hold', 'release_breaker', 'match_listings', 'accept_matches', 'preview', 'go_live', 'go_live_missing', 'requeue', 'discard', 'add_peak_window', 'drop_peak_window',

@@ -65,6 +65,7 @@ forgeries(void **state)
 	PushHint	hint;
 
 	assert_string_equal(read_at(1760000000, URL, P3_SIGN, P1, *state, &hint), wrong);
+	assert_false(hint.genuine);
 	assert_string_equal(read_at(1760000000, URL, P2_SIGN, P1, *state, &hint), wrong);
 	assert_string_equal(read_at(1760000000, URL "/", P1_SIGN, P1, *state, &hint), wrong);
 	assert_string_equal(read_at(1760000000, URL, P1_SIGN, P1 " ", *state, &hint), wrong);
@@ -106,8 +107,29 @@ bodies(void **state)
 	assert_null(read_signed("{\"code\":12,\"timestamp\":1760000000,\"data\":{\"shop_expire_soon\":[1]}}", *state, &hint));
 	assert_int_equal(hint.kind, PUSH_EXPIRING);
 	assert_string_equal(hint.shop_id, "");
+	assert_null(read_signed("{\"code\":2,\"timestamp\":1760000000,\"data\":{\"shop_id\":7}}", *state, &hint));
+	assert_int_equal(hint.kind, PUSH_REVOKED);
+	assert_string_equal(hint.shop_id, "7");
+	assert_string_equal(read_signed("{\"code\":8,\"timestamp\":1760000000,\"shop_id\":7,\"data\":{\"shop_id\":8,\"item_id\":1}}", *state, &hint),
+						"the notification names two shops");
+	assert_true(hint.genuine);
 	assert_null(read_signed("{\"code\":99,\"timestamp\":1760000000}", *state, &hint));
 	assert_int_equal(hint.kind, PUSH_OTHER);
+}
+
+/* What comes from the platform's own answer is neither signed nor young. */
+static void
+lost_text(void **state)
+{
+	PushHint	hint;
+	const char *error = NULL;
+
+	assert_true(platform_shopee.read_lost(P1, strlen(P1), *state, &hint, &error));
+	assert_int_equal(hint.kind, PUSH_ORDER);
+	assert_string_equal(hint.order_sn, "251009TESTSN01");
+	assert_false(hint.genuine);
+	assert_false(platform_shopee.read_lost("{", 1, *state, &hint, &error));
+	assert_string_equal(error, "the notification is no JSON object");
 }
 
 static void
@@ -152,6 +174,7 @@ main(void)
 		arena_test(forgeries),
 		arena_test(ages),
 		arena_test(bodies),
+		arena_test(lost_text),
 		arena_test(lost_ones),
 	};
 
