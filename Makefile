@@ -22,7 +22,7 @@ OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
 WORKER_FILES = launcher worker dispatcher http http_call \
-	stores host peak breaker breaker_mark share queue queue_place round feed target push read_back listings listings_store intake intake_walk intake_book reread second_look rhythm returns record shown call retry \
+	stores host peak breaker breaker_mark share queue queue_place round feed target push read_back lost listings listings_store intake intake_walk intake_book reread second_look rhythm returns record shown call retry \
 	due lane work rotation task task_do task_fetch task_event errand token token_code token_look \
 	ship ship_call ship_task
 WORKER = storesync_worker$(DLSUFFIX)
@@ -142,7 +142,7 @@ psql:
 
 CLUSTER = deploy/cluster
 PGXS_SRC = $(abspath $(top_builddir)/src)
-STAGED = $(wildcard regress expected simulator docs/simulator.md)
+STAGED = $(wildcard regress expected simulator deploy/nginx docs/simulator.md)
 
 .PHONY: test unit fuzz lint regress isolation tap
 test: all simulator

@@ -24,7 +24,7 @@ enum
 	COL_STORE = 1, COL_PLATFORM, COL_SHOP, COL_BASE_URL, COL_MODE, COL_PAUSED, COL_ALLOWED,
 	COL_POLL, COL_OVERLAP, COL_STOCK_FROM, COL_FETCHED_THROUGH,
 	COL_PARTNER_ID, COL_PARTNER_KEY, COL_ACCESS_TOKEN, COL_REFRESH_TOKEN,
-	COL_API_KEY, COL_SECRET_KEY, COL_SALT_KEY, COL_SIGN_PATH_ONLY, COL_SIGN_BASE64,
+	COL_API_KEY, COL_SECRET_KEY, COL_SALT_KEY, COL_SIGN_PATH_ONLY, COL_SIGN_BASE64, COL_CALLBACK_URL,
 	COL_RAISES_HELD, COL_SPREAD, COL_PEAK_DUE,
 	COL_BREAKER_SHARE, COL_BREAKER_LEAST, COL_BREAKER_WINDOW,
 	COL_POLL_SPREAD, COL_LOOK_AGES, COL_RETURNS_EVERY, COL_RETURNS_THROUGH
@@ -176,6 +176,7 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->access.api_key = text_column(store, row, desc, COL_API_KEY);
 	store->access.secret_key = text_column(store, row, desc, COL_SECRET_KEY);
 	store->access.salt_key = text_column(store, row, desc, COL_SALT_KEY);
+	store->access.callback_url = text_column(store, row, desc, COL_CALLBACK_URL);
 	store->access.sign_path_only = DatumGetBool(column(row, desc, COL_SIGN_PATH_ONLY, BoolGetDatum(false)));
 	store->access.sign_base64 = DatumGetBool(column(row, desc, COL_SIGN_BASE64, BoolGetDatum(false)));
 	store->overlap_us = DatumGetInt64(column(row, desc, COL_OVERLAP, 0));
@@ -209,6 +210,7 @@ stores_load(void)
 			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'secret_key'), "
 			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'salt_key'), "
 			   "p.sign_path_only, p.sign_base64, "
+			   "(SELECT value FROM storesync.app_credential WHERE platform = s.platform AND name = 'callback_url'), "
 			   "k.held, k.spread, k.due, "
 			   "s.breaker_share::double precision, s.breaker_least, "
 			   "(extract(epoch FROM s.breaker_window) * 1000000)::bigint, "

@@ -6,6 +6,7 @@
 
 #include "intake.h"
 #include "listings.h"
+#include "lost.h"
 #include "push.h"
 #include "read_back.h"
 #include "returns.h"
@@ -51,6 +52,11 @@ static const Work works[] = {
 		.calls = CALL_BIT(CALL_LIST_RETURNS), .lane = LANE_WORK,
 		.due = returns_due, .build = returns_build,
 		.settle = returns_settle, .give_back = returns_give_back
+	},
+	{
+		.calls = CALL_BIT(CALL_LOST_PUSHES) | CALL_BIT(CALL_CONFIRM_PUSHES), .lane = LANE_WORK,
+		.due = lost_due, .build = lost_build, .answered = lost_answered,
+		.settle = lost_settle, .give_back = lost_return
 	}
 };
 
