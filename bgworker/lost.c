@@ -24,10 +24,10 @@ typedef struct Application
 {
 	const Platform *platform;
 	TimestampTz due;			/* of its next call; 0: at once */
-	bool		flying;
 	char	   *confirm;		/* the last one that was taken and not confirmed, NULL for none */
-	bool		more;			/* another page follows that one */
 	int			failures;		/* in a row */
+	bool		more;			/* another page follows that one */
+	bool		flying;
 } Application;
 
 static Application applications[MAX_APPLICATIONS];

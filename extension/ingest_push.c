@@ -107,13 +107,10 @@ find_platform(const char *name)
 {
 	const Platform *platform = platform_find(name);
 
-	if (platform == NULL)
+	if (platform == NULL || platform->read_push == NULL)
 		ereport(ERROR,
 				(errcode(SS_ERR_UNKNOWN_PLATFORM),
-				 errmsg("platform \"%s\" does not exist", name)));
-	if (platform->read_push == NULL)
-		ereport(ERROR,
-				(errcode(SS_ERR_UNKNOWN_PLATFORM),
+				 platform == NULL ? errmsg("platform \"%s\" does not exist", name) :
 				 errmsg("platform \"%s\" sends no notifications", name)));
 	return platform;
 }
