@@ -144,8 +144,10 @@ BEGIN READ ONLY;
 SELECT storesync.ingest_push('shopee', :'url', '{}', '');
 ROLLBACK;
 -- what is kept stays
+\set VERBOSITY sqlstate
 UPDATE storesync.notification SET code = '0';
 DELETE FROM storesync.notification;
+\set VERBOSITY terse
 
 -- A receiver is an application: it hands in and sees nothing.
 CREATE ROLE regress_receiver;
