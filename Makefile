@@ -11,7 +11,7 @@ EXTENSION_FILES = storesync settings session shmem stat store_stat utility incar
 	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing listing_wanted listing_terms listing_read listing_facts listing_stock listing_sales listing_moves \
 	transition audit allotment allotment_seen credential authorize ingest_push notification \
 	set ids rows rows_target rows_insert rows_memo rows_last rows_find rows_guard rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
-	transfer count count_line order_line order_return order_again expiry \
+	price offer transfer count count_line order_line order_return order_again expiry \
 	order order_part order_draw order_doc order_number order_time order_read order_look order_load order_map order_want order_book order_write order_fill order_json \
 	arena plain json sign taipei document platform judge shopee shopee_class shopee_judge shopee_order \
 	shopee_write shopee_fetch shopee_item shopee_ship shopee_return shopee_token shopee_push \
@@ -23,14 +23,14 @@ OBJS = $(EXTENSION_FILES:%=extension/%.o)
 # bgworker/: the library of the worker processes, the only one that links curl
 WORKER_FILES = launcher worker dispatcher http http_call \
 	stores host peak breaker breaker_mark share queue queue_place round feed target push read_back lost listings listings_store intake intake_walk intake_book reread second_look rhythm returns record shown call retry \
-	due lane work rotation task task_do task_fetch task_event errand token token_code token_look \
+	due lane work price price_look price_task rotation task task_do task_fetch task_event errand token token_code token_look \
 	ship ship_call ship_task
 WORKER = storesync_worker$(DLSUFFIX)
 WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 
 # The install script, in this order
 SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger \
-	40_order 50_outbox 52_task 53_rotation 55_rate 58_allotment 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 71_breaker 72_peak 74_onboarding 75_stat 77_token 78_task_hint 79_push 80_health \
+	40_order 50_outbox 52_task 53_rotation 55_rate 58_allotment 59_price 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 71_breaker 72_peak 74_onboarding 75_stat 77_token 78_task_hint 79_push 80_health \
 	85_invariant 87_role 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
@@ -52,7 +52,7 @@ FUZZ_TARGETS = fuzz_plain fuzz_json \
 	fuzz_pchome_build fuzz_pchome_write fuzz_pchome_list fuzz_pchome_orders fuzz_pchome_shown
 REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential token rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
-	order order_input order_found order_rules place bundle direct memo peak breaker push listing unseen solo stop allotment locked onboarding terms dispatch invariant tamper
+	order order_input order_found order_rules place bundle direct memo peak breaker push listing unseen solo stop allotment price locked onboarding terms dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot allot_race last_unit same_key opposite_pages \
 	transfer_opposite bundle_opposite bundle_late return_race taken count_race count_late same_order known_order one_holder \
 	expiry_race snapshot first_row lock_order

@@ -68,6 +68,27 @@ call_access_builds(DispatchStore *store, const char **error)
 	return builds;
 }
 
+OutcomeClass
+call_outcome(const DispatchCall *call, int i, const char **reason)
+{
+	const PlatformAnswer *answer = &call->answer;
+
+	*reason = answer->message;
+	switch (answer->class)
+	{
+		case OUTCOME_THROTTLED:
+		case OUTCOME_QUOTA:
+		case OUTCOME_AUTH:
+			return answer->class;
+		default:
+			break;
+	}
+	if (answer->n_items != call->call.n_items)
+		return answer->class == OUTCOME_PARTIAL ? OUTCOME_IN_DOUBT : answer->class;
+	*reason = answer->items[i].reason;
+	return answer->items[i].class;
+}
+
 bool
 call_start(DispatchCall *call, HttpEngine *engine)
 {

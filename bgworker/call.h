@@ -64,6 +64,8 @@ extern DispatchCall *call_create(DispatchStore *store, CallKind kind);
 extern bool call_build(DispatchCall *call, const char **error);
 /* Whether the store's access is good for any call at all, or why not. */
 extern bool call_access_builds(DispatchStore *store, const char **error);
+/* The class and reason of element `i` of an answered call that writes items. */
+extern OutcomeClass call_outcome(const DispatchCall *call, int i, const char **reason);
 /* The request is on its way; false when the engine has no room for it. */
 extern bool call_start(DispatchCall *call, HttpEngine *engine);
 /* The next call that the engine has finished, judged and redacted; NULL for none. */

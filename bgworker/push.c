@@ -216,28 +216,6 @@ push_build(PushPick *picks, int n, TimestampTz now)
 	return unused;
 }
 
-/* outcome_of gives the class and reason of one listing of an answered call. */
-static OutcomeClass
-outcome_of(const DispatchCall *call, int i, const char **reason)
-{
-	const PlatformAnswer *answer = &call->answer;
-
-	*reason = answer->message;
-	switch (answer->class)
-	{
-		case OUTCOME_THROTTLED:
-		case OUTCOME_QUOTA:
-		case OUTCOME_AUTH:
-			return answer->class;
-		default:
-			break;
-	}
-	if (answer->n_items != call->call.n_items)
-		return answer->class == OUTCOME_PARTIAL ? OUTCOME_IN_DOUBT : answer->class;
-	*reason = answer->items[i].reason;
-	return answer->items[i].class;
-}
-
 /* promotion_end: when the promotion is over that locks units of a listing, DT_NOBEGIN where nobody knows. */
 static TimestampTz
 promotion_end(int64 listing_id)
@@ -328,7 +306,7 @@ settle_listing(DispatchCall *call, int i, Record *record, bool split)
 	QueueListing *listing = call->listings[i];
 	bool		unchanged = listing->changed_again_at == 0;
 	const char *reason;
-	OutcomeClass class = outcome_of(call, i, &reason);
+	OutcomeClass class = call_outcome(call, i, &reason);
 
 	record_push(record, call, i, class, reason);
 	switch (class)

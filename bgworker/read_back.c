@@ -14,6 +14,7 @@
 
 #include "dispatcher.h"
 #include "listings.h"
+#include "price.h"
 #include "push.h"
 #include "record.h"
 #include "retry.h"
@@ -394,8 +395,12 @@ read_back_settle(DispatchCall *call, Record *record)
 			settle_one(call, i, read, record);
 		else
 			failed(call, read, held);
-		if (read->state == READ_ENDED)
-			set_add(record->again, values, NULL);
+		if (read->state != READ_ENDED)
+			continue;
+		set_add(record->again, values, NULL);
+		/* what is told of models is not told of their item */
+		price_read(call->store, read->listing_id, ok && call->call.kind == CALL_GET_ITEMS ?
+				   find_shown(&call->answer, &call->call.items[i]) : NULL);
 	}
 	call_free(call);
 }

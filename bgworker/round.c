@@ -15,6 +15,7 @@
 #include "dispatcher.h"
 #include "due.h"
 #include "feed.h"
+#include "price.h"
 #include "push.h"
 #include "rate.h"
 #include "share.h"
@@ -194,10 +195,11 @@ take_some(SsSet *changed, int most, SsSet *taken)
 
 /* read_changes brings stores and queue in line with what has committed, a portion at a time. */
 static void
-read_changes(TimestampTz now, SsSet *again)
+read_changes(TimestampTz now, const Record *record)
 {
 	static const Oid pair[] = {INT8OID, TIMESTAMPTZOID};
-	Feed		feed;
+	Feed		feed = {0};
+	SsSet	   *again = record->again;
 	SsSet	   *skus = set_create_in(round_context, lengthof(pair), pair);
 
 	reload |= stores_peak_due() <= now;
@@ -244,6 +246,7 @@ read_changes(TimestampTz now, SsSet *again)
 		take_some(changed_listings, ROUND_LISTINGS, again);
 		target_compare(skus, again);
 	}
+	price_heed(&feed, record, starting, reload);
 	starting = false;
 	look = false;
 	reload = false;
@@ -403,7 +406,7 @@ round_run(TimestampTz now)
 	target_begin();
 	watch_prepared(now);
 	settle_ended(&record);
-	read_changes(now, record.again);
+	read_changes(now, &record);
 	breaker_run(now);
 	add_rows(record.again, record.clean);
 	task_settle(now, record.again);

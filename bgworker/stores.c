@@ -245,6 +245,7 @@ stores_load(void)
 	peak_load();
 	breaker_load();
 	look_load();
+	price_load();
 }
 
 void

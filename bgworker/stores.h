@@ -15,6 +15,7 @@
 #include "errand.h"
 #include "peak.h"
 #include "platform.h"
+#include "price.h"
 #include "queue.h"
 #include "rate.h"
 #include "read_back.h"
@@ -160,6 +161,7 @@ struct DispatchStore
 	StoreShips	ships;
 	StoreListings listings;
 	StoreReturns returns;
+	StorePrices prices;
 	StoreBreaker breaker;
 	PeakHold	peaks[PEAK_TASKS];	/* tasks that windows hold back */
 	TaskShelf	tasks[TASK_SORTS];

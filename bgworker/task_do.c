@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "listings.h"
+#include "price_task.h"
 #include "task_event.h"
 
 /* ---------------------------------------------------------------- push_stock */
@@ -309,6 +310,9 @@ begin_unknown(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg
 
 static const TaskKind kinds[] = {
 	{"push_stock", TASK_WRITE, begin_push, NULL},
+	{"push_price", TASK_WRITE, price_task_begin, price_task_settle},
+	{"list", TASK_WRITE, price_task_begin, price_task_settle},
+	{"unlist", TASK_WRITE, price_task_begin, price_task_settle},
 	{"read_back", TASK_WRITE, begin_read, settle_read},
 	{"fetch_orders", TASK_FETCH, task_begin_fetch, task_settle_fetch},
 	{"refresh_token", TASK_WRITE, begin_refresh, settle_refresh},

@@ -7,6 +7,7 @@
 #include "intake.h"
 #include "listings.h"
 #include "lost.h"
+#include "price.h"
 #include "push.h"
 #include "read_back.h"
 #include "returns.h"
@@ -57,6 +58,11 @@ static const Work works[] = {
 		.calls = CALL_BIT(CALL_LOST_PUSHES) | CALL_BIT(CALL_CONFIRM_PUSHES), .lane = LANE_WORK,
 		.due = lost_due, .build = lost_build, .answered = lost_answered,
 		.settle = lost_settle, .give_back = lost_return
+	},
+	{
+		.calls = CALL_BIT(CALL_PUSH_PRICE) | CALL_BIT(CALL_SET_LISTED), .lane = LANE_WORK,
+		.due = price_due, .build = price_build,
+		.settle = price_settle, .give_back = price_return
 	}
 };
 

@@ -50,4 +50,11 @@
 #define SS_ERR_BAD_CREDENTIAL		MAKE_SQLSTATE('S','S','4','0','3')
 #define SS_ERR_BAD_URL				MAKE_SQLSTATE('S','S','4','0','4')
 
+/* a price below the listing's floor */
+#define SS_ERR_PRICE_FLOOR			MAKE_SQLSTATE('S','S','5','0','1')
+/* a price that changes by more than the store's max_price_change, and is not forced */
+#define SS_ERR_PRICE_CHANGE			MAKE_SQLSTATE('S','S','5','0','2')
+/* a campaign of a listing that has no price to come back to */
+#define SS_ERR_NO_PRICE				MAKE_SQLSTATE('S','S','5','0','3')
+
 #endif

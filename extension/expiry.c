@@ -29,6 +29,7 @@
 #include "order_again.h"
 #include "order_line.h"
 #include "partition.h"
+#include "price.h"
 #include "set.h"
 #include "stock.h"
 
@@ -240,6 +241,8 @@ release_expired(PG_FUNCTION_ARGS)
 	released = allotment_end(GetCurrentTimestamp(), max);
 	if (released < max)
 		released += release_all(max - (int) released);
+	if (released < max)
+		released += price_planned(GetCurrentTimestamp(), max - (int) released);
 	ss_leave(&session);
 	PG_RETURN_INT32((int32) released);
 }
@@ -258,7 +261,8 @@ next_expiry(PG_FUNCTION_ARGS)
 	ss_execute(&plan,
 			   "SELECT least((SELECT min(t.due_at) FROM storesync.order_timer t), "
 			   "             (SELECT min(r.expires_at) FROM storesync.reservation r WHERE r.expires_at IS NOT NULL), "
-			   "             (SELECT min(a.until) FROM storesync.allotment a WHERE a.until IS NOT NULL))",
+			   "             (SELECT min(a.until) FROM storesync.allotment a WHERE a.until IS NOT NULL), "
+			   "             (SELECT min(p.due_at) FROM storesync.planned_offer p))",
 			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 1);
 	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	ss_leave(&session);

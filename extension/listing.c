@@ -216,12 +216,15 @@ tell_changes(FunctionCallInfo fcinfo, Telling *telling)
 	return PointerGetDatum(NULL);
 }
 
-/* Each listing whose row changed in anything but its revision. */
-#define CHANGED_LISTINGS \
+/* Each listing whose row changed in anything but these columns. */
+#define CHANGED_BESIDE(columns) \
 	"SELECT x.listing_id, max(x.revision) AS revision, min(x.sku_id) AS low, max(x.sku_id) AS high FROM (" \
-	"SELECT a.listing_id, a.sku_id, a.revision, to_jsonb(a) - '{revision,shaped,freed}'::text[] AS data FROM after a UNION ALL " \
-	"SELECT b.listing_id, b.sku_id, b.revision, to_jsonb(b) - '{revision,shaped,freed}'::text[] FROM before b) x " \
+	"SELECT a.listing_id, a.sku_id, a.revision, to_jsonb(a) - '{" columns "}'::text[] AS data FROM after a UNION ALL " \
+	"SELECT b.listing_id, b.sku_id, b.revision, to_jsonb(b) - '{" columns "}'::text[] FROM before b) x " \
 	"GROUP BY x.listing_id HAVING count(DISTINCT x.data) > 1"
+#define COUNTERS			"revision,shaped,freed"
+/* What moves no quantity: neither this listing's nor that of the others of its SKU. */
+#define SHAPELESS			COUNTERS ",price,price_floor,listed,at_zero"
 
 /*
  * A revision raised alone comes from one of the triggers below, which tells
@@ -233,8 +236,8 @@ listing_changed(PG_FUNCTION_ARGS)
 {
 	static Telling telling = {
 		.kind = OUTBOX_LISTING,
-		.subjects = "SELECT c.listing_id, c.revision FROM (" CHANGED_LISTINGS ") c ORDER BY c.listing_id",
-		.siblings = "WITH changed AS MATERIALIZED (" CHANGED_LISTINGS ") "
+		.subjects = "SELECT c.listing_id, c.revision FROM (" CHANGED_BESIDE(COUNTERS) ") c ORDER BY c.listing_id",
+		.siblings = "WITH changed AS MATERIALIZED (" CHANGED_BESIDE(SHAPELESS) ") "
 		"SELECT storesync.tell_siblings(ARRAY(SELECT c.listing_id FROM changed c)), "
 		"(SELECT storesync.outbox_add('stock', array_agg(m.sku_id ORDER BY m.sku_id)) FROM ("
 		"SELECT c.low AS sku_id FROM changed c WHERE c.low <> c.high UNION "

@@ -542,11 +542,13 @@ const Platform platform_pchome = {
 	CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS) | CALL_BIT(CALL_SHIP) |
 	CALL_BIT(CALL_CANCEL_LINES) | CALL_BIT(CALL_LIST_RETURNS),
 	.max_push_items = PCHOME_MAX_ITEMS,
+	.max_set_listed = PCHOME_MAX_ITEMS,
 	.max_get_orders = PCHOME_MAX_ORDERS,
 	.max_get_items = PCHOME_MAX_ITEMS,
 	.max_window = PCHOME_MAX_WINDOW,
 	.batch_one_way = true,
 	.ship_by_line = true,
+	.price_of_item = true,
 	.absolute = true,
 	.build = build,
 	.judge = pchome_judge,

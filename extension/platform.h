@@ -228,13 +228,15 @@ typedef struct Platform
 	const char *default_base_url;
 	int64_t		max_quantity;
 	unsigned	calls;			/* CALL_BIT of each that it has */
-	int			max_push_items; /* listings in one stock call */
+	int			max_push_items; /* listings in one stock or price call */
+	int			max_set_listed; /* items in one CALL_SET_LISTED */
 	int			max_get_orders; /* order numbers in one detail call */
 	int			max_get_items;	/* items in one CALL_GET_ITEMS */
 	int64_t		max_window;		/* seconds of one order list window */
 	bool		batch_per_item; /* calls that write take models of one item only */
 	bool		batch_one_way;	/* a stock call must not mix decreases and raises */
 	bool		ship_by_line;	/* orders are read, shipped and cancelled by the line: number, dash, line */
+	bool		price_of_item;	/* the models of an item have one price, and a price call takes several items */
 	bool		update_feed;	/* orders are listed by when they last changed, else by when they were placed */
 	bool		absolute;		/* quantities are written as they are; else as a change of what was read just before */
 	int			push_status;	/* HTTP status that a notification is answered with, 0: it sends none */

@@ -384,6 +384,7 @@ const Platform platform_ruten = {
 	.calls = CALL_BIT(CALL_PUSH_STOCK) | CALL_BIT(CALL_PUSH_PRICE) | CALL_BIT(CALL_SET_LISTED) |
 	CALL_BIT(CALL_LIST_ITEMS) | CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_LIST_ORDERS) | CALL_BIT(CALL_GET_ORDERS),
 	.max_push_items = RUTEN_MAX_SPECS,
+	.max_set_listed = 1,
 	.max_get_orders = RUTEN_MAX_ORDERS,
 	.max_get_items = 1,
 	.max_window = RUTEN_MAX_WINDOW,

@@ -188,6 +188,7 @@ const Platform platform_shopee = {
 	CALL_BIT(CALL_LIST_RETURNS) | CALL_BIT(CALL_GET_TOKEN) | CALL_BIT(CALL_REFRESH_TOKEN) |
 	CALL_BIT(CALL_LOST_PUSHES) | CALL_BIT(CALL_CONFIRM_PUSHES) | CALL_BIT(CALL_SHOP_INFO),
 	.max_push_items = SHOPEE_MAX_MODELS,
+	.max_set_listed = SHOPEE_MAX_ITEMS,
 	.max_get_orders = SHOPEE_MAX_ORDERS,
 	.max_get_items = SHOPEE_MAX_ITEMS,
 	.max_window = SHOPEE_MAX_WINDOW,

@@ -26,6 +26,7 @@
 #include "ledger.h"
 #include "outbox.h"
 #include "partition.h"
+#include "price.h"
 #include "rows.h"
 #include "shmem.h"
 #include "task.h"
@@ -273,6 +274,9 @@ make_task(TaskRequest *task)
 		return answer.available;
 	}
 	write_row(task, answer.available, at);
+	/* that it is to be listed, or not, is a column of the listing: the task waits until the shop shows it so */
+	if (strcmp(task->kind, "list") == 0 || strcmp(task->kind, "unlist") == 0)
+		price_want_listed(task->listing_id, strcmp(task->kind, "list") == 0, task->not_before);
 	return answer.available;
 }
 

@@ -164,6 +164,8 @@ static const AdminEndpoint endpoints[] = {
 	{"/admin/health", "GET", admin_health},
 	{"/admin/start", "POST", admin_start},
 	{"/admin/progress", "GET", admin_progress},
+	{"/admin/offers", "GET", admin_offers},
+	{"/admin/price_lock", "POST", admin_price_lock},
 	{"/admin/shown", "GET", admin_shown},
 	{"/admin/shown", "POST", admin_set_shown},
 	{"/admin/promotion", "POST", admin_promotion},

@@ -31,6 +31,8 @@ extern uint32_t admin_listing(const AdminCall *call, uint32_t shop, const cJSON 
 extern void admin_order(AdminCall *call);
 extern void admin_order_status(AdminCall *call);
 extern void admin_shipments(AdminCall *call);
+extern void admin_offers(AdminCall *call);
+extern void admin_price_lock(AdminCall *call);
 extern void admin_shown(AdminCall *call);
 extern void admin_set_shown(AdminCall *call);
 extern void admin_promotion(AdminCall *call);

@@ -247,6 +247,7 @@ run(Simulator *sim, const Options *options, const sigset_t *signals)
 	calls_init(&sim->calls, n_shops, limit);
 	faults_init(&sim->faults, n_shops, (uint64_t) options->seed);
 	ruten_init(&sim->ruten, &sim->catalogue);
+	shopee_init(&sim->shopee, &sim->catalogue);
 	pchome_init(&sim->pchome, &sim->catalogue);
 	notices_init(&sim->notices, sim, (uint64_t) options->seed);
 	sim->market.orders.changed = notices_order;
@@ -256,6 +257,7 @@ run(Simulator *sim, const Options *options, const sigset_t *signals)
 
 	trace_free(&sim->trace);
 	notices_free(&sim->notices);
+	shopee_free(&sim->shopee);
 	pchome_free(&sim->pchome);
 	ruten_free(&sim->ruten);
 	faults_free(&sim->faults);

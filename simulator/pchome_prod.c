@@ -139,6 +139,8 @@ check_price(PchomeCall *call, const cJSON *entry, Write *write)
 	if (write->list_price < write->value)
 		return "400-01-007";
 	state = &call->sim->pchome.listings[write->listing];
+	if (clock_us() < state->sale_until_us)
+		return "400-01-039";
 	return state->price == write->value && state->list_price == write->list_price ? "400-01-038" : NULL;
 }
 

@@ -20,6 +20,7 @@ typedef struct PchomeListing
 	int64_t		price;
 	bool		off_shelf;
 	bool		consigned;		/* the platform's warehouse counts it */
+	int64_t		sale_until_us;	/* its price cannot be changed before */
 	int64_t		fixed_until_us; /* it cannot be lowered before */
 } PchomeListing;
 

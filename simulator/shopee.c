@@ -50,6 +50,8 @@ static const Endpoint endpoints[] = {
 	{"/api/v2/product/get_item_base_info", "GET", SHOP, shopee_get_item_base_info},
 	{"/api/v2/product/get_item_list", "GET", SHOP, shopee_get_item_list},
 	{"/api/v2/product/get_model_list", "GET", SHOP, shopee_get_model_list},
+	{"/api/v2/product/unlist_item", "POST", SHOP, shopee_unlist_item},
+	{"/api/v2/product/update_price", "POST", SHOP, shopee_update_price},
 	{"/api/v2/product/update_stock", "POST", SHOP, shopee_update_stock},
 	{"/api/v2/returns/get_return_list", "GET", SHOP, shopee_get_return_list},
 	{"/api/v2/shop/auth_partner", "GET", PAGE, shopee_consent_page},

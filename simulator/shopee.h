@@ -52,6 +52,8 @@ extern bool shopee_argument(const ShopeeCall *call, const char *name, int64_t le
 
 /* Endpoints */
 extern void shopee_update_stock(ShopeeCall *call);
+extern void shopee_update_price(ShopeeCall *call);
+extern void shopee_unlist_item(ShopeeCall *call);
 extern void shopee_get_item_list(ShopeeCall *call);
 extern void shopee_get_item_base_info(ShopeeCall *call);
 extern void shopee_get_model_list(ShopeeCall *call);

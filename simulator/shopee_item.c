@@ -15,11 +15,11 @@
 static void
 write_price_and_stock(const ShopeeCall *call, Text *text, uint32_t listing)
 {
-	double		price = call->sim->catalogue.listings[listing].price;
+	int64_t		price = call->sim->shopee.listings[listing].price;
 	int64_t		shown = call->sim->market.shown[listing];
 	int64_t		reserved = call->sim->market.reserved[listing];
 
-	text_addf(text, "\"price_info\":[{\"currency\":\"TWD\",\"original_price\":%.15g,\"current_price\":%.15g}]",
+	text_addf(text, "\"price_info\":[{\"currency\":\"TWD\",\"original_price\":%" PRId64 ",\"current_price\":%" PRId64 "}]",
 			  price, price);
 	text_addf(text, ",\"stock_info_v2\":{\"summary_info\":{\"total_reserved_stock\":%" PRId64
 			  ",\"total_available_stock\":%" PRId64 "}", reserved, shown);
@@ -42,9 +42,10 @@ item_changed_s(const ShopeeCall *call, uint32_t first, uint32_t count)
 }
 
 static const char *
-status_of(CatalogueState state)
+status_of(const ShopeeCall *call, uint32_t first)
 {
-	return state == LISTING_UNLISTED ? "UNLIST" : state == LISTING_BANNED ? "BANNED" : "NORMAL";
+	return call->sim->catalogue.listings[first].state == LISTING_BANNED ? "BANNED" :
+		call->sim->shopee.listings[first].unlisted ? "UNLIST" : "NORMAL";
 }
 
 void
@@ -75,7 +76,7 @@ shopee_get_item_list(ShopeeCall *call)
 	for (uint32_t i = shop->first_listing; i < end; i += count)
 	{
 		int64_t		item_id = catalogue->listings[i].item_id;
-		const char *status = status_of(catalogue->listings[i].state);
+		const char *status = status_of(call, i);
 		int64_t		changed_s;
 
 		(void) catalogue_item(catalogue, call->shop, item_id, &count);
@@ -110,7 +111,7 @@ write_item(const ShopeeCall *call, Text *text, uint32_t first, uint32_t count)
 	text_addf(text, ",\"item_sku\":");
 	json_string(text, has_model ? "" : catalogue_code(&call->sim->catalogue, first));
 	text_addf(text, ",\"item_status\":\"%s\",\"create_time\":%" PRId64 ",\"update_time\":%" PRId64,
-			  status_of(listing->state), changed_s, changed_s);
+			  status_of(call, first), changed_s, changed_s);
 	text_addf(text, ",\"has_model\":%s,\"has_promotion\":%s", has_model ? "true" : "false",
 			  call->sim->market.reserved[first] > 0 ? "true" : "false");
 	if (!has_model)

@@ -12,6 +12,7 @@
 #include "notice.h"
 #include "pchome_state.h"
 #include "ruten_state.h"
+#include "shopee_state.h"
 #include "token.h"
 #include "trace.h"
 
@@ -22,6 +23,7 @@ struct Simulator
 	Tokens		tokens;
 	Calls		calls;
 	Faults		faults;
+	ShopeeState shopee;			/* guarded by the market's lock, too */
 	RutenState	ruten;			/* guarded by the market's lock, too */
 	PchomeState pchome;			/* guarded by the market's lock, too */
 	Trace		trace;			/* has a lock of its own */

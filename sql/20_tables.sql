@@ -97,11 +97,12 @@ CREATE TABLE storesync.store (
 	breaker_share numeric DEFAULT 0.2 CHECK (breaker_share > 0 AND breaker_share <= 1),
 	breaker_least int NOT NULL DEFAULT 50 CHECK (breaker_least >= 1),
 	breaker_window interval NOT NULL DEFAULT '10 minutes' CHECK (breaker_window BETWEEN '1 second' AND '1 day'),
+	max_price_change numeric DEFAULT 0.5 CHECK (max_price_change > 0 AND max_price_change < 1000000),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	UNIQUE (platform, shop_id)
 );
 COMMENT ON TABLE storesync.store IS
-'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day; poll_spread: how many times as often a busy store is fetched and as seldom a quiet one (1 to 60; 1: always at poll_interval). unpaid_hold: NULL where the platform cancels unpaid orders by itself. breaker_share, breaker_least, breaker_window: when so large a part of its listings (above 0, at most 1; NULL: never), and at least so many, are to change within that time (1 s to 1 day) for another cause than a sale, they are held (docs/breaker.md).';
+'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day; poll_spread: how many times as often a busy store is fetched and as seldom a quiet one (1 to 60; 1: always at poll_interval). unpaid_hold: NULL where the platform cancels unpaid orders by itself. breaker_share, breaker_least, breaker_window: when so large a part of its listings (above 0, at most 1; NULL: never), and at least so many, are to change within that time (1 s to 1 day) for another cause than a sale, they are held (docs/breaker.md). max_price_change: the largest part of a listing''s price by which set_price() changes it unless it is forced; NULL: any.';
 
 CREATE SEQUENCE storesync.location_id_seq AS int;
 CREATE TABLE storesync.location (
@@ -159,8 +160,8 @@ CREATE TABLE storesync.listing (
 	buffer bigint NOT NULL DEFAULT 0 CHECK (buffer >= 0),
 	cap bigint CHECK (cap >= 0),
 	enabled boolean NOT NULL DEFAULT true,
-	price numeric CHECK (price > 0),
-	price_floor numeric,
+	price numeric CHECK (price > 0 AND price < 1000000000000),
+	price_floor numeric CHECK (price_floor >= 0 AND price_floor < 1000000000000),
 	listed boolean NOT NULL DEFAULT true,
 	at_zero text NOT NULL DEFAULT 'quantity' CHECK (at_zero IN ('quantity', 'unlist')),
 	held text,
@@ -171,8 +172,9 @@ CREATE TABLE storesync.listing (
 	UNIQUE (store_id, item_id, model_id)
 );
 CREATE INDEX ON storesync.listing (sku_id);
+CREATE INDEX ON storesync.listing (sku_id) WHERE at_zero = 'unlist';
 COMMENT ON TABLE storesync.listing IS
-'One SKU shown in one shop. model_id is '''' for an item without models (NULL and ''0'' are stored so). pack: units of the SKU that one sold unit takes. share, buffer, cap: docs/listing.md. held: why nothing but 0 is sent, NULL for not held. revision rises with every change; shaped: what it was after the last change that may move the quantity; freed: after the last end of a stop or hold, which is no such change.';
+'One SKU shown in one shop. model_id is '''' for an item without models (NULL and ''0'' are stored so). pack: units of the SKU that one sold unit takes. share, buffer, cap: docs/listing.md. held: why nothing but 0 is sent, NULL for not held. revision rises with every change; shaped: what it was after the last change that may move the quantity; freed: after the last end of a stop or hold, which is no such change. price, price_floor, listed, at_zero: docs/price.md.';
 
 CREATE SEQUENCE storesync.selling_stop_id_seq;
 CREATE TABLE storesync.selling_stop (

@@ -242,14 +242,18 @@ SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.i
 		WHEN t.dirty AND w.put_off_at > w.written_at THEN 'put off'
 		WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
 	t.available, t.wanted, t.believed, t.at_most, t.dirty, t.version,
-	t.acked_qty, t.acked_version, t.written_at, l.held, t.stopped
+	t.acked_qty, t.acked_version, t.written_at, l.held, t.stopped,
+	l.price, y.acked AS price_shown, coalesce(y.state, 'unknown') AS price_state,
+	l.listed, z.acked = 1 AS listed_shown, coalesce(z.state, 'unknown') AS listed_state
 FROM storesync.listing_target t
 LEFT JOIN storesync.listing_shown w ON w.listing_id = t.listing_id
 JOIN storesync.listing l ON l.listing_id = t.listing_id
 JOIN storesync.store s ON s.store_id = t.store_id
-JOIN storesync.sku k ON k.sku_id = t.sku_id;
+JOIN storesync.sku k ON k.sku_id = t.sku_id
+LEFT JOIN storesync.offer_state y ON y.listing_id = t.listing_id AND y.facet = 'price'
+LEFT JOIN storesync.offer_state z ON z.listing_id = t.listing_id AND z.facet = 'listed';
 COMMENT ON VIEW storesync.listing_status IS
-'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, held by breaker, put off: refused by the platform for the moment, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units. explain(listing) has every term.';
+'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, held by breaker, put off: refused by the platform for the moment, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units; price and listed with what was last acknowledged of them and their states (unknown: never written here). explain(listing) has every term.';
 
 -- Versions bound the rows from below: of all stock that a listing draws on, no more than n rows were
 -- added since, so at each place none of them is older than the newest n. What was read from a shop
@@ -304,6 +308,8 @@ $$
 		FROM storesync.breaker_listing h
 		CROSS JOIN LATERAL storesync.breaker_moves(h.listing_id, t.acked_version, t.acked_revision, t.sent_at) m
 		WHERE h.listing_id = l.listing_id AND NOT h.passed) b ON true
+	LEFT JOIN storesync.offer_state y ON y.listing_id = l.listing_id AND y.facet = 'price'
+	LEFT JOIN storesync.offer_state z ON z.listing_id = l.listing_id AND z.facet = 'listed'
 	CROSS JOIN LATERAL (VALUES
 		(1, 'sku', k.code),
 		(2, 'store', pg_catalog.format('%s %s (%s)', s.platform, s.shop_id, CASE WHEN s.paused THEN 'paused' ELSE s.mode END)),
@@ -345,7 +351,13 @@ $$
 		(38, 'dead', t.dead::text),
 		(39, 'held by the breaker since', b.at::text),
 		(40, 'sold since the acknowledgement', b.sold::text),
-		(41, 'put off since', CASE WHEN t.dirty AND w.put_off_at > w.written_at THEN concat_ws(', ', w.put_off_at, w.put_off) END)) AS x(place, term, value)
+		(41, 'put off since', CASE WHEN t.dirty AND w.put_off_at > w.written_at THEN concat_ws(', ', w.put_off_at, w.put_off) END),
+		(42, 'price', trim_scale(l.price)::text),
+		(43, 'price shown', y.acked::text),
+		(44, 'price state', y.state),
+		(45, 'listed', l.listed::text),
+		(46, 'listed shown', (z.acked = 1)::text),
+		(47, 'listed state', z.state)) AS x(place, term, value)
 	WHERE t.listing_id = storesync.known_listing($1)
 	ORDER BY x.place
 $$;

@@ -33,8 +33,12 @@ BEGIN
 	VALUES (split_part($2, ':', 1), concat('compensation ', $1),
 		jsonb_build_object('call', given_up.call, 'class', given_up.class, 'reason', given_up.reason),
 		jsonb_build_object('settled_by', $2));
+	IF $2 = 'requeued' AND given_up.listing_id IS NOT NULL THEN
+		PERFORM storesync.offer_revive(given_up.listing_id, given_up.call);
+	END IF;
 	IF given_up.task_id IS NOT NULL THEN
 		PERFORM storesync.task_settled(given_up.task_id, CASE WHEN $2 <> 'requeued' THEN $2
+			WHEN storesync.is_overtaken(given_up.call, given_up.payload) THEN 'discarded: overtaken, it is not wanted any more'
 			ELSE concat('requeued as task ', storesync.enqueue(given_up.store_id, given_up.call, given_up.payload)) END);
 	END IF;
 	IF given_up.listing_id IS NOT NULL THEN

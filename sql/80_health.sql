@@ -166,6 +166,7 @@ AS $$
 	UNION ALL SELECT * FROM storesync.health_put_off()
 	UNION ALL SELECT * FROM storesync.health_data()
 	UNION ALL SELECT * FROM storesync.health_allotments()
+	UNION ALL SELECT * FROM storesync.health_prices()
 $$;
 COMMENT ON FUNCTION storesync.health() IS
-'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; listings of store N where some cannot be lowered for now; authorisation of store N where it needs somebody; notifications of PLATFORM where some are refused, authorisations of PLATFORM where it says that some end; compensation, partitions, consumer NAME, allotments of SKU. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';
+'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; listings of store N where some cannot be lowered for now; authorisation of store N where it needs somebody; notifications of PLATFORM where some are refused, authorisations of PLATFORM where it says that some end; compensation, partitions, consumer NAME, allotments of SKU; prices of store N where some are not sent or wait long. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';

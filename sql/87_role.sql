@@ -23,7 +23,7 @@ AS $$
 			'ingest_order', 'ingest_orders', 'ingest_push', 'rate_take', 'rate_hold', 'rate_succeeded', 'rate_quota', 'enqueue', 'current_incarnation']),
 		('operator', ARRAY['add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'set_credential', 'set_app_credential',
 			'authorization_url', 'authorize_store', 'note_authorization',
-			'missing_credentials', 'pause', 'resume', 'stop_selling', 'start_selling', 'allot', 'reserve_seen', 'reserves_seen', 'release_hold', 'release_breaker', 'match_listings', 'accept_matches', 'preview', 'go_live', 'go_live_missing', 'requeue', 'discard', 'add_peak_window', 'drop_peak_window',
+			'missing_credentials', 'pause', 'resume', 'stop_selling', 'start_selling', 'allot', 'set_price', 'reserve_seen', 'reserves_seen', 'release_hold', 'release_breaker', 'match_listings', 'accept_matches', 'preview', 'go_live', 'go_live_missing', 'requeue', 'discard', 'add_peak_window', 'drop_peak_window',
 			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'rate_room', 'rate_forget', 'backfill', 'check_invariants',
 			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_move', 'consumer_drop', 'rotation', 'drop_consumed', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)
 $$;
@@ -43,7 +43,7 @@ AS $$
 		('application', 'rate_status', 'SELECT'),
 		('application', 'outbox', 'INSERT (subject, kind, version, payload)'),
 		('operator', 'platform', 'UPDATE (base_url, rate_limit, max_quantity, returns_on_cancel, order_overlap, look_again, returns_interval, quota_reset, quota_scope, unpaid_hold, sign_path_only, sign_base64)'),
-		('operator', 'store', 'UPDATE (name, mode, paused, priority, rate_limit, poll_interval, poll_spread, stock_from, unpaid_hold, returns, timezone, breaker_share, breaker_least, breaker_window)'),
+		('operator', 'store', 'UPDATE (name, mode, paused, priority, rate_limit, poll_interval, poll_spread, stock_from, unpaid_hold, returns, timezone, breaker_share, breaker_least, breaker_window, max_price_change)'),
 		('operator', 'location', 'UPDATE (name, sellable, priority)'),
 		('operator', 'sku', 'UPDATE (name, safety_stock, allow_backorder, solo_below)'),
 		('operator', 'listing_found', 'UPDATE (sku, pack)'),

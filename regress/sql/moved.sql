@@ -32,6 +32,7 @@ INSERT INTO change VALUES
 	('store', 'stock_from', '''2024-01-01''', 'store'), ('store', 'unpaid_hold', '''3 days''', 'store'),
 	('store', 'returns', '''platform''', 'store'), ('store', 'timezone', '''UTC''', 'store'),
 	('store', 'breaker_share', '0.5', 'store'), ('store', 'breaker_least', '7', 'store'), ('store', 'breaker_window', '''7 min''', 'store'),
+	('store', 'max_price_change', '0.7', 'store'),
 	-- what a trigger keeps
 	('listing', 'shaped', NULL, NULL), ('listing', 'freed', NULL, NULL),
 	('platform', 'platform', NULL, NULL),
