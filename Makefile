@@ -168,10 +168,13 @@ isolation:
 
 # Where real order lines may be; the test that books them says when they are not
 STORESYNC_DATA ?= $(abspath ../shared/data)
+# TAP files at a time
+TAP_JOBS ?= 3
 tap: simulator
 	$(stage)
 	@$(CLUSTER) run sh -c 'cd check/$@ && TESTDIR=$$PWD PG_REGRESS="$(PGXS_SRC)/test/regress/pg_regress" \
-		STORESYNC_DATA="$(STORESYNC_DATA)" prove -v -I "$(PGXS_SRC)/test/perl" -I regress/t/lib $(TAP)'
+		STORESYNC_DATA="$(STORESYNC_DATA)" PROVE_FLAGS="-I $(PGXS_SRC)/test/perl -I regress/t/lib" \
+		TAP_JOBS=$(TAP_JOBS) regress/prove $(TAP)'
 
 .PHONY: installcheck
 installcheck: regress isolation tap

@@ -752,7 +752,7 @@ sub run_with
 		close $out or die "$dir/$file->[0]: $!";
 		push @argument, "--$file->[0]", "$dir/$file->[0]";
 	}
-	my $said = `'$program' @argument 2>&1 </dev/null`;
+	my $said = `timeout 20 '$program' @argument 2>&1 </dev/null`;
 	return [ $? >> 8, $said ];
 }
 
@@ -774,7 +774,8 @@ foreach my $case (
 	[ [ $shop_line . "listing\t6\tA\t1\t0\t1\t1\n" ], 1, qr/:4: unknown shop/, 'a listing of an unknown shop' ],
 	[ [ $shop_line . "listing\t5\tB\t1\t0\t1\t1\n" ], 1, qr/:4: unknown SKU/, 'a listing of an unknown SKU' ],
 	[ [ $shop_line . "listing\t5\tA\t1\t0\t1\tx\n" ], 1, qr/:4: not a price/, 'a price that is none' ],
-	[ [ $shop_line . "listing\t5\tA\t1\t0\t1\t1\t1\n" ], 1, qr/:4: expected: listing/, 'a field too many' ],
+	[ [ $shop_line . "listing\t5\tA\t1\t0\t1\t1\tcode\tname\tnormal\t1\n" ], 1, qr/:4: expected: listing/, 'a field too many' ],
+	[ [ $shop_line . "listing\t5\tA\t1\t0\t1\t1\tcode\tname\todd\n" ], 1, qr/:4: a state is one of/, 'an unknown state' ],
 	[ [ $shop_line . "listing\t5\tA\t1\t0\t1\t1\n" x 2 ], 1, qr/repeated listing of item 1/, 'a repeated listing' ],
 	[ [ $listing_line . "listing\t5\tA\t100\t7\t1\t1\n" ], 1, qr/with and without models: item 100/,
 		'an item both ways' ],
