@@ -1,7 +1,7 @@
 /*
  * listing.c
- *		The triggers that tell the dispatcher when an input of what a listing
- *		should show has changed.
+ *		Row triggers of a listing: its revision, and what is forgotten when it
+ *		comes to stand for another item. catalog_change.c tells of the change.
  *
  * They are on UPDATE alone: a restored dump must not fire them. They write in
  * the transaction that made the change and never look at what a platform
@@ -14,17 +14,11 @@
 #include "utils/datum.h"
 #include "utils/rel.h"
 
-#include "outbox.h"
 #include "transition.h"
 
 PG_FUNCTION_INFO_V1(known_listing);
 PG_FUNCTION_INFO_V1(listing_revise);
-PG_FUNCTION_INFO_V1(listing_changed);
 PG_FUNCTION_INFO_V1(listing_renamed);
-PG_FUNCTION_INFO_V1(sku_changed);
-PG_FUNCTION_INFO_V1(location_changed);
-PG_FUNCTION_INFO_V1(store_changed);
-PG_FUNCTION_INFO_V1(platform_changed);
 PG_FUNCTION_INFO_V1(release_hold);
 
 /* known_listing returns its argument, or raises SS_ERR_UNKNOWN_LISTING: SQL functions begin with it. */
@@ -51,16 +45,6 @@ known_listing(PG_FUNCTION_ARGS)
 
 /* Columns that follow from others. */
 static const char *const counters[] = {"revision", "shaped", "freed", NULL};
-
-static TriggerData *
-trigger_data(FunctionCallInfo fcinfo)
-{
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function was not called by a trigger")));
-	return (TriggerData *) fcinfo->context;
-}
 
 /* differs_beside says whether a column other than those named in `besides` (ended by NULL) changed, bytewise. */
 static bool
@@ -135,7 +119,7 @@ Datum
 listing_revise(PG_FUNCTION_ARGS)
 {
 	static const char *const shapeless[] = {"revision", "shaped", "freed", "held", "price", "price_floor", "listed", "at_zero", NULL};
-	TriggerData *trigger = trigger_data(fcinfo);
+	TriggerData *trigger = transition_trigger(fcinfo);
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 	int			columns[] = {SPI_fnumber(desc, "revision"), SPI_fnumber(desc, "shaped"), SPI_fnumber(desc, "freed")};
 	int64		before = int64_column(trigger->tg_trigtuple, desc, "revision");
@@ -160,95 +144,6 @@ listing_revise(PG_FUNCTION_ARGS)
 	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_newtuple, desc, 3, columns, values, nulls));
 }
 
-/* append_selected writes one outbox row for each (subject, version) that the last query returned. */
-static void
-append_selected(OutboxKind kind)
-{
-	uint64		n = SPI_processed;
-	SPITupleTable *table = SPI_tuptable;
-	int64	   *subjects;
-	int64	   *versions;
-	bool		isnull;
-
-	if (n == 0)
-		return;
-	subjects = palloc(n * sizeof(int64));
-	versions = palloc(n * sizeof(int64));
-	for (uint64 i = 0; i < n; i++)
-	{
-		subjects[i] = DatumGetInt64(SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull));
-		versions[i] = DatumGetInt64(SPI_getbinval(table->vals[i], table->tupdesc, 2, &isnull));
-	}
-	outbox_append(kind, (int) n, subjects, versions);
-}
-
-/* What an UPDATE statement has to tell, in statements over its transition tables `before` and `after`. */
-typedef struct Telling
-{
-	OutboxKind	kind;
-	const char *revise;			/* raises revisions; NULL: the rows' own triggers did */
-	const char *subjects;		/* selects the subjects and versions that the outbox has to hear of */
-	const char *siblings;		/* has listings compared that the change reaches only by last units; NULL: none */
-	SPIPlanPtr	revise_plan;
-	SPIPlanPtr	subjects_plan;
-	SPIPlanPtr	siblings_plan;
-} Telling;
-
-/* tell_changes does so, in the transaction of the change; nothing follows for listings where nothing was to be told. */
-static Datum
-tell_changes(FunctionCallInfo fcinfo, Telling *telling)
-{
-	TriggerData *trigger = trigger_data(fcinfo);
-	SsSession	session;
-	bool		told;
-
-	ss_enter(&session, "UPDATE", true);
-	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
-		elog(ERROR, "could not register the transition tables");
-	if (telling->revise != NULL)
-		ss_execute(&telling->revise_plan, telling->revise, SPI_OK_UPDATE, 0, NULL, NULL, NULL, 0);
-	ss_execute(&telling->subjects_plan, telling->subjects, SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
-	told = SPI_processed > 0;
-	append_selected(telling->kind);
-	if (told && telling->siblings != NULL)
-		ss_execute(&telling->siblings_plan, telling->siblings, SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
-	ss_leave(&session);
-	return PointerGetDatum(NULL);
-}
-
-/* Each listing whose row changed in anything but these columns. */
-#define CHANGED_BESIDE(columns) \
-	"SELECT x.listing_id, max(x.revision) AS revision, min(x.sku_id) AS low, max(x.sku_id) AS high FROM (" \
-	"SELECT a.listing_id, a.sku_id, a.revision, to_jsonb(a) - '{" columns "}'::text[] AS data FROM after a UNION ALL " \
-	"SELECT b.listing_id, b.sku_id, b.revision, to_jsonb(b) - '{" columns "}'::text[] FROM before b) x " \
-	"GROUP BY x.listing_id HAVING count(DISTINCT x.data) > 1"
-#define COUNTERS			"revision,shaped,freed"
-/* What moves no quantity: neither this listing's nor that of the others of its SKU. */
-#define SHAPELESS			COUNTERS ",price,price_floor,listed,at_zero"
-
-/*
- * A revision raised alone comes from one of the triggers below, which tells
- * of it itself. Grouped, not joined: the plan is kept from the first change,
- * mostly of one row, and a join planned for one row is quadratic for an import.
- */
-Datum
-listing_changed(PG_FUNCTION_ARGS)
-{
-	static Telling telling = {
-		.kind = OUTBOX_LISTING,
-		.subjects = "SELECT c.listing_id, c.revision FROM (" CHANGED_BESIDE(COUNTERS) ") c ORDER BY c.listing_id",
-		.siblings = "WITH changed AS MATERIALIZED (" CHANGED_BESIDE(SHAPELESS) ") "
-		"SELECT storesync.tell_siblings(ARRAY(SELECT c.listing_id FROM changed c)), "
-		"(SELECT storesync.outbox_add('stock', array_agg(m.sku_id ORDER BY m.sku_id)) FROM ("
-		"SELECT c.low AS sku_id FROM changed c WHERE c.low <> c.high UNION "
-		"SELECT c.high FROM changed c WHERE c.low <> c.high) m HAVING count(*) > 0)"
-	};
-
-	if (!transition_differs(trigger_data(fcinfo), counters))
-		return PointerGetDatum(NULL);
-	return tell_changes(fcinfo, &telling);
-}
-
 /*
  * listing_renamed (deferred to the commit, each row) forgets what the platform
  * was believed to show: that was another item. At the commit, because until
@@ -258,7 +153,7 @@ Datum
 listing_renamed(PG_FUNCTION_ARGS)
 {
 	static SPIPlanPtr plan = NULL;
-	TriggerData *trigger = trigger_data(fcinfo);
+	TriggerData *trigger = transition_trigger(fcinfo);
 	Oid			types[] = {INT8OID};
 	Datum		values[1];
 	SsSession	session;
@@ -270,74 +165,6 @@ listing_renamed(PG_FUNCTION_ARGS)
 			   SPI_OK_DELETE, 1, types, values, NULL, 0);
 	ss_leave(&session);
 	return PointerGetDatum(NULL);
-}
-
-Datum
-sku_changed(PG_FUNCTION_ARGS)
-{
-	static Telling telling = {
-		.kind = OUTBOX_STOCK,
-		.revise = "UPDATE storesync.listing l SET revision = l.revision + 1 WHERE l.sku_id IN ("
-		"SELECT unnest(a.sku_id || ARRAY(SELECT c.bundle_id FROM storesync.component c "
-		"                                WHERE c.sku_id = a.sku_id AND c.qty > 0)) "
-		"FROM after a JOIN before b USING (sku_id) "
-		"WHERE (a.safety_stock, a.allow_backorder, a.solo_below) "
-		"IS DISTINCT FROM (b.safety_stock, b.allow_backorder, b.solo_below))",
-		.subjects = "SELECT a.sku_id, 0::bigint FROM after a JOIN before b USING (sku_id) "
-		"WHERE (a.safety_stock, a.allow_backorder, a.solo_below) "
-		"IS DISTINCT FROM (b.safety_stock, b.allow_backorder, b.solo_below) "
-		"ORDER BY a.sku_id"
-	};
-
-	return tell_changes(fcinfo, &telling);
-}
-
-Datum
-location_changed(PG_FUNCTION_ARGS)
-{
-	static Telling telling = {
-		.kind = OUTBOX_PLATFORM,
-		.revise = "UPDATE storesync.listing l SET revision = l.revision + 1 "
-		"WHERE l.sku_id IN (SELECT unnest(k.sku_id || ARRAY(SELECT c.bundle_id "
-		"  FROM storesync.component c WHERE c.sku_id = k.sku_id AND c.qty > 0)) "
-		"FROM storesync.stock_lock k "
-		"JOIN after a USING (location_id) JOIN before b USING (location_id) "
-		"WHERE a.sellable <> b.sellable)",
-		.subjects = "SELECT 0::bigint, 0::bigint FROM after a JOIN before b USING (location_id) "
-		"WHERE a.sellable <> b.sellable LIMIT 1"
-	};
-
-	return tell_changes(fcinfo, &telling);
-}
-
-Datum
-store_changed(PG_FUNCTION_ARGS)
-{
-	static Telling telling = {
-		.kind = OUTBOX_STORE,
-		.subjects = "SELECT a.store_id::bigint, 0::bigint FROM after a JOIN before b USING (store_id) "
-		"WHERE a::text <> b::text ORDER BY a.store_id",
-		.siblings = "SELECT storesync.tell_siblings(ARRAY(SELECT l.listing_id FROM storesync.listing l "
-		"JOIN after a ON a.store_id = l.store_id JOIN before b ON b.store_id = l.store_id "
-		"WHERE (a.mode, a.paused, a.priority) IS DISTINCT FROM (b.mode, b.paused, b.priority)), true)"
-	};
-
-	return tell_changes(fcinfo, &telling);
-}
-
-Datum
-platform_changed(PG_FUNCTION_ARGS)
-{
-	static Telling telling = {
-		.kind = OUTBOX_PLATFORM,
-		.revise = "UPDATE storesync.listing l SET revision = l.revision + 1 "
-		"FROM storesync.store s JOIN after a USING (platform) JOIN before b USING (platform) "
-		"WHERE l.store_id = s.store_id AND a.max_quantity <> b.max_quantity",
-		.subjects = "SELECT 0::bigint, 0::bigint FROM after a JOIN before b USING (platform) "
-		"WHERE a::text <> b::text LIMIT 1"
-	};
-
-	return tell_changes(fcinfo, &telling);
 }
 
 /*

@@ -369,31 +369,8 @@ CREATE FUNCTION storesync.release_hold(listing bigint) RETURNS boolean
 COMMENT ON FUNCTION storesync.release_hold(bigint) IS
 'Let a held listing show its quantity again. True when it was held. Error SS004 for an unknown listing. Example: SELECT storesync.release_hold(1);';
 
--- Whoever shows the last units decides what the others show. Told of are SKUs that have, or could come
--- to have, one such listing, with all their listings: more than needed, never fewer.
 CREATE FUNCTION storesync.tell_siblings(listings bigint[], them boolean DEFAULT false) RETURNS void
-	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	SET plan_cache_mode = force_generic_plan
-AS $$
-DECLARE
-	few bigint[];
-BEGIN
-	-- The plan is kept: planning the view takes ten times as long as looking one listing up in it.
-	SELECT array_agg(DISTINCT t.sku_id ORDER BY t.sku_id) INTO few
-	FROM storesync.listing_target t
-	JOIN storesync.sku k ON k.sku_id = t.sku_id
-	WHERE t.listing_id = ANY ($1) AND k.solo_below > 0 AND t.left_units > 0
-		AND EXISTS (SELECT FROM storesync.listing m
-			WHERE m.sku_id = t.sku_id AND ($2 OR m.listing_id <> t.listing_id)
-				AND (t.left_units < k.solo_below OR floor(t.left_units * m.share / m.pack) - m.buffer <= 0));
-	IF few IS NULL THEN
-		RETURN;
-	END IF;
-	UPDATE storesync.listing l SET revision = l.revision + 1
-	WHERE l.sku_id = ANY (few) AND ($2 OR l.listing_id <> ALL ($1));
-	PERFORM storesync.outbox_add('stock', few);
-END
-$$;
+	AS 'MODULE_PATHNAME', 'tell_siblings' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION storesync.tell_siblings(bigint[], boolean) IS
 'Has the other listings of the SKUs of these listings compared, where a change of one may move who shows the last units; them: they have no new revision yet and get one, too. For storesync''s own triggers and functions.';
 

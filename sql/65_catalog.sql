@@ -166,17 +166,7 @@ CREATE TRIGGER store_hold AFTER UPDATE OF unpaid_hold ON storesync.store
 	FOR EACH ROW WHEN (NEW.unpaid_hold IS DISTINCT FROM OLD.unpaid_hold) EXECUTE FUNCTION storesync.store_hold();
 
 -- Not for INSERT: a restore would fire it.
-CREATE FUNCTION storesync.listing_mapped() RETURNS trigger
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	PERFORM storesync.take_up_listings(x.ids) FROM (
-		SELECT array_agg(a.listing_id) AS ids FROM after a JOIN before b ON b.listing_id = a.listing_id
-		WHERE (a.store_id, a.sku_id, a.item_id, a.model_id) IS DISTINCT FROM (b.store_id, b.sku_id, b.item_id, b.model_id)) x
-	WHERE x.ids IS NOT NULL;
-	RETURN NULL;
-END
-$$;
+CREATE FUNCTION storesync.listing_mapped() RETURNS trigger AS 'MODULE_PATHNAME', 'listing_mapped' LANGUAGE C;
 COMMENT ON FUNCTION storesync.listing_mapped() IS
 'Statement trigger of storesync.listing: parked order lines of a changed mapping are booked.';
 CREATE TRIGGER listing_mapped AFTER UPDATE ON storesync.listing
