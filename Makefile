@@ -221,13 +221,7 @@ FUZZ_SECONDS = 5
 	$(FUZZ_CC) -o $@ $^ $(PURE_LIBS)
 
 fuzz: $(FUZZ_TARGETS:%=.build/fuzz/%)
-	@for target in $(FUZZ_TARGETS); do \
-		mkdir -p .build/corpus/$$target; \
-		if .build/fuzz/$$target -seed=1 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 \
-			-max_len=65536 -artifact_prefix=.build/fuzz/ .build/corpus/$$target \
-			$$(test -d regress/fuzz/$$target && echo regress/fuzz/$$target) >.build/fuzz/$$target.log 2>&1; \
-		then echo "ok - fuzz $$target ($(FUZZ_SECONDS) s)"; \
-		else echo "not ok - fuzz $$target"; tail -n 40 .build/fuzz/$$target.log; exit 1; fi; done
+	@printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I TARGET regress/fuzz/run TARGET $(FUZZ_SECONDS)
 
 lint: all
 	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(PG_CFLAGS)' regress/lint
