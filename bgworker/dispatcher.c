@@ -64,7 +64,8 @@ Dispatch	dispatch = {
 static TimestampTz partitions_due = 0;
 static TimestampTz rotation_due = 0;
 static XLogRecPtr flush_asked = InvalidXLogRecPtr;	/* the launcher has been asked to flush so far */
-static TimestampTz flush_asked_at = 0;
+static XLogRecPtr flush_oldest = InvalidXLogRecPtr;	/* what the call that waits longest waits for */
+static TimestampTz flush_wait_from = 0; /* it was not durable yet */
 
 void
 dispatch_count(SsCounter counter, int64 n)
@@ -206,27 +207,33 @@ make_partitions(TimestampTz now)
  * durable_through says up to where commits are durable. Those that calls wait
  * for are flushed by the launcher, unless somebody else has done so: while
  * this process flushes it serves no socket. With no call on its way nobody
- * waits for it, and the detour is saved.
+ * waits for it, and the detour is saved. A launcher that does not answer is
+ * waited for as long as the oldest call may wait: asking it for more, as each
+ * round does, gives it no more time.
  */
 static XLogRecPtr
 durable_through(bool idle)
 {
+	XLogRecPtr	oldest = dlist_container(DispatchCall, node, dlist_head_node(&dispatch.ready))->committed;
 	XLogRecPtr	last = dlist_container(DispatchCall, node, dlist_tail_node(&dispatch.ready))->committed;
 	XLogRecPtr	durable = SsGetFlushRecPtr();
 	TimestampTz now;
+	bool		alone = idle && dispatch.in_flight == dispatch.n_ready && flush_asked < last;
 
 	if (durable >= last)
 		return durable;
 	now = GetCurrentTimestamp();
-	if (flush_asked < last && !(idle && dispatch.in_flight == dispatch.n_ready))
+	if (oldest != flush_oldest)
+		flush_wait_from = now;
+	flush_oldest = oldest;
+	if (!alone && now >= flush_wait_from && now < flush_wait_from + FLUSH_WAIT_US)
 	{
-		flush_asked_at = now;
+		if (flush_asked >= last)
+			return durable;
 		flush_asked = last;
 		if (shmem_ask_flush(dispatch.slot, last))
 			return durable;
 	}
-	else if (flush_asked >= last && now < flush_asked_at + FLUSH_WAIT_US && now >= flush_asked_at)
-		return durable;
 	XLogFlush(last);
 	return last;
 }
@@ -349,7 +356,7 @@ wait_ms(void)
 	long		http_ms = http_timeout_ms(dispatch.engine);
 
 	if (!dlist_is_empty(&dispatch.ready))
-		due = Min(due, flush_asked_at + FLUSH_WAIT_US);
+		due = Min(due, flush_wait_from + FLUSH_WAIT_US);
 	ms = due <= now ? 0 : (long) ((due - now + 999) / 1000);
 	return http_ms >= 0 && http_ms < ms ? http_ms : ms;
 }

@@ -74,5 +74,49 @@ is($node->safe_psql('shop', 'SELECT count(*) FROM public.noticed'), '6', 'which 
 		'an order is booked in the encoding of the database');
 }
 
+# A call leaves when its round is durable. The launcher flushes for that; one that stands still, or has just ended,
+# holds calls up for a moment each, however many rounds ask it for more meanwhile.
+{
+	my ($skus, $rate) = (80, 40);
+	my $many = Storesync->simulator(catalogue => Storesync->catalogue(shops => 2, skus => $skus, units => 100), rate => 0);
+	$node->safe_psql('postgres', 'CREATE DATABASE many');
+	$node->safe_psql('many', 'CREATE EXTENSION storesync');
+	Storesync->load($node, $many, database => 'many', rate_limit => "$rate/s", shown => 1);
+	my $update = '/api/v2/product/update_stock';
+	my $written = sub { return $many->counters->{calls}{$update} // 0; };
+	my $take = sub {
+		my ($from, $through) = @_;
+		return $node->safe_psql('many',
+			"SELECT storesync.reserve('S' || n, 1, storesync.new_key()) FROM generate_series($from, $through) n");
+	};
+	$node->append_conf('postgresql.conf', "storesync.databases = 'shop, many'");
+	$node->reload;
+	ok(Storesync->wait_until(sub { Storesync->dispatcher($node, 'many') =~ /\d/ }, 'a dispatcher of many'), 'a third database');
+
+	# a call that is on its way all the time: the dispatcher has somebody to wait for
+	$many->faults(path => 'update_stock', slow => 1, slow_ms => 60000, count => 1);
+	$take->(1, 1);
+	ok(Storesync->wait_until(sub { $written->() >= 2 }, 'the first calls'), 'a call is on its way, and stays so');
+	my $launcher = $node->safe_psql('shop', 'SELECT storesync.launcher_pid()');
+	my $most = 0;
+	kill 'STOP', $launcher;
+	$take->(2, $skus);
+	my $done = Storesync->wait_until(
+		sub {
+			my $ready = $node->safe_psql('shop', "SELECT in_flight FROM storesync.stat_dispatcher WHERE database = 'many'");
+			$most = $ready if $ready > $most;
+			return !grep { $_->{stock} != 99 } @{ $many->shown };
+		},
+		'calls that leave without the launcher');
+	ok($done, 'calls leave while the launcher stands still');
+	cmp_ok($most, '<', 20, 'and soon: they do not gather behind it') or diag("in flight at most $most");
+	kill 'CONT', $launcher;
+	kill 'TERM', $launcher;
+	$take->(1, $skus);
+	ok( Storesync->wait_until(sub { !grep { $_->{stock} != 98 } @{ $many->shown } },
+			'calls that leave without a launcher'),
+		'and when there is none, and under the next');
+}
+
 Storesync->sound($node);
 done_testing();
