@@ -55,7 +55,7 @@ REGRESS_TESTS = conventions install partition outbox task rotation moved catalog
 	order order_input order_found order_rules place bundle direct memo peak breaker push listing unseen solo stop allotment price locked onboarding terms dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot allot_race last_unit same_key opposite_pages \
 	transfer_opposite bundle_opposite bundle_late return_race taken count_race count_late same_order known_order one_holder \
-	expiry_race snapshot first_row lock_order
+	expiry_race snapshot first_row lock_order price_race
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building

@@ -17,12 +17,13 @@
 
 /* Reservations, orders or lines in one transaction. */
 #define DUE_MAX			1000
-/* After a failure. */
+/* After a failure, or when somebody holds what is due. */
 #define DUE_AGAIN_US	USECS_PER_SEC
 
 static TimestampTz next_expiry = DT_NOEND;
 static TimestampTz not_before = 0;
 static bool parked = true;		/* at the start, too */
+static int32 released;			/* by the last call of release_expired() */
 
 void
 due_look(void)
@@ -65,7 +66,12 @@ run_once(void *arg)
 	if (parked)
 		ss_execute(&parked_plan, "SELECT storesync.take_up_parked($1)", SPI_OK_SELECT, 1, types, values, NULL, 1);
 	else if (next_expiry <= now)
+	{
+		bool		isnull;
+
 		ss_execute(&release_plan, "SELECT storesync.release_expired($1)", SPI_OK_SELECT, 1, types, values, NULL, 1);
+		released = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	}
 	due_look();
 	ss_leave(&session);
 }
@@ -73,10 +79,12 @@ run_once(void *arg)
 void
 due_run(TimestampTz now)
 {
+	bool		releases = !parked && next_expiry <= now;
+
 	if (worker_try("storesync: releasing what is over", run_once, &now))
 	{
 		parked = false;
-		not_before = 0;
+		not_before = releases && released == 0 && next_expiry <= now ? now + DUE_AGAIN_US : 0;
 	}
 	else
 		not_before = now + DUE_AGAIN_US;

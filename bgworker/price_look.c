@@ -223,7 +223,6 @@ start_over(void)
 			   "UPDATE storesync.offer o SET next_at = clock_timestamp() "
 			   "WHERE o.open AND NOT o.dead AND o.sending IS NOT NULL AND o.next_at > clock_timestamp()",
 			   SPI_OK_UPDATE, 0, NULL, NULL, NULL, 0);
-	price_load();
 }
 
 static void
@@ -269,6 +268,11 @@ turn_at_zero(bool everything, Datum listings, Datum skus, int *n)
 	return ss_read_ids(n);
 }
 
+/*
+ * refresh brings what is open in line with what is committed by now. The
+ * listings' trigger has done so with what it saw: two that take the last models
+ * of an item off the shelf at once each saw the other's on it.
+ */
 static void
 refresh(int n, const int64 *listing_ids)
 {
@@ -277,6 +281,17 @@ refresh(int n, const int64 *listing_ids)
 	Datum		values[] = {ss_int8_array(n, listing_ids)};
 
 	ss_execute(&plan, "SELECT storesync.offer_refresh($1)", SPI_OK_SELECT, 1, types, values, NULL, 0);
+}
+
+/* refresh_all is for changes that were not told one by one. */
+static void
+refresh_all(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	ss_execute(&plan,
+			   "SELECT storesync.offer_refresh(ARRAY(SELECT o.listing_id FROM storesync.offer o WHERE o.facet = 'listed'))",
+			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
 }
 
 /* add_ids appends the first column of a set. */
@@ -296,16 +311,24 @@ price_heed(const Feed *feed, const Record *record, bool starting, bool everythin
 	int			n = 0;
 	int			n_turned;
 	int64	   *skus = palloc(sizeof(int64) * ((feed->skus != NULL ? feed->skus->rows : 0) + 1));
-	int64	   *listings = palloc(sizeof(int64) * (again->rows + clean->rows + 1));
+	/* the feed's may be more than this round compares */
+	int			n_told = feed->listings != NULL ? feed->listings->rows : 0;
+	int64	   *listings = palloc(sizeof(int64) * (Max(n_told, again->rows + clean->rows) + 1));
 	int64	   *turned;
 
 	if (starting)
 		start_over();
-	if (everything || n_at_zero < 0 || (feed->listings != NULL && feed->listings->rows > 0))
+	if (starting || everything)
+	{
+		refresh_all();
+		price_load();
+	}
+	if (everything || n_at_zero < 0 || n_told > 0)
 		count_at_zero();
-	if (feed->listings != NULL && feed->listings->rows > 0)
+	if (n_told > 0)
 	{
 		add_ids(listings, &n, feed->listings);
+		refresh(n, listings);
 		look_at(n, listings);
 		n = 0;
 	}

@@ -8,8 +8,9 @@
  * platform, and no price is ever carried by a task: it is read when its call
  * is built.
  *
- * Locking: the listing's row, then the key. Two calls with one key for one
- * listing meet at the listing; the second finds the key and answers from it.
+ * Locking: the listing's row, then the key and what is planned of the listing.
+ * Two calls with one key for one listing meet at the listing; the second finds
+ * the key and answers from it.
  */
 #include "price.h"
 
@@ -360,7 +361,11 @@ typedef struct Planned
 	TimestampTz until;			/* 0: for good */
 } Planned;
 
-/* take_planned takes out what is due, oldest first. */
+/*
+ * take_planned takes out what is due, oldest first, of listings that nobody
+ * holds; of others at the next call. Their rows are locked first, as everybody
+ * who ends a campaign has them.
+ */
 static Planned *
 take_planned(TimestampTz now, int max, int *n)
 {
@@ -371,9 +376,13 @@ take_planned(TimestampTz now, int max, int *n)
 	bool		isnull;
 
 	ss_execute(&take_plan,
-			   "WITH gone AS (DELETE FROM storesync.planned_offer p WHERE p.planned_offer_id IN ("
-			   "SELECT d.planned_offer_id FROM storesync.planned_offer d WHERE d.due_at <= $1 "
-			   "ORDER BY d.due_at, d.planned_offer_id LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING p.*) "
+			   "WITH due AS MATERIALIZED (SELECT d.planned_offer_id, d.listing_id FROM storesync.planned_offer d "
+			   "WHERE d.due_at <= $1 ORDER BY d.due_at, d.planned_offer_id LIMIT $2), "
+			   "free AS MATERIALIZED (SELECT l.listing_id FROM storesync.listing l "
+			   "WHERE l.listing_id IN (SELECT d.listing_id FROM due d) ORDER BY l.listing_id FOR NO KEY UPDATE SKIP LOCKED), "
+			   "gone AS (DELETE FROM storesync.planned_offer p WHERE p.planned_offer_id IN (SELECT d.planned_offer_id FROM due d "
+			   "WHERE d.listing_id IN (SELECT f.listing_id FROM free f) "
+			   "OR NOT EXISTS (SELECT FROM storesync.listing l WHERE l.listing_id = d.listing_id)) RETURNING p.*) "
 			   "SELECT g.listing_id, g.action, coalesce(g.price, 0), coalesce(g.campaign, 0), g.until FROM gone g "
 			   "ORDER BY g.due_at, g.planned_offer_id",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);

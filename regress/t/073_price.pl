@@ -213,6 +213,18 @@ sql('SELECT storesync.resume(2)');
 done($list, 'a task to list what was recalled since ends');
 like(sql("SELECT detail FROM storesync.task_state($list)"), qr/overtaken/, 'without having listed it');
 comes_to(2, 1, 0, '104 off', 'which is off the shelf');
+
+# The last models of an item taken off by two at once: each saw the other's on the shelf.
+my @model = map { listing(1, $_) } 4, 5;
+comes_to(1, 900, 1, offer(1, 900, 1) =~ s/ .*/ on/r, 'an item of two models is listed');
+Storesync->query_until($node, "SELECT bool_or(open) FROM storesync.offer_state WHERE listing_id IN ($model[0], $model[1]) AND facet = 'listed'",
+	'f', 'and its state acknowledged');
+my $other_one = $node->background_psql('shop');
+$other_one->query_safe("BEGIN; UPDATE storesync.listing SET listed = false WHERE listing_id = $model[0]");
+sql("UPDATE storesync.listing SET listed = false WHERE listing_id = $model[1]");
+$other_one->query_safe('COMMIT');
+$other_one->quit;
+comes_to(1, 900, 1, offer(1, 900, 1) =~ s/ .*/ off/r, 'both models taken off at once: the item goes');
 Storesync->query_until($node, 'SELECT count(*) FROM storesync.task_open', '0', 'no task is left open');
 Storesync->sound($node);
 
