@@ -1,11 +1,11 @@
 /*
  * peak.c
- *		Tasks that peak windows hold back: until when, and in which order they
- *		go out afterwards.
+ *		What peak windows hold back at each store: until when, and in which
+ *		order it goes out afterwards.
  *
  * What a window is about is in tables and read with the stores, so dropping
  * one lets go at once: a task that is held stays ready and is asked for in
- * each round. Touched by one process: no locks.
+ * each round, listings are compared again. Touched by one process: no locks.
  */
 #include "peak.h"
 
@@ -13,16 +13,21 @@
 
 #include "stores.h"
 
-/* In the order of DispatchStore.peaks; tasks and windows call them by the same names. */
-static const char *const names[PEAK_TASKS] = {"read_back", "fetch_listings"};
+/* As windows name them, and tasks where they are kinds of these, too. */
+static const char *const names[PEAK_KINDS] = {
+	[PEAK_RAISE] = "raise", [PEAK_PRICE] = "price", [PEAK_LIST] = "list", [PEAK_UNLIST] = "unlist",
+	[PEAK_READ_BACK] = "read_back", [PEAK_FETCH_LISTINGS] = "fetch_listings"
+};
 
-static int
-place_of(const char *kind)
+/* kind_of finds a kind by its name; PEAK_KINDS: there is none. */
+static PeakKind
+kind_of(const char *name)
 {
-	for (int i = 0; i < PEAK_TASKS; i++)
-		if (strcmp(names[i], kind) == 0)
-			return i;
-	return -1;
+	PeakKind	kind = 0;
+
+	while (kind < PEAK_KINDS && strcmp(names[kind], name) != 0)
+		kind++;
+	return kind;
 }
 
 void
@@ -31,10 +36,15 @@ peak_load(void)
 	static SPIPlanPtr plan = NULL;
 
 	for (int i = 0; i < stores_count(); i++)
+	{
 		memset(stores_nth(i)->peaks, 0, sizeof(stores_nth(i)->peaks));
+		stores_nth(i)->peak_due = DT_NOEND;
+	}
 	ss_execute(&plan,
-			   "SELECT k.store_id, k.kind, max(k.ends), (extract(epoch FROM max(k.spread)) * 1000000)::bigint "
-			   "FROM storesync.peak k WHERE k.is_on GROUP BY k.store_id, k.kind",
+			   "SELECT k.store_id, k.kind, max(k.ends) FILTER (WHERE k.is_on), "
+			   "(extract(epoch FROM max(k.spread) FILTER (WHERE k.is_on)) * 1000000)::bigint, "
+			   "min(CASE WHEN k.is_on THEN k.ends + k.spread ELSE k.starts END) "
+			   "FROM storesync.peak k GROUP BY k.store_id, k.kind",
 			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -42,27 +52,58 @@ peak_load(void)
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 		bool		isnull;
 		DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull)));
-		int			place = place_of(SPI_getvalue(row, desc, 2));
+		PeakKind	kind = kind_of(SPI_getvalue(row, desc, 2));
+		Datum		until = SPI_getbinval(row, desc, 3, &isnull);
 
-		if (store == NULL || place < 0)
+		if (store == NULL || kind == PEAK_KINDS)
 			continue;
-		store->peaks[place].until = DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull));
-		store->peaks[place].spread_us = DatumGetInt64(SPI_getbinval(row, desc, 4, &isnull));
+		if (!isnull)
+		{
+			store->peaks[kind].until = DatumGetTimestampTz(until);
+			store->peaks[kind].spread_us = DatumGetInt64(SPI_getbinval(row, desc, 4, &isnull));
+		}
+		store->peak_due = Min(store->peak_due, DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull)));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
 
 TimestampTz
-peak_task_due(const DispatchStore *store, const char *kind, int64 task_id)
+peak_due(void)
 {
-	int			place = place_of(kind);
-	const PeakHold *hold;
+	TimestampTz due = DT_NOEND;
 
-	if (place < 0 || store->peaks[place].until == 0)
-		return 0;
-	hold = &store->peaks[place];
-	if (hold->spread_us <= 0)
+	for (int i = 0; i < stores_count(); i++)
+		due = Min(due, stores_nth(i)->peak_due);
+	return due;
+}
+
+TimestampTz
+peak_held_until(const DispatchStore *store, PeakKind kind, int64 id)
+{
+	const PeakHold *hold = &store->peaks[kind];
+
+	if (hold->until == 0 || hold->spread_us <= 0)
 		return hold->until;
 	return hold->until +
-		(int64) (hash_bytes_uint32_extended((uint32) task_id, 0) % (uint64) hold->spread_us);
+		(int64) (hash_bytes_uint32_extended((uint32) id, 0) % (uint64) hold->spread_us);
+}
+
+TimestampTz
+peak_task_due(const DispatchStore *store, const char *kind, int64 task_id)
+{
+	PeakKind	held = kind_of(kind);
+
+	return held == PEAK_READ_BACK || held == PEAK_FETCH_LISTINGS ? peak_held_until(store, held, task_id) : 0;
+}
+
+double
+peak_part(const DispatchStore *store, PeakKind kind, TimestampTz now)
+{
+	const PeakHold *hold = &store->peaks[kind];
+
+	if (hold->until == 0)
+		return 1;
+	if (now < hold->until)
+		return 0;
+	return hold->spread_us <= 0 ? 1 : Min(1, (double) (now - hold->until) / (double) hold->spread_us);
 }

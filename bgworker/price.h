@@ -35,8 +35,6 @@ typedef struct StorePrices
 	TimestampTz due;			/* of the next write, DT_NOEND for none */
 	bool		flying;			/* a call is under way */
 	int			reading;		/* reads asked for and not ended, at least */
-	TimestampTz held[PRICE_KINDS];	/* until then, by a peak window; 0 for none */
-	int64		spread_us[PRICE_KINDS];	/* over which it goes out afterwards */
 } StorePrices;
 
 /* ---- price_look.c: what is due */

@@ -23,8 +23,6 @@
 /* Listings with at_zero = 'unlist'; -1: not counted yet. */
 static int64 n_at_zero = -1;
 
-static const char *const kind_names[PRICE_KINDS] = {"price", "list", "unlist"};
-
 /* ---------------------------------------------------------------- when */
 
 void
@@ -32,17 +30,11 @@ price_parts(const DispatchStore *store, TimestampTz now, double parts[PRICE_KIND
 {
 	for (int i = 0; i < PRICE_KINDS; i++)
 	{
-		const StorePrices *prices = &store->prices;
-
 		/* taking something off the shelf lowers, all else waits until the store may raise */
 		if (store->writes == WRITES_NONE || (store->writes == WRITES_LOWER && i != PRICE_UNLIST))
 			parts[i] = 0;
-		else if (prices->held[i] == 0)
-			parts[i] = 1;
-		else if (now < prices->held[i])
-			parts[i] = 0;
 		else
-			parts[i] = prices->spread_us[i] <= 0 ? 1 : Min(1, (double) (now - prices->held[i]) / prices->spread_us[i]);
+			parts[i] = peak_part(store, PEAK_PRICE + i, now);
 	}
 }
 
@@ -54,10 +46,10 @@ held_until(const DispatchStore *store, TimestampTz now)
 
 	for (int i = 0; i < PRICE_KINDS; i++)
 	{
-		const StorePrices *prices = &store->prices;
+		const PeakHold *hold = &store->peaks[PEAK_PRICE + i];
 
-		if (prices->held[i] != 0 && now < prices->held[i] + prices->spread_us[i])
-			until = Min(until, Max(prices->held[i], now + SPREAD_LOOK_US));
+		if (hold->until != 0 && now < hold->until + hold->spread_us)
+			until = Min(until, Max(hold->until, now + SPREAD_LOOK_US));
 	}
 	return until;
 }
@@ -157,42 +149,11 @@ look_at(int n, const int64 *listing_ids)
 	look_selected();
 }
 
-/* read_windows takes the peak windows that hold such work back. */
-static void
-read_windows(void)
-{
-	static SPIPlanPtr plan = NULL;
-
-	for (int i = 0; i < stores_count(); i++)
-		memset(stores_nth(i)->prices.held, 0, sizeof(stores_nth(i)->prices.held));
-	ss_execute(&plan,
-			   "SELECT k.store_id, k.kind, max(k.ends), (extract(epoch FROM max(k.spread)) * 1000000)::bigint "
-			   "FROM storesync.peak k WHERE k.is_on AND k.kind IN ('price', 'list', 'unlist') GROUP BY k.store_id, k.kind",
-			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull)));
-		char	   *kind = SPI_getvalue(row, desc, 2);
-
-		for (int k = 0; k < PRICE_KINDS && store != NULL; k++)
-			if (strcmp(kind, kind_names[k]) == 0)
-			{
-				store->prices.held[k] = DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull));
-				store->prices.spread_us[k] = DatumGetInt64(SPI_getbinval(row, desc, 4, &isnull));
-			}
-	}
-	SPI_freetuptable(SPI_tuptable);
-}
-
 void
 price_load(void)
 {
 	static SPIPlanPtr plan = NULL;
 
-	read_windows();
 	for (int i = 0; i < stores_count(); i++)
 		stores_nth(i)->prices.due = DT_NOEND;
 	ss_execute(&plan,

@@ -123,7 +123,7 @@ round_due(void)
 		changed_skus->rows > 0 || changed_listings->rows > 0 ||
 		(target_overflow && queue_count() < QUEUE_MAX / 2))
 		return 0;
-	due = Min(Min(Min(stores_peak_due(), share_due()), queue_next_due()), Min(task_due(), feed_store_due()));
+	due = Min(Min(Min(peak_due(), share_due()), queue_next_due()), Min(task_due(), feed_store_due()));
 	if (pg_atomic_read_u32(&dispatch.slot->prepared) != 0)
 		due = Min(due, prepared_due);
 	return Min(due, stores_due(GetCurrentTimestamp()));
@@ -202,7 +202,7 @@ read_changes(TimestampTz now, const Record *record)
 	SsSet	   *again = record->again;
 	SsSet	   *skus = set_create_in(round_context, lengthof(pair), pair);
 
-	reload |= stores_peak_due() <= now;
+	reload |= peak_due() <= now;
 	if (starting || look || reload)
 		due_look();
 	if (starting)

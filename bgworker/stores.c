@@ -25,7 +25,6 @@ enum
 	COL_POLL, COL_OVERLAP, COL_STOCK_FROM, COL_FETCHED_THROUGH,
 	COL_PARTNER_ID, COL_PARTNER_KEY, COL_ACCESS_TOKEN, COL_REFRESH_TOKEN,
 	COL_API_KEY, COL_SECRET_KEY, COL_SALT_KEY, COL_SIGN_PATH_ONLY, COL_SIGN_BASE64, COL_CALLBACK_URL,
-	COL_RAISES_HELD, COL_SPREAD, COL_PEAK_DUE,
 	COL_BREAKER_SHARE, COL_BREAKER_LEAST, COL_BREAKER_WINDOW,
 	COL_POLL_SPREAD, COL_LOOK_AGES, COL_RETURNS_EVERY, COL_RETURNS_THROUGH
 };
@@ -181,12 +180,9 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->access.sign_base64 = DatumGetBool(column(row, desc, COL_SIGN_BASE64, BoolGetDatum(false)));
 	store->overlap_us = DatumGetInt64(column(row, desc, COL_OVERLAP, 0));
 	store->stock_from = DatumGetTimestampTz(column(row, desc, COL_STOCK_FROM, TimestampTzGetDatum(DT_NOBEGIN)));
-	store->raises_held = DatumGetTimestampTz(column(row, desc, COL_RAISES_HELD, TimestampTzGetDatum(0)));
-	store->spread_us = DatumGetInt64(column(row, desc, COL_SPREAD, 0));
 	store->breaker.share = DatumGetFloat8(column(row, desc, COL_BREAKER_SHARE, Float8GetDatum(0)));
 	store->breaker.least = DatumGetInt32(column(row, desc, COL_BREAKER_LEAST, 0));
 	store->breaker.window_us = DatumGetInt64(column(row, desc, COL_BREAKER_WINDOW, 0));
-	store->peak_due = DatumGetTimestampTz(column(row, desc, COL_PEAK_DUE, TimestampTzGetDatum(DT_NOEND)));
 	read_rhythm(store, row, desc);
 	read_switches(store, row, desc);
 }
@@ -211,25 +207,19 @@ stores_load(void)
 			   "(SELECT value FROM storesync.credential WHERE store_id = s.store_id AND name = 'salt_key'), "
 			   "p.sign_path_only, p.sign_base64, "
 			   "(SELECT value FROM storesync.app_credential WHERE platform = s.platform AND name = 'callback_url'), "
-			   "k.held, k.spread, k.due, "
 			   "s.breaker_share::double precision, s.breaker_least, "
 			   "(extract(epoch FROM s.breaker_window) * 1000000)::bigint, "
 			   "s.poll_spread, ARRAY(SELECT (extract(epoch FROM a.age) * 1000000)::bigint "
 			   "FROM unnest(p.look_again) AS a (age) ORDER BY 1), "
 			   "(extract(epoch FROM p.returns_interval) * 1000000)::bigint, o.returns_through "
 			   "FROM storesync.store s JOIN storesync.platform p ON p.platform = s.platform "
-			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id "
-			   "LEFT JOIN (SELECT k.store_id, max(k.ends) FILTER (WHERE k.is_on AND k.kind = 'raise') AS held, "
-			   "(extract(epoch FROM max(k.spread) FILTER (WHERE k.is_on AND k.kind = 'raise')) * 1000000)::bigint AS spread, "
-			   "min(CASE WHEN k.is_on THEN k.ends + k.spread ELSE k.starts END) AS due "
-			   "FROM storesync.peak k GROUP BY k.store_id) k ON k.store_id = s.store_id",
+			   "LEFT JOIN storesync.order_cursor o ON o.store_id = s.store_id",
 			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
 	for (int i = 0; i < n_stores; i++)
 	{
 		stores[i]->present = false;
 		stores[i]->fetches = false;
 		stores[i]->writes = WRITES_NONE;
-		stores[i]->peak_due = DT_NOEND;
 	}
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -283,14 +273,4 @@ store_show(const DispatchStore *store)
 		store_stat_trouble(stat, TROUBLE_HOST, breaker->since, breaker->probe_due);
 	else
 		store_stat_trouble(stat, store->trouble, store->trouble_since, store->waits_until);
-}
-
-TimestampTz
-stores_peak_due(void)
-{
-	TimestampTz due = DT_NOEND;
-
-	for (int i = 0; i < n_stores; i++)
-		due = Min(due, stores[i]->peak_due);
-	return due;
 }

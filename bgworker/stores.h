@@ -138,9 +138,6 @@ struct DispatchStore
 	int			poll_spread;	/* how many times as often, or as seldom, it may be */
 	int64		overlap_us;
 	TimestampTz stock_from;
-	TimestampTz raises_held;	/* until then, by a peak window; 0 for none */
-	int64		spread_us;		/* over which they go out afterwards */
-	TimestampTz peak_due;		/* when the next window begins or ends, DT_NOEND for never */
 	StoreTrouble trouble;		/* each change is a line in the log */
 	TimestampTz trouble_since;
 	StoreStat  *stat;			/* in shared memory */
@@ -163,7 +160,8 @@ struct DispatchStore
 	StoreReturns returns;
 	StorePrices prices;
 	StoreBreaker breaker;
-	PeakHold	peaks[PEAK_TASKS];	/* tasks that windows hold back */
+	PeakHold	peaks[PEAK_KINDS];	/* what windows hold back */
+	TimestampTz peak_due;		/* when the next of them begins or has let go, DT_NOEND for never */
 	TaskShelf	tasks[TASK_SORTS];
 	TimestampTz tasks_read_at;
 };
@@ -177,8 +175,6 @@ extern DispatchStore *stores_find(int store_id);
 
 /* The store makes no call before `until`; one log line when the trouble is a new one. */
 extern void store_trouble(DispatchStore *store, StoreTrouble trouble, TimestampTz until, const char *detail);
-/* When the next peak window of any store begins or ends: the stores have to be read again. */
-extern TimestampTz stores_peak_due(void);
 /* A call went well. */
 extern void store_well(DispatchStore *store);
 /* Tell shared memory how the store stands. */

@@ -9,7 +9,6 @@
 #include "target.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "utils/float.h"
 
 #include "breaker.h"
@@ -54,15 +53,6 @@ urgency_of(int64 to_send, int64 at_most, double per_second)
 	double		too_many = (double) Max(at_most - to_send, 1);
 
 	return (per_second + too_many * UNSOLD_WEIGHT) / (double) (to_send + 1);
-}
-
-/* spread_of gives a listing's place in the time over which held raises go out, in microseconds. */
-static int64
-spread_of(int64 listing_id, int64 spread_us)
-{
-	if (spread_us <= 0)
-		return 0;
-	return (int64) (hash_bytes_uint32_extended((uint32) listing_id, 0) % (uint64) spread_us);
 }
 
 static bool
@@ -127,8 +117,8 @@ target_settle(const ListingTerms *listing, TimestampTz changed_at)
 		queue_drop(listing->listing_id);
 		return;
 	}
-	if (!decrease && store->raises_held != 0)
-		want.held_until = store->raises_held + spread_of(listing->listing_id, store->spread_us);
+	if (!decrease)
+		want.held_until = peak_held_until(store, PEAK_RAISE, listing->listing_id);
 	want.lanes = &store->lanes;
 	name_batch(store, listing, &want);
 	if (breaker_takes(store, listing, &want))
