@@ -25,7 +25,8 @@ END
 $catalogue =~ s/\h+/\t/g;
 
 my $sim = Storesync->simulator(catalogue => $catalogue, rate => 20);
-my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '100ms');
+# wal_writer_delay: what is durable is so because somebody asked for it, and no writer in the background is quicker.
+my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '100ms', wal_writer_delay => '10s');
 my $store = Storesync->load($node, $sim, rate_limit => '20/s');
 
 Storesync->converged($node, $sim, 'new listings are shown everywhere');
