@@ -108,14 +108,19 @@ typedef struct StoreBreaker
 	TimestampTz counted_at;
 } StoreBreaker;
 
-/* Tasks are kept in memory by these sorts, so that neither crowds the other out (task.c). */
+/*
+ * Tasks are kept in memory by these sorts, so that none crowds another out
+ * (task.c): what is about listings may be held for hours, by a peak window or
+ * the store's mode, while orders are shipped, and tokens are needed by all.
+ */
 typedef enum TaskSort
 {
-	TASK_WRITE,
-	TASK_FETCH
+	TASK_LISTING,
+	TASK_FETCH,
+	TASK_ORDER,
+	TASK_TOKEN,
+	TASK_SORTS
 } TaskSort;
-
-#define TASK_SORTS	2
 
 typedef struct TaskShelf
 {

@@ -190,8 +190,10 @@ void
 task_load(int store_id)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT4OID, INT4OID};
-	Datum		values[] = {Int32GetDatum(store_id), Int32GetDatum(TASK_ROOM + 1)};
+	const Oid	types[] = {INT4OID, INT4OID, TEXTARRAYOID, INT8ARRAYOID};
+	Datum		values[] = {
+		Int32GetDatum(store_id), Int32GetDatum(TASK_ROOM + 1), task_kind_names(), task_kind_sorts()
+	};
 
 	for (int i = 0; i < stores_count(); i++)
 		for (int sort = 0; sort < TASK_SORTS; sort++)
@@ -199,12 +201,13 @@ task_load(int store_id)
 				forget_waiting(&stores_nth(i)->tasks[sort]);
 	ss_execute(&plan,
 			   "SELECT x.task_id, x.store_id, x.kind, x.listing, x.attempts, x.due FROM ("
-			   "SELECT " OPEN_COLUMNS ", row_number() OVER (PARTITION BY t.store_id, t.kind = 'fetch_orders' "
+			   "SELECT " OPEN_COLUMNS ", row_number() OVER (PARTITION BY t.store_id, k.sort "
 			   "ORDER BY t.next_at NULLS FIRST, t.task_id) AS place "
 			   "FROM (SELECT DISTINCT ON (o.task_id) o.* FROM storesync.task_open o "
-			   "WHERE $1 = 0 OR o.store_id = $1 ORDER BY o.task_id, o.at DESC) t) x "
+			   "WHERE $1 = 0 OR o.store_id = $1 ORDER BY o.task_id, o.at DESC) t "
+			   "LEFT JOIN unnest($3, $4) AS k (kind, sort) ON k.kind = t.kind) x "
 			   "WHERE x.place <= $2 ORDER BY x.due, x.task_id",
-			   SPI_OK_SELECT, 2, types, values, NULL, 0);
+			   SPI_OK_SELECT, 4, types, values, NULL, 0);
 	remember_selected();
 }
 

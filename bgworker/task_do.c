@@ -6,6 +6,7 @@
 #include "task_internal.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "listings.h"
@@ -309,20 +310,20 @@ begin_unknown(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg
 }
 
 static const TaskKind kinds[] = {
-	{"push_stock", TASK_WRITE, begin_push, NULL},
-	{"push_price", TASK_WRITE, price_task_begin, price_task_settle},
-	{"list", TASK_WRITE, price_task_begin, price_task_settle},
-	{"unlist", TASK_WRITE, price_task_begin, price_task_settle},
-	{"read_back", TASK_WRITE, begin_read, settle_read},
+	{"push_stock", TASK_LISTING, begin_push, NULL},
+	{"push_price", TASK_LISTING, price_task_begin, price_task_settle},
+	{"list", TASK_LISTING, price_task_begin, price_task_settle},
+	{"unlist", TASK_LISTING, price_task_begin, price_task_settle},
+	{"read_back", TASK_LISTING, begin_read, settle_read},
 	{"fetch_orders", TASK_FETCH, task_begin_fetch, task_settle_fetch},
-	{"refresh_token", TASK_WRITE, begin_refresh, settle_refresh},
-	{"exchange_code", TASK_WRITE, begin_exchange, settle_exchange},
-	{"ship_order", TASK_WRITE, ship_task_begin, ship_task_settle},
-	{"cancel_order", TASK_WRITE, ship_task_begin, ship_task_settle},
-	{"fetch_listings", TASK_WRITE, begin_listings, settle_listings}
+	{"refresh_token", TASK_TOKEN, begin_refresh, settle_refresh},
+	{"exchange_code", TASK_TOKEN, begin_exchange, settle_exchange},
+	{"ship_order", TASK_ORDER, ship_task_begin, ship_task_settle},
+	{"cancel_order", TASK_ORDER, ship_task_begin, ship_task_settle},
+	{"fetch_listings", TASK_LISTING, begin_listings, settle_listings}
 };
 
-static const TaskKind unknown = {"", TASK_WRITE, begin_unknown, NULL};
+static const TaskKind unknown = {"", TASK_LISTING, begin_unknown, NULL};
 
 const TaskKind *
 task_kind(const char *name)
@@ -331,4 +332,24 @@ task_kind(const char *name)
 		if (strcmp(kinds[i].name, name) == 0)
 			return &kinds[i];
 	return &unknown;
+}
+
+Datum
+task_kind_names(void)
+{
+	Datum		names[lengthof(kinds)];
+
+	for (int i = 0; i < (int) lengthof(kinds); i++)
+		names[i] = CStringGetTextDatum(kinds[i].name);
+	return PointerGetDatum(construct_array(names, lengthof(kinds), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+Datum
+task_kind_sorts(void)
+{
+	int64		sorts[lengthof(kinds)];
+
+	for (int i = 0; i < (int) lengthof(kinds); i++)
+		sorts[i] = kinds[i].sort;
+	return ss_int8_array(lengthof(kinds), sorts);
 }

@@ -65,6 +65,9 @@ struct Task
 
 /* How tasks of this kind are done; for one that nobody knows, how it is given up. Never NULL. */
 extern const TaskKind *task_kind(const char *name);
+/* The names of all kinds, text[], and their sorts, bigint[], in the same order. */
+extern Datum task_kind_names(void);
+extern Datum task_kind_sorts(void);
 
 /* The ends of a task: it is forgotten, its event is written with the round. */
 extern void task_close_done(Task *task, const char *detail);

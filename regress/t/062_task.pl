@@ -55,6 +55,17 @@ is($sim->stock(1001, 1), 57, 'by then the shop shows it');
 is(sql("SELECT string_agg(state, ',' ORDER BY at) FROM storesync.task_event WHERE task_id = $push"), 'sent,done',
 	'taken up once, closed once');
 
+# More writes than are kept in memory wait: what gets tokens or fetches orders is not behind them.
+sql("SELECT storesync.pause($one)");
+sql("SELECT count(storesync.enqueue($one, 'push_stock', '{\"listing\": $listing}')) FROM generate_series(1, 1001)");
+my $held = sql("SELECT max(task_id) FROM storesync.task_open WHERE store_id = $one AND next_at IS NULL");
+until_state(ask($one, 'refresh_token', '{}'), 'done', 'a token is not behind a thousand writes that wait');
+until_state(ask($one, 'fetch_orders', '{}'), 'done', 'nor is a fetch');
+is(state($held), 'queued', 'which still wait');
+sql("SELECT storesync.resume($one)");
+ok(Storesync->query_until($node, "SELECT count(*) FROM storesync.task_open WHERE store_id = $one AND next_at IS NULL", 0,
+		'the writes'), 'until the store is resumed');
+
 # Not before, across a crash of everything.
 my $soon = ask($two, 'fetch_orders', '{}', ", NULL, now() + interval '3 seconds'");
 is(state($soon), 'queued', 'not before its time');
