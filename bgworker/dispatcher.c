@@ -149,6 +149,8 @@ dispatch_committed(void)
 void
 dispatch_ended(DispatchCall *call)
 {
+	if (dispatch.n_ended++ == 0)
+		dispatch.ended_since = GetCurrentTimestamp();
 	dlist_push_tail(&dispatch.ended, &call->node);
 }
 

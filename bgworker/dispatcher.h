@@ -17,6 +17,8 @@ typedef struct Dispatch
 	dlist_head	ready;			/* built, to be started when their commit is durable, in its order */
 	int			n_ready;
 	dlist_head	ended;			/* answered, to be recorded by the next round */
+	int			n_ended;
+	TimestampTz ended_since;	/* when the first of these came */
 } Dispatch;
 
 extern Dispatch dispatch;

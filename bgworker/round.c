@@ -40,6 +40,10 @@
 #define ROUND_SKUS		128
 #define ROUND_LISTINGS	1024
 
+/* While many calls are under way a round waits for so many answers, but not longer than this. */
+#define ENDED_ENOUGH	16
+#define ENDED_PATIENCE_US	(USECS_PER_SEC / 1000)
+
 /* How often in a round a token is tried on other listings when those picked need no call. */
 #define PICK_PASSES		8
 
@@ -119,13 +123,15 @@ round_due(void)
 {
 	TimestampTz due;
 
-	if (starting || look || reload || !dlist_is_empty(&dispatch.ended) ||
+	if (starting || look || reload || dispatch.n_ended >= ENDED_ENOUGH ||
 		changed_skus->rows > 0 || changed_listings->rows > 0 ||
 		(target_overflow && queue_count() < QUEUE_MAX / 2))
 		return 0;
 	due = Min(Min(Min(peak_due(), share_due()), queue_next_due()), Min(task_due(), feed_store_due()));
 	if (pg_atomic_read_u32(&dispatch.slot->prepared) != 0)
 		due = Min(due, prepared_due);
+	if (dispatch.n_ended > 0)
+		due = Min(due, dispatch.in_flight < ENDED_ENOUGH ? 0 : dispatch.ended_since + ENDED_PATIENCE_US);
 	return Min(due, stores_due(GetCurrentTimestamp()));
 }
 
@@ -161,6 +167,7 @@ settle_ended(Record *record)
 	{
 		DispatchCall *call = dlist_container(DispatchCall, node, dlist_pop_head_node(&dispatch.ended));
 
+		dispatch.n_ended--;
 		work_of(call)->settle(call, record);
 	}
 	dispatch_count(SS_TASKS_DEAD, record_write(record));
