@@ -25,7 +25,9 @@ CREATE TABLE storesync.peak_window (
 	CHECK (ends > starts AND ends <= starts + '31 days'::interval),
 	CHECK (num_nonnulls(platform, store_id) = 1),
 	CHECK (kinds <> '{}' AND kinds <@ ARRAY['raise', 'price', 'list', 'unlist', 'read_back', 'fetch_listings']),
-	CHECK (spread BETWEEN '0' AND '1 day')
+	CHECK (spread BETWEEN '0' AND '1 day'),
+	-- far from where a clock's time has no moment: the view peak is read by every start of the dispatcher
+	CONSTRAINT peak_window_years CHECK (starts >= '2000-01-01' AND ends < '3000-01-01')
 );
 COMMENT ON TABLE storesync.peak_window IS
 'Hours in which a store, or all stores of a platform, hold work back: from starts to ends by the clock of each store (store.timezone), these kinds of it, which then go out spread over the time in spread. Made by add_peak_window().';
@@ -67,7 +69,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.add_peak_window(timestamp, timestamp, int, text, text[], interval) IS
-'Hold work back from starts to ends, by the clock of each store (store.timezone), for one store or for all of a platform: kinds raise, price, list, unlist, and the tasks read_back and fetch_listings; afterwards it goes out spread over the time in spread. Decreases and order fetches never wait. Returns its id. Errors: 22023 when not one of store and platform is given or an argument is NULL, SS002 and SS005 for an unknown store or platform, 23514 for an end before its start, more than 31 days, an unknown kind or a spread beyond a day. Example: SELECT storesync.add_peak_window(''2026-11-11 00:00'', ''2026-11-11 02:00'', platform => ''shopee'');';
+'Hold work back from starts to ends, by the clock of each store (store.timezone), for one store or for all of a platform: kinds raise, price, list, unlist, and the tasks read_back and fetch_listings; afterwards it goes out spread over the time in spread. Decreases and order fetches never wait. Returns its id. Errors: 22023 when not one of store and platform is given or an argument is NULL, SS002 and SS005 for an unknown store or platform, 23514 for an end before its start, more than 31 days, times before the year 2000 or after 2999, an unknown kind or a spread beyond a day. Example: SELECT storesync.add_peak_window(''2026-11-11 00:00'', ''2026-11-11 02:00'', platform => ''shopee'');';
 
 CREATE FUNCTION storesync.drop_peak_window(peak_window_id int) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

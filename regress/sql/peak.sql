@@ -37,5 +37,6 @@ SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', store => 99999);
 SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', platform => 'nowhere');
 SELECT storesync.add_peak_window('2100-01-02', '2100-01-01', store => :taipei);
 SELECT storesync.add_peak_window('2100-01-01', '2100-03-01', store => :taipei);
+SELECT storesync.add_peak_window('4714-11-24 00:00 BC', '4714-11-24 01:00 BC', store => :taipei);
 SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', store => :taipei, kinds => '{decrease}');
 SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', store => :taipei, spread => '2 days');
