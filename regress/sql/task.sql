@@ -113,6 +113,12 @@ UPDATE storesync.store SET mode = 'lower_only' WHERE store_id = :store;
 SELECT pg_temp.hints(:task, :write);
 UPDATE storesync.store SET mode = 'off' WHERE store_id = :store;
 SELECT pg_temp.hints(:task, :write);
+UPDATE storesync.store SET mode = 'live' WHERE store_id = :store;
+SELECT storesync.add_peak_window('2026-01-01', '2026-01-02', store => :store, kinds => '{raise}') AS window \gset
+UPDATE storesync.peak_window SET starts = now() AT TIME ZONE 'Asia/Taipei', ends = (now() + '1 hour') AT TIME ZONE 'Asia/Taipei';
+SELECT regexp_replace(h, ' at .*', '') AS hint FROM pg_temp.hints(:task, :write) h;
+SELECT storesync.drop_peak_window(:window);
+UPDATE storesync.store SET mode = 'off' WHERE store_id = :store;
 INSERT INTO storesync.task_event (task_id, at, state, class, attempts, detail) VALUES (:write, clock_timestamp(), 'waiting', 'later', 1, 'busy');
 SELECT pg_temp.hints(:write);
 INSERT INTO storesync.task_event (task_id, at, state, attempts) VALUES (:write, clock_timestamp(), 'done', 2);
