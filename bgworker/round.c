@@ -44,6 +44,9 @@
 #define ENDED_ENOUGH	16
 #define ENDED_PATIENCE_US	(USECS_PER_SEC / 1000)
 
+/* Where changes come faster than they are compared all is compared at once, as where one read finds more. */
+#define CHANGED_MAX		FEED_MAX
+
 /* How often in a round a token is tried on other listings when those picked need no call. */
 #define PICK_PASSES		8
 
@@ -226,6 +229,7 @@ read_changes(TimestampTz now, const Record *record)
 			due_ask();
 		add_rows(changed_skus, feed.skus);
 		add_rows(changed_listings, feed.listings);
+		reload |= changed_skus->rows + changed_listings->rows > CHANGED_MAX;
 		if (feed.stores->rows > 0 && !reload)
 		{
 			stores_load();
