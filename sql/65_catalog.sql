@@ -152,6 +152,44 @@ COMMENT ON FUNCTION storesync.listing_moved() IS
 CREATE TRIGGER listing_moved BEFORE UPDATE OF store_id, sku_id ON storesync.listing
 	FOR EACH ROW EXECUTE FUNCTION storesync.listing_moved();
 
+-- What is kept of a listing or a store goes with it; what was written as history stays. (Its offers:
+-- storesync.offer_renamed().)
+CREATE FUNCTION storesync.listing_gone() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM storesync.listing_shown w WHERE w.listing_id = OLD.listing_id;
+	DELETE FROM storesync.listing_reserved w WHERE w.listing_id = OLD.listing_id;
+	DELETE FROM storesync.allotment a WHERE a.listing_id = OLD.listing_id;
+	DELETE FROM storesync.breaker_listing b WHERE b.listing_id = OLD.listing_id;
+	-- what was set aside for it is the others' now
+	PERFORM storesync.outbox_add('stock', ARRAY[OLD.sku_id]);
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION storesync.listing_gone() IS
+'Row trigger of storesync.listing: what is kept of a deleted listing goes with it, and the others of its SKU are compared.';
+CREATE TRIGGER listing_gone AFTER DELETE ON storesync.listing
+	FOR EACH ROW EXECUTE FUNCTION storesync.listing_gone();
+
+CREATE FUNCTION storesync.store_gone() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM storesync.listing_seen s WHERE s.store_id = OLD.store_id;
+	DELETE FROM storesync.listing_walk w WHERE w.store_id = OLD.store_id;
+	DELETE FROM storesync.order_cursor c WHERE c.store_id = OLD.store_id;
+	DELETE FROM storesync.order_look k WHERE k.store_id = OLD.store_id;
+	DELETE FROM storesync.breaker b WHERE b.store_id = OLD.store_id;
+	DELETE FROM storesync.peak_window w WHERE w.store_id = OLD.store_id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION storesync.store_gone() IS
+'Row trigger of storesync.store: what is kept of a deleted store goes with it.';
+CREATE TRIGGER store_gone AFTER DELETE ON storesync.store
+	FOR EACH ROW EXECUTE FUNCTION storesync.store_gone();
+
 CREATE FUNCTION storesync.store_hold() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

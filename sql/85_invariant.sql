@@ -293,9 +293,18 @@ LANGUAGE SQL STABLE AS $$
 	FROM storesync.store_location z
 	WHERE NOT EXISTS (SELECT FROM storesync.store t WHERE t.store_id = z.store_id)
 		OR NOT EXISTS (SELECT FROM storesync.location p WHERE p.location_id = z.location_id)
+	UNION ALL
+	SELECT 'catalog', format('listing %s, its %s', o.listing_id, o.facet), 'the listing does not exist, or is another store''s'
+	FROM storesync.offer o
+	WHERE NOT EXISTS (SELECT FROM storesync.listing l WHERE l.listing_id = o.listing_id AND l.store_id = o.store_id)
+	UNION ALL
+	SELECT 'catalog', format('listing %s, its campaign', p.listing_id), 'its price is to come back from another than it has'
+	FROM storesync.planned_offer p
+	WHERE p.action = 'back'
+		AND NOT EXISTS (SELECT FROM storesync.listing l WHERE l.listing_id = p.listing_id AND l.price = p.campaign)
 $$;
 COMMENT ON FUNCTION storesync.invariant_catalog() IS
-'Stores, listings and places of stores that point to nothing: what foreign keys would refuse, which a restore could not bear. No rows when it holds. Example: SELECT * FROM storesync.invariant_catalog();';
+'Stores, listings, places of stores and prices of listings that point to nothing: what foreign keys would refuse, which a restore could not bear; and campaigns that are over and would yet end. No rows when it holds. Example: SELECT * FROM storesync.invariant_catalog();';
 
 CREATE FUNCTION storesync.invariant_bundle() RETURNS TABLE(invariant text, subject text, detail text)
 LANGUAGE SQL STABLE AS $$

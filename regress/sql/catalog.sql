@@ -151,6 +151,43 @@ SELECT storesync.add_store('ruten', 'teashop', 'Tea') AS ruten \gset
 SELECT platform, max_quantity, unpaid_hold, sign_path_only, sign_base64 FROM storesync.platform ORDER BY platform;
 SELECT platform, unpaid_hold FROM storesync.store ORDER BY store_id;
 
+-- What is kept of a listing or a store goes with it.
+SELECT storesync.add_store('ruten', 'gone', 'Gone') AS gone \gset
+SELECT storesync.add_sku('GONE') > 0 AS sku, storesync.set_credential(:gone, 'api_key', 'word') AS credential;
+SELECT storesync.add_listing(:gone, 'GONE', '100') AS gone_listing \gset
+SELECT (storesync.receive('GONE', 9, storesync.new_key())).outcome;
+SELECT storesync.allot(:gone_listing, 2, storesync.new_key()) IS NOT NULL AS allotted, storesync.reserve_seen(:gone_listing, 3, now()) IS NOT NULL AS seen;
+UPDATE storesync.listing SET price = 5, listed = false WHERE listing_id = :gone_listing;
+SELECT storesync.set_price(:gone_listing, 4, storesync.new_key(), valid_until => now() + interval '1 day') > 0 AS campaign;
+INSERT INTO storesync.listing_shown (listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at)
+	VALUES (:gone_listing, 1, 0, storesync.current_incarnation(), now(), now());
+INSERT INTO storesync.breaker_listing (listing_id, store_id) VALUES (:gone_listing, :gone);
+INSERT INTO storesync.breaker (store_id, changes, listings) VALUES (:gone, 1, 1);
+INSERT INTO storesync.listing_walk (run, store_id) VALUES (1, :gone);
+INSERT INTO storesync.listing_seen (run, store_id, item_id, model_id, seller_code, name, reserved, listed, ended, writable, seen_at)
+	VALUES (1, :gone, '100', '', '', '', 0, true, false, true, now());
+INSERT INTO storesync.order_cursor (store_id, fetched_through) VALUES (:gone, now());
+INSERT INTO storesync.order_look (store_id, age, looked_through, listed) VALUES (:gone, '1 hour', now(), 0);
+INSERT INTO storesync.peak_window (store_id, starts, ends, kinds, spread) VALUES (:gone, '2026-11-11 00:00', '2026-11-11 02:00', '{price}', '0');
+CREATE FUNCTION pg_temp.kept(column_name text, id bigint) RETURNS TABLE(relation text, n bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR relation IN SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+		WHERE c.relnamespace = 'storesync'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition AND a.attname = column_name ORDER BY 1 LOOP
+		EXECUTE format('SELECT count(*) FROM storesync.%I WHERE %I = $1', relation, column_name) INTO n USING id;
+		IF n > 0 THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END $$;
+SELECT * FROM pg_temp.kept('listing_id', :gone_listing);
+SELECT * FROM pg_temp.kept('store_id', :gone);
+SELECT * FROM storesync.check_invariants();
+DELETE FROM storesync.listing WHERE listing_id = :gone_listing;
+SELECT * FROM pg_temp.kept('listing_id', :gone_listing);
+DELETE FROM storesync.store WHERE store_id = :gone;
+SELECT * FROM pg_temp.kept('store_id', :gone);
+SELECT * FROM storesync.check_invariants();
+
 -- as found
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS storesync CASCADE;

@@ -43,7 +43,7 @@ WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname = 'plpgsql' AND p
 		'confirm_instance', 'grant_role', 'settle_compensation', 'task_settled', 'requeue', 'discard', 'drop_detached', 'drop_consumed', 'check_text', 'refuse_change',
 		'platform_check', 'platform_replace', 'listing_normalise', 'listing_moved', 'refuse_orphans', 'listing_mapped', 'store_hold',
 		'resolve_stop', 'revise_stopped', 'stop_selling', 'start_selling',
-		'store_timezone_check', 'add_peak_window', 'drop_peak_window', 'release_breaker', 'tell_siblings', 'note_authorization', 'backfill',
+		'store_timezone_check', 'listing_gone', 'store_gone', 'add_peak_window', 'drop_peak_window', 'release_breaker', 'tell_siblings', 'note_authorization', 'backfill',
 		'accept_matches', 'preview', 'go_live')
 ORDER BY 1;
 
