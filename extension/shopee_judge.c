@@ -54,6 +54,9 @@ judge_body(const PlatformCall *call, const PlatformReply *reply, const cJSON *ro
 		judge_error(call, reply, root, arena, answer);
 		return true;
 	}
+	/* no error is no success where the status says another thing; but tokens are never thrown away */
+	if ((reply->http_status < 200 || reply->http_status > 299) && !jread_has(root, "access_token"))
+		return false;
 	judge_settle(call, answer, OUTCOME_OK, "");
 	if (kind->judge != NULL)
 		kind->judge(call, root, arena, answer);

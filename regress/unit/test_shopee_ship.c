@@ -140,6 +140,9 @@ cancelling(void **state)
 	call.reason = "BORED";
 	assert_string_equal(body_of(&call, *state), "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
 	assert_class(judge(&call, *state, "{\"error\":\"\",\"response\":{\"update_time\":1760000000}}").class, OUTCOME_OK);
+	/* no error, and no success either */
+	assert_class(judge_http(&call, *state, 302, "{\"error\":\"\",\"response\":{\"update_time\":1760000000}}").class, OUTCOME_IN_DOUBT);
+	assert_class(judge_http(&call, *state, 500, "{\"error\":\"\",\"response\":{\"update_time\":1760000000}}").class, OUTCOME_IN_DOUBT);
 }
 
 /* Vector S1: signed without the shop and its token. */
