@@ -30,7 +30,7 @@ WORKER_OBJS = $(WORKER_FILES:%=bgworker/%.o)
 
 # The install script, in this order
 SQL_MODULES = 00_guard 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger \
-	40_order 50_outbox 52_task 53_rotation 55_rate 58_allotment 59_price 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 71_breaker 72_peak 74_onboarding 75_stat 77_token 78_task_hint 79_push 80_health \
+	40_order 50_outbox 52_task 53_rotation 54_maintain 55_rate 58_allotment 59_price 60_listing 65_catalog 66_bundle 67_instance 70_dispatch 71_breaker 72_peak 74_onboarding 75_stat 77_token 78_task_hint 79_push 80_health \
 	85_invariant 87_role 90_rights
 DATA_built = storesync--$(EXTVERSION).sql
 
@@ -50,7 +50,7 @@ FUZZ_TARGETS = fuzz_plain fuzz_json \
 	fuzz_shopee_write fuzz_shopee_notice \
 	fuzz_ruten_build fuzz_ruten_write fuzz_ruten_list fuzz_ruten_item fuzz_ruten_orders fuzz_ruten_hook \
 	fuzz_pchome_build fuzz_pchome_write fuzz_pchome_list fuzz_pchome_orders fuzz_pchome_shown
-REGRESS_TESTS = conventions install partition outbox task rotation moved catalog credential token rights key rate_limit rate ledger \
+REGRESS_TESTS = conventions install partition outbox task rotation maintain moved catalog credential token rights key rate_limit rate ledger \
 	transfer count order_return order_parked expiry \
 	order order_input order_found order_rules place bundle direct memo peak breaker push listing unseen solo stop allotment price locked onboarding terms dispatch invariant tamper
 ISOLATION_TESTS = outbox_order partition_make rate_snapshot allot_race last_unit same_key opposite_pages \

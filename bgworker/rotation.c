@@ -67,7 +67,7 @@ make_plan(void *arg)
 			   "(SELECT p.relname::text, c.relname::text, true FROM pg_inherits i "
 			   "JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent "
 			   "WHERE i.inhdetachpending AND p.relnamespace = 'storesync'::regnamespace "
-			   "AND p.relname IN ('outbox', 'task_event', 'notification')) "
+			   "AND p.relname IN (SELECT t.parent FROM storesync.partitioned t WHERE t.retention IS NOT NULL)) "
 			   "UNION ALL (SELECT NULL, d.partition::text, false FROM storesync.left_detached() d) "
 			   "UNION ALL (SELECT r.parent::text, r.partition::text, false FROM storesync.rotation() r "
 			   "WHERE r.waits_for IS NULL ORDER BY r.to_at)",

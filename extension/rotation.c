@@ -1,7 +1,7 @@
 /*
  * rotation.c
- *		What decides whether a day of the outbox may go (sql/53_rotation.sql):
- *		how old the oldest snapshot is, and how long logs and orders are kept.
+ *		What decides whether a partition may go (sql/53_rotation.sql): how old
+ *		the oldest snapshot is, and how long logs, orders and keys are kept.
  */
 #include "storesync.h"
 
@@ -16,6 +16,7 @@
 PG_FUNCTION_INFO_V1(oldest_xid);
 PG_FUNCTION_INFO_V1(log_retention);
 PG_FUNCTION_INFO_V1(order_retention);
+PG_FUNCTION_INFO_V1(key_horizon);
 
 /*
  * oldest_xid returns the transaction id before which everything is over for
@@ -58,4 +59,11 @@ Datum
 order_retention(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INTERVAL_P(interval_of(ss_order_retention));
+}
+
+/* key_horizon returns storesync.key_horizon likewise. */
+Datum
+key_horizon(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INTERVAL_P(interval_of(ss_key_horizon));
 }

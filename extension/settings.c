@@ -84,7 +84,7 @@ settings_define(void)
 			   &ss_key_horizon, SECS_PER_DAY, 3650 * SECS_PER_DAY, PGC_SIGHUP, GUC_UNIT_S);
 	define_int("storesync.order_retention", "How long orders are kept.",
 			   &ss_order_retention, SECS_PER_DAY, 3650 * SECS_PER_DAY, PGC_SIGHUP, GUC_UNIT_S);
-	define_int("storesync.log_retention", "How long the call log is kept.",
+	define_int("storesync.log_retention", "How long logs are kept.",
 			   &ss_log_retention, SECS_PER_DAY, 3650 * SECS_PER_DAY, PGC_SIGHUP, GUC_UNIT_S);
 	define_int("storesync.max_fetch_age", "Oldest order fetch that still lets a raise go out.",
 			   &ss_max_fetch_age, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS);

@@ -9,10 +9,11 @@ CREATE TABLE storesync.partitioned (
 	key_column name NOT NULL,
 	indexes text[] NOT NULL,
 	options text NOT NULL DEFAULT '',
-	append_only boolean NOT NULL DEFAULT false
+	append_only boolean NOT NULL DEFAULT false,
+	retention text CHECK (retention IN ('consumed', 'log', 'order', 'key'))
 );
 COMMENT ON TABLE storesync.partitioned IS
-'How the partitions of each partitioned table are cut (UTC days, ISO weeks or months of key_column), which indexes and storage parameters each of them gets, and whether it refuses TRUNCATE.';
+'How the partitions of each partitioned table are cut (UTC days, ISO weeks or months of key_column), which indexes and storage parameters each of them gets, whether it refuses TRUNCATE, and how long it is kept: consumed (until every consumer is past it), log, order, key (for storesync.log_retention, order_retention, key_horizon); NULL: for good.';
 INSERT INTO storesync.partitioned VALUES
 	('idempotency', 'week', 'key', ARRAY['UNIQUE (key)']),
 	('ledger', 'month', 'recorded_at', ARRAY['UNIQUE (sku_id, location_id, version)']),
@@ -31,6 +32,10 @@ INSERT INTO storesync.partitioned VALUES
 	('return_notice', 'month', 'at', ARRAY['(store_id, return_id)', '(store_id, order_sn)']);
 UPDATE storesync.partitioned SET append_only = true WHERE parent = 'ledger';
 UPDATE storesync.partitioned SET options = 'fillfactor = 80' WHERE parent = 'sales_order_line';
+UPDATE storesync.partitioned p SET retention = r.retention
+FROM (VALUES ('outbox', 'consumed'), ('task_event', 'log'), ('push', 'log'), ('call_log', 'log'), ('order_gap', 'log'),
+	('return_notice', 'order'), ('idempotency', 'key')) AS r(parent, retention)
+WHERE p.parent = r.parent;
 
 -- ---------------------------------------------------------------- identity of this database
 

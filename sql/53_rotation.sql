@@ -1,6 +1,6 @@
--- Rotation: days of the outbox and of the events of tasks that nobody needs any more go by dropping
--- their partitions (docs/partitions.md). The dispatcher does it (bgworker/rotation.c); without one
--- drop_consumed() does.
+-- Rotation: rows that nobody needs any more go by dropping their partitions (docs/partitions.md):
+-- storesync.partitioned says which tables, and how long they are kept. The dispatcher does it
+-- (bgworker/rotation.c); maintain() and drop_consumed() do it where none runs.
 
 CREATE FUNCTION storesync.oldest_xid() RETURNS xid8
 	AS 'MODULE_PATHNAME', 'oldest_xid' LANGUAGE C VOLATILE;
@@ -12,10 +12,17 @@ CREATE FUNCTION storesync.log_retention() RETURNS interval
 COMMENT ON FUNCTION storesync.log_retention() IS
 'The setting storesync.log_retention as an interval. Example: SELECT storesync.log_retention();';
 
+CREATE FUNCTION storesync.key_horizon() RETURNS interval
+	AS 'MODULE_PATHNAME', 'key_horizon' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.key_horizon() IS
+'The setting storesync.key_horizon as an interval. Example: SELECT storesync.key_horizon();';
+
 CREATE FUNCTION storesync.partition_days(parent name) RETURNS TABLE(partition name, from_at timestamptz, to_at timestamptz)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD'
 AS $$
-	SELECT c.relname, x.bound[1]::timestamptz, x.bound[2]::timestamptz
+	SELECT c.relname,
+		CASE WHEN $1 = 'idempotency' THEN storesync.key_time(x.bound[1]::storesync.idempotency_key) ELSE x.bound[1]::timestamptz END,
+		CASE WHEN $1 = 'idempotency' THEN storesync.key_time(x.bound[2]::storesync.idempotency_key) ELSE x.bound[2]::timestamptz END
 	FROM pg_inherits i
 	JOIN pg_class c ON c.oid = i.inhrelid
 	CROSS JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \(''(.*)''\) TO \(''(.*)''\)$') AS x(bound)
@@ -23,7 +30,7 @@ AS $$
 	ORDER BY 2
 $$;
 COMMENT ON FUNCTION storesync.partition_days(name) IS
-'Partitions of a table that is cut by times, with their bounds, but those being detached. Example: SELECT * FROM storesync.partition_days(''outbox'');';
+'Partitions of a table, with their bounds (those of idempotency as the times of the keys), but those being detached. Example: SELECT * FROM storesync.partition_days(''outbox'');';
 
 -- Nobody writes into a day that ended an hour ago: a row's time is taken as it is written.
 CREATE FUNCTION storesync.rotation(at timestamptz DEFAULT clock_timestamp())
@@ -53,12 +60,27 @@ AS $$
 	CROSS JOIN (SELECT min(d.from_at) AS oldest FROM day d) x
 	WHERE p.to_at <= $1 - storesync.log_retention()
 	UNION ALL
-	SELECT 'notification'::name, p.partition, p.to_at, NULL
-	FROM storesync.partition_days('notification') p
-	WHERE p.to_at <= $1 - storesync.log_retention()
+	SELECT t.parent, p.partition, p.to_at, NULL
+	FROM storesync.partitioned t
+	CROSS JOIN LATERAL storesync.partition_days(t.parent) p
+	WHERE t.retention = 'log' AND t.parent <> 'task_event' AND p.to_at <= $1 - storesync.log_retention()
+	UNION ALL
+	-- each key in it is refused since an hour
+	SELECT 'idempotency'::name, p.partition, p.to_at, NULL
+	FROM storesync.partition_days('idempotency') p
+	WHERE p.to_at <= $1 - storesync.key_horizon() - '1 hour'::interval
+	UNION ALL
+	SELECT 'return_notice'::name, p.partition, p.to_at, CASE WHEN EXISTS (
+		SELECT FROM storesync.return_notice n
+		WHERE n.at >= p.from_at AND n.at < p.to_at AND n.is_open AND NOT EXISTS (
+			SELECT FROM storesync.return_notice m
+			WHERE m.store_id = n.store_id AND m.return_id = n.return_id AND m.order_sn = n.order_sn
+				AND m.line_id = n.line_id AND m.at > n.at)) THEN 'a return that is still open' END
+	FROM storesync.partition_days('return_notice') p
+	WHERE p.to_at <= $1 - storesync.order_retention()
 $$;
 COMMENT ON FUNCTION storesync.rotation(timestamptz) IS
-'Partitions of outbox, task_event and notification whose time is over at `at`, and what each of them waits for before it can go: the consumer of the outbox that is not past it (of several the first by name; one that consumer_drop() may forget), an open transaction or snapshot as old as it; NULL: nothing. Example: SELECT * FROM storesync.rotation();';
+'Partitions whose time is over at `at` (storesync.partitioned says how long each table is kept), and what each of them waits for before it can go: the consumer of the outbox that is not past it (of several the first by name; one that consumer_drop() may forget), an open transaction or snapshot as old as it, a return that is still open; NULL: nothing. Example: SELECT * FROM storesync.rotation();';
 
 CREATE FUNCTION storesync.carry_tasks(before timestamptz, at timestamptz DEFAULT clock_timestamp()) RETURNS bigint
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -82,16 +104,18 @@ $$;
 COMMENT ON FUNCTION storesync.carry_tasks(timestamptz, timestamptz) IS
 'Writes open tasks anew, with the same ids and their last event, at `at`: those whose newest row is older than `before`, and those of another life of the data. Returns how many. Called before partitions of the outbox go.';
 
-CREATE FUNCTION storesync.left_detached() RETURNS TABLE(partition name)
+CREATE FUNCTION storesync.left_detached() RETURNS TABLE(parent name, partition name)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT c.relname FROM pg_class c
-	WHERE c.relnamespace = 'storesync'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
-		AND c.relname ~ '^(outbox|task_event|notification)_\d{4}_\d\d_\d\d$'
-	ORDER BY 1
+	SELECT p.parent, c.relname
+	FROM storesync.partitioned p
+	JOIN pg_class c ON c.relname ~ concat('^', p.parent,
+		CASE p.step WHEN 'day' THEN '_\d{4}_\d\d_\d\d$' WHEN 'week' THEN '_\d{4}w\d\d$' ELSE '_\d{4}_\d\d$' END)
+	WHERE p.retention IS NOT NULL AND c.relnamespace = 'storesync'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+	ORDER BY 1, 2
 $$;
 COMMENT ON FUNCTION storesync.left_detached() IS
-'Former partitions of outbox, task_event and notification that were detached and not yet dropped.';
+'Former partitions of tables that are not kept for good, detached and not yet dropped, oldest first.';
 
 -- Nobody reaches the table any more but by its name, so what is found now is final. A row that came
 -- too late to be seen by everybody brings the whole day back.
@@ -99,7 +123,7 @@ CREATE FUNCTION storesync.drop_detached(partition name) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	day date := to_date(right($1, 10), 'YYYY_MM_DD');
+	day date;
 	is_late boolean := false;
 BEGIN
 	EXECUTE format('LOCK TABLE storesync.%I IN ACCESS EXCLUSIVE MODE', $1);
@@ -114,6 +138,7 @@ BEGIN
 					WHERE e.task_id = o.subject AND storesync.task_is_closed(e.state)))', $1) INTO is_late;
 	END IF;
 	IF is_late THEN
+		day := to_date(right($1, 10), 'YYYY_MM_DD');
 		EXECUTE format('ALTER TABLE storesync.outbox ATTACH PARTITION storesync.%I FOR VALUES FROM (%L) TO (%L)',
 			$1, day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
 	ELSE
@@ -131,6 +156,7 @@ AS $$
 DECLARE
 	gone record;
 	dropped int := 0;
+	held name[] := '{}';
 BEGIN
 	IF NOT EXISTS (SELECT FROM storesync.partition_days('outbox') d
 		JOIN storesync.partition_days('task_event') e USING (from_at, to_at) WHERE $1 >= from_at AND $1 < to_at) THEN
@@ -138,7 +164,9 @@ BEGIN
 	END IF;
 	PERFORM storesync.carry_tasks(max(r.to_at), $1)
 	FROM storesync.rotation($1) r WHERE r.waits_for IS NULL AND r.parent = 'outbox';
-	FOR gone IN SELECT r.parent, r.partition FROM storesync.rotation($1) r WHERE r.waits_for IS NULL LOOP
+	-- oldest first, and none before an older one of its table: answers go in the order of their keys
+	FOR gone IN SELECT r.parent, r.partition FROM storesync.rotation($1) r WHERE r.waits_for IS NULL ORDER BY r.to_at LOOP
+		CONTINUE WHEN gone.parent = ANY (held);
 		BEGIN
 			EXECUTE format('ALTER TABLE storesync.%I DETACH PARTITION storesync.%I', gone.parent, gone.partition);
 			IF storesync.drop_detached(gone.partition) THEN
@@ -146,6 +174,7 @@ BEGIN
 			END IF;
 		EXCEPTION WHEN lock_not_available THEN
 			-- somebody reads it: next time
+			held := held || gone.parent;
 		END;
 	END LOOP;
 	RETURN dropped;

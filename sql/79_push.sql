@@ -1,7 +1,7 @@
 -- Notifications of platforms (docs/push.md): what they told, and how many were refused.
 
 INSERT INTO storesync.partitioned VALUES
-	('notification', 'day', 'at', ARRAY['(fingerprint)', '(platform, at) WHERE kind IN (''authorised'', ''revoked'', ''expiring'')'], '', true);
+	('notification', 'day', 'at', ARRAY['(fingerprint)', '(platform, at) WHERE kind IN (''authorised'', ''revoked'', ''expiring'')'], '', true, 'log');
 CREATE TABLE storesync.notification (
 	at timestamptz NOT NULL,
 	fingerprint bigint NOT NULL,

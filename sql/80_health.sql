@@ -117,8 +117,9 @@ AS $$
 	FROM (SELECT count(*) AS open, min(c.at) AS oldest FROM storesync.compensation c WHERE c.settled_at IS NULL) x
 	UNION ALL
 	SELECT 'partitions', CASE WHEN x.missing = 0 THEN 'ok' ELSE 'degraded' END,
-		CASE WHEN x.missing > 0 THEN format('%s of the day to come are missing: ensure_partitions() makes them', x.missing) END
-	FROM storesync.missing_partitions() x(missing)
+		CASE WHEN x.missing > 0 THEN format('%s of the next 6 days are missing: maintain() makes them', x.missing) END
+	-- the dispatcher makes them 7 days ahead, once a day
+	FROM storesync.missing_partitions('6 days') x(missing)
 	UNION ALL
 	SELECT concat('consumer ', o.consumer), CASE WHEN o.lag < '5 minutes' AND NOT o.lost THEN 'ok' ELSE 'degraded' END,
 		CASE WHEN o.lost THEN 'its cursor is of another life of the data: it has to begin anew, or consumer_drop()'
@@ -165,8 +166,9 @@ AS $$
 	UNION ALL SELECT * FROM storesync.health_breakers()
 	UNION ALL SELECT * FROM storesync.health_put_off()
 	UNION ALL SELECT * FROM storesync.health_data()
+	UNION ALL SELECT * FROM storesync.health_maintenance()
 	UNION ALL SELECT * FROM storesync.health_allotments()
 	UNION ALL SELECT * FROM storesync.health_prices()
 $$;
 COMMENT ON FUNCTION storesync.health() IS
-'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; listings of store N where some cannot be lowered for now; authorisation of store N where it needs somebody; notifications of PLATFORM where some are refused, authorisations of PLATFORM where it says that some end; compensation, partitions, consumer NAME, allotments of SKU; prices of store N where some are not sent or wait long. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';
+'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; listings of store N where some cannot be lowered for now; authorisation of store N where it needs somebody; notifications of PLATFORM where some are refused, authorisations of PLATFORM where it says that some end; compensation, partitions, maintenance of TABLE where maintain() could not do its work, consumer NAME, allotments of SKU; prices of store N where some are not sent or wait long. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';

@@ -25,7 +25,7 @@ AS $$
 			'authorization_url', 'authorize_store', 'note_authorization',
 			'missing_credentials', 'pause', 'resume', 'stop_selling', 'start_selling', 'allot', 'set_price', 'reserve_seen', 'reserves_seen', 'release_hold', 'release_breaker', 'match_listings', 'accept_matches', 'preview', 'go_live', 'go_live_missing', 'requeue', 'discard', 'add_peak_window', 'drop_peak_window',
 			'confirm_instance', 'instance_confirmed', 'is_copy', 'sending_allowed', 'rate_room', 'rate_forget', 'backfill', 'check_invariants',
-			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_move', 'consumer_drop', 'rotation', 'drop_consumed', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)
+			'ensure_partitions', 'missing_partitions', 'consumer_register', 'consumer_move', 'consumer_drop', 'rotation', 'drop_consumed', 'maintain', 'maintain_ahead', 'maintain_step', 'take_up_parked', 'release_expired', 'next_expiry'])) AS m(kind, names)
 $$;
 COMMENT ON FUNCTION storesync.role_functions() IS
 'Functions by the kind of role that may call them; an operator may also call an application''s.';

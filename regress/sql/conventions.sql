@@ -40,7 +40,7 @@ ORDER BY 1;
 SELECT p.oid::regprocedure AS interpreted FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname = 'plpgsql' AND p.prokind <> 'p'
 	AND p.proname NOT IN ('add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'check_bundle', 'set_paused',
-		'confirm_instance', 'grant_role', 'settle_compensation', 'task_settled', 'requeue', 'discard', 'drop_detached', 'drop_consumed', 'check_text', 'refuse_change',
+		'confirm_instance', 'grant_role', 'settle_compensation', 'task_settled', 'requeue', 'discard', 'drop_detached', 'drop_consumed', 'maintain_ahead', 'maintain_detach', 'maintain_step', 'check_text', 'refuse_change',
 		'platform_check', 'platform_replace', 'listing_normalise', 'listing_moved', 'refuse_orphans', 'listing_mapped', 'store_hold',
 		'resolve_stop', 'revise_stopped', 'stop_selling', 'start_selling',
 		'store_timezone_check', 'listing_gone', 'store_gone', 'add_peak_window', 'drop_peak_window', 'release_breaker', 'tell_siblings', 'note_authorization', 'backfill',

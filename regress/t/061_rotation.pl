@@ -19,7 +19,7 @@ Storesync->old_days($node);
 sql(<<'SQL');
 SELECT storesync.ensure_partitions();
 SELECT public.old_day(p, a) FROM unnest('{outbox,task_event}'::text[]) p, generate_series(2, 4) a;
-SELECT public.old_day('task_event', 40);
+SELECT public.old_day(p, 40) FROM unnest('{task_event,call_log,push,notification}'::text[]) p;
 SELECT storesync.add_store('shopee', '1', 'one');
 UPDATE storesync.store SET mode = 'off';
 INSERT INTO storesync.outbox (subject, kind, at) SELECT 1, 'stock', now() - a * interval '1 day' FROM generate_series(2, 4) a;
@@ -68,6 +68,8 @@ sql("SELECT pg_terminate_backend($second)") if $second ne '';
 Storesync->query_until($node, $left, '0', 'all of them gone');
 Storesync->query_until($node, 'SELECT count(*) FROM storesync.left_detached()', '0', 'nothing is left');
 Storesync->query_until($node, $events, '3', 'events older than the logs go, later ones stay');
+Storesync->query_until($node, "SELECT count(*) FROM unnest('{call_log,push,notification}'::text[]) p, storesync.partition_days(p) d"
+	. ' WHERE d.to_at < now()', '0', 'logs go by their age');
 is(sql("SELECT * FROM storesync.task_state($task); SELECT * FROM storesync.task_state($tried)"), $before, 'open tasks stand as before');
 is(sql("SELECT count(*) FROM storesync.task_open WHERE task_id IN ($task, $tried)"), '2', 'each once');
 unlike(slurp_file($node->logfile), qr/ERROR:.*(lock timeout|DETACH)/, 'nothing of it in the log');
