@@ -52,9 +52,23 @@ SELECT storesync.set_store_locations((SELECT min(store_id) FROM storesync.store)
 SELECT * FROM storesync.ingest_order((SELECT max(store_id) FROM storesync.store), jsonb_build_object('order_sn', 'set', 'status', 'shipped',
 	'create_time', extract(epoch FROM now())::bigint - 60, 'lines', '[{"line_id": "1", "item_id": "1001", "model_id": "9", "qty": 2}]'::jsonb));
 SELECT * FROM storesync.ingest_orders((SELECT max(store_id) FROM storesync.store), '$documents');
+UPDATE storesync.listing SET price = 100 WHERE store_id = (SELECT max(store_id) FROM storesync.store);
+SELECT storesync.set_price(max(listing_id), 90, storesync.new_key(), valid_until => now() + interval '1 day') FROM storesync.listing;
+SELECT storesync.reserve_seen(min(listing_id), 2, now(), now() + interval '1 day') FROM storesync.listing;
 INSERT INTO storesync.outbox (subject, kind, payload) VALUES (1, 'order', '{"é": "雪"}');
 -- the newest partition of each, with the rows that time will bring there
 SELECT storesync.ensure_partitions('40 days');
+-- what the dispatcher writes
+INSERT INTO storesync.listing_walk (run, store_id, ended_at, current) SELECT 6 + store_id, store_id, now(), true FROM storesync.store;
+INSERT INTO storesync.listing_seen (run, store_id, item_id, model_id, seller_code, name, reserved, listed, ended, writable, seen_at)
+SELECT 6 + store_id, store_id, '1', '', 'SKU-1', '茶', 0, true, false, true, now() FROM storesync.store;
+INSERT INTO storesync.return_notice (store_id, return_id, order_sn, line_id, state, is_open)
+SELECT store_id, 'R1', 'SN1', 'a', 'REQUESTED', true FROM storesync.store;
+INSERT INTO storesync.order_look (store_id, age, looked_through, listed) SELECT store_id, '1 hour', now(), 3 FROM storesync.store;
+INSERT INTO storesync.order_gap (store_id, age, hour, listed, missing, order_sns)
+SELECT store_id, '1 hour', date_trunc('hour', now()), 3, 1, '{SN31}' FROM storesync.store;
+INSERT INTO storesync.notification (at, fingerprint, store_id, platform, shop_id, kind, code, order_sn)
+SELECT now(), 1, store_id, platform, shop_id, 'order', '3', 'SN1' FROM storesync.store;
 INSERT INTO storesync.outbox (at, subject, version, kind) VALUES (now() + interval '40 days', 1, 3, 'stock');
 INSERT INTO storesync.task_event (task_id, at, state) VALUES (1, now() + interval '40 days', 'sent');
 INSERT INTO storesync.ledger (sku_id, version, on_hand_delta, reserved_delta, on_hand, reserved, event_at, recorded_at, location_id, kind, key)
@@ -95,6 +109,10 @@ my $content = content('shop');
 foreach my $partition (split / /, "$first $newest")
 {
 	cmp_ok($node->safe_psql('shop', "SELECT count(*) FROM $partition"), '>', 0, "$partition has rows");
+}
+foreach my $table (qw(offer planned_offer allotment listing_walk listing_seen return_notice order_look order_gap notification))
+{
+	cmp_ok($node->safe_psql('shop', "SELECT count(*) FROM storesync.$table"), '>', 0, "$table has rows");
 }
 is($node->safe_psql('shop', 'SELECT * FROM storesync.check_invariants()'), '', 'no invariant is broken before');
 
