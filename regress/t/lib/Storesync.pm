@@ -46,7 +46,8 @@ sub cluster
 		'restart_after_crash' => 'on',
 		'log_statement' => 'none',
 		%conf);
-	$node->init(allows_streaming => $option{-streaming});
+	# whatever the locale of who runs this
+	$node->init(allows_streaming => $option{-streaming}, extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', "$_ = '$conf{$_}'")
 	  foreach grep { defined $conf{$_} } sort keys %conf;
 	return $node if defined $option{-start} && !$option{-start};
