@@ -14,7 +14,7 @@ use POSIX qw(sysconf strftime);
 
 our @EXPORT_OK = qw(start_cluster make_database sql settle script pgbench reaped_cpu compare goal say_line
 	spread ratios show_figures show_goals hold_snapshot
-	undisturbed checkpoints_crossed note_raw %option $dir);
+	undisturbed wait_for_sessions checkpoints_crossed note_raw %option $dir);
 
 our %option;     # rounds, seconds, clients, skus and the switches of bench/orders
 our $dir;        # where scripts, logs and raw rounds go
@@ -32,25 +32,33 @@ sub command {
 	return;
 }
 
-# start_cluster makes a fresh cluster in .run/bench and starts it; it is stopped at the end.
+# start_cluster makes a fresh cluster in .run/bench and starts it; it is stopped at the end. Of the options
+# `name` is another directory under .run, `settings` are lines of postgresql.conf, `preload` is a library for the
+# server's process, and with `keep` a cluster that is there is started as it is: true comes back.
 sub start_cluster {
+	my (%a) = @_;
 	my $run = $ENV{RUN} // die "run this by `make bench`, or by `deploy/cluster run`\n";
-	$dir = "$run/bench";
-	remove_tree("$dir/data", "$dir/scripts", "$dir/socket");
+	$dir = "$run/" . ($a{name} // 'bench');
+	my $kept = $a{keep} && -e "$dir/data/PG_VERSION";
+	remove_tree("$dir/data") if !$kept;
+	remove_tree("$dir/scripts", "$dir/socket");
 	make_path("$dir/scripts", "$dir/socket");
 	my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port\n";
 	@ENV{qw(PGHOST PGPORT PGUSER PGDATABASE)} = ("$dir/socket", $listener->sockport, 'postgres', 'bench');
 	close $listener;
 	$ENV{PGOPTIONS} = '-c client_min_messages=warning';
-	qx{initdb -A trust -U postgres -E UTF8 --locale=C.UTF-8 --no-sync -D '$dir/data'};
+	qx{initdb -A trust -U postgres -E UTF8 --locale=C.UTF-8 --no-sync -D '$dir/data'} if !$kept;
 	die "initdb failed\n" if $?;
 	open my $conf, '>>', "$dir/data/postgresql.conf" or die "cannot write postgresql.conf: $!\n";
 	open my $own, '<', "$here/postgresql.conf" or die "cannot read bench/postgresql.conf: $!\n";
 	print {$conf} join('', <$own>), "port = $ENV{PGPORT}\n", "unix_socket_directories = '$dir/socket'\n",
-		'shared_buffers = ', shared_buffers(), "MB\n";
+		'shared_buffers = ', shared_buffers(), "MB\n", $a{settings} // '';
 	close $conf;
-	qx{pg_ctl -D '$dir/data' -l '$dir/log' -w -t 60 start};
-	die "the cluster did not start; its log is $dir/log\n" if $?;
+	{
+		local $ENV{LD_PRELOAD} = $a{preload} if $a{preload};
+		qx{pg_ctl -D '$dir/data' -l '$dir/log' -w -t 60 start};
+		die "the cluster did not start; its log is $dir/log\n" if $?;
+	}
 	$started = 1;
 	open my $file, '<', "$dir/data/postmaster.pid" or die "no postmaster.pid: $!\n";
 	chomp($postmaster = <$file>);
@@ -58,7 +66,7 @@ sub start_cluster {
 	open $report, '>', "$dir/report-$stamp.txt" or die "cannot write the report: $!\n";
 	open $raw, '>', "$dir/rounds-$stamp.tsv" or die "cannot write the rounds: $!\n";
 	print $raw join("\t", qw(mode configuration round variant per_second cpu_us)), "\n";
-	return;
+	return $kept;
 }
 
 END {
@@ -161,13 +169,13 @@ sub children {
 	return split ' ', <$file> // '';
 }
 
-# sessions lists those of them that serve a client, as their titles say, and those that have no title yet
-# or any more: what a dead child has used counts for its parent when that has been told of it.
+# sessions lists those of them that serve a client, but no standby, as their titles say, and those that have no
+# title yet or any more: what a dead child has used counts for its parent when that has been told of it.
 sub sessions {
 	my @found;
 	for my $pid (children()) {
 		open my $file, '<', "/proc/$pid/cmdline" or next;
-		push @found, $pid if (<$file> // '') !~ /^postgres: (?!.*\[local\])/;
+		push @found, $pid if (<$file> // '') !~ /^postgres: (?:walsender |(?!.*\[local\]))/;
 	}
 	return @found;
 }

@@ -87,7 +87,8 @@ step_print(const Work *work)
 static bool
 step_judge(const Work *work)
 {
-	PlatformReply reply = {true, true, work->http_status, -1, work->body, work->length};
+	PlatformReply reply = {.sent = true, .complete = true, .http_status = work->http_status, .retry_after = -1,
+		.body = work->body, .body_length = work->length};
 	PlatformAnswer answer;
 
 	arena_reset(work->arena);

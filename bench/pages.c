@@ -67,7 +67,8 @@ write_catalogue(int skus)
 static bool
 read_page(const AnswersPlatform *on, const PlatformCall *call, const char *body, Arena *arena, PlatformAnswer *answer)
 {
-	PlatformReply reply = {true, true, 200, -1, body, strlen(body)};
+	PlatformReply reply = {.sent = true, .complete = true, .http_status = 200, .retry_after = -1,
+		.body = body, .body_length = strlen(body)};
 
 	arena_reset(arena);
 	on->platform->judge(call, &reply, arena, answer);

@@ -8,6 +8,7 @@
 
 #include <time.h>
 
+#include "address.h"
 #include "utils/memutils.h"
 
 /* So much of a body is looked at for an excerpt: a secret must not be cut in two before it is known as one. */
@@ -89,12 +90,22 @@ call_outcome(const DispatchCall *call, int i, const char **reason)
 	return answer->items[i].class;
 }
 
+/* reach_of: a URL that names this machine goes nowhere else, and any other not to a private network unless that is allowed. */
+static HttpReach
+reach_of(const char *url)
+{
+	if (url_names_loopback(url))
+		return HTTP_REACH_LOOPBACK;
+	return ss_allow_private_addresses ? HTTP_REACH_ANY : HTTP_REACH_PUBLIC;
+}
+
 bool
 call_start(DispatchCall *call, HttpEngine *engine)
 {
 	HttpRequest request = {
 		.method = call->request.method,
 		.url = call->request.url,
+		.reach = reach_of(call->request.url),
 		.headers = call->request.headers,
 		.n_headers = call->request.n_headers,
 		.body = call->request.body,
@@ -144,6 +155,8 @@ call_finished(HttpEngine *engine)
 	call->times = result.times;
 
 	reply.sent = result.sent;
+	reply.unsent = result.out_of_reach ?
+		"the platform's host is at a private address (storesync.allow_private_addresses)" : NULL;
 	reply.complete = result.complete;
 	reply.http_status = result.http_status;
 	reply.retry_after = result.retry_after;

@@ -47,6 +47,7 @@ typedef struct DispatchCall
 	int			n_ships;
 
 	TimestampTz answered_at;
+	bool		verify;			/* it reads for compensate() */
 	bool		stored;			/* a call that brings tokens: they are in the table */
 	bool		probe;			/* of its store's host */
 	bool		host_away;		/* it reached nobody, and its host is known to be away */

@@ -17,7 +17,6 @@
 #include "dispatcher.h"
 
 #include "access/xlog.h"
-#include "commands/extension.h"
 #include "postmaster/bgworker.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
@@ -27,16 +26,20 @@
 #include "utils/wait_event.h"
 
 #include "breaker.h"
+#include "drift.h"
 #include "due.h"
 #include "intake.h"
 #include "partition.h"
 #include "rate.h"
 #include "retry.h"
+#include "rollup_due.h"
 #include "rotation.h"
 #include "round.h"
+#include "search_runs.h"
 #include "share.h"
 #include "task.h"
 #include "token.h"
+#include "version.h"
 #include "work.h"
 #include "worker.h"
 
@@ -172,9 +175,10 @@ dispatch_hold_store(const DispatchCall *call)
 			store_trouble(store, TROUBLE_QUOTA, rate_quota_used_up(store->store_id), call->answer.message);
 			return true;
 		case OUTCOME_AUTH:
-			if (token_refused(call))
+			if (!call->answer.application && token_refused(call))
 				return true;
-			store_trouble(store, TROUBLE_AUTH, call->answered_at + STORE_AUTH_WAIT_US, call->answer.message);
+			store_trouble(store, call->answer.application ? TROUBLE_APPLICATION : TROUBLE_AUTH,
+						  call->answered_at + STORE_AUTH_WAIT_US, call->answer.message);
 			return true;
 		case OUTCOME_OK:
 		case OUTCOME_PARTIAL:
@@ -348,12 +352,35 @@ check_clock(void)
 	ahead = seen;
 }
 
+/* upkeep_due is when the next of what upkeep() does is due. */
+static TimestampTz
+upkeep_due(void)
+{
+	if (!stores_in_charge())
+		return DT_NOEND;
+	return Min(Min(search_due(), rotation_due), Min(due_at(), rollup_due()));
+}
+
+/* upkeep does what nobody asked for and time brings: a portion of each kind that is due. */
+static void
+upkeep(void)
+{
+	if (search_due() <= GetCurrentTimestamp())
+		search_run_step(GetCurrentTimestamp());
+	if (rotation_due <= GetCurrentTimestamp())
+		rotation_due = rotation_run(GetCurrentTimestamp());
+	if (due_at() <= GetCurrentTimestamp())
+		due_run(GetCurrentTimestamp());
+	if (rollup_due() <= GetCurrentTimestamp())
+		rollup_run(GetCurrentTimestamp());
+}
+
 /* wait_ms is the time until the nearest due thing, curl's own timers among them. */
 static long
 wait_ms(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz due = Min(Min(round_due(), due_at()), Min(Min(partitions_due, rotation_due), Min(token_save_due(), now + HEARTBEAT_US)));
+	TimestampTz due = Min(Min(round_due(), upkeep_due()), Min(Min(partitions_due, token_save_due()), now + HEARTBEAT_US));
 	long		ms;
 	long		http_ms = http_timeout_ms(dispatch.engine);
 
@@ -363,15 +390,56 @@ wait_ms(void)
 	return http_ms >= 0 && http_ms < ms ? http_ms : ms;
 }
 
-static bool
-extension_exists(void)
+/* sql_release returns the release of this database's SQL objects, 0 for none. */
+static int
+sql_release(const char *activity)
 {
-	bool		exists;
+	int			release;
 
-	worker_begin("storesync: starting");
-	exists = OidIsValid(get_extension_oid("storesync", true));
+	worker_begin(activity);
+	release = ss_sql_version();
 	worker_commit();
-	return exists;
+	return release;
+}
+
+/*
+ * starting_release returns the release that this process starts with, 0 where
+ * there is no extension. That it is not the library's is said once a start.
+ */
+static int
+starting_release(const char *database)
+{
+	int			release = sql_release("storesync: starting");
+
+	if (release == 0)
+		ereport(LOG, (errmsg("extension \"storesync\" is not installed in database \"%s\"", database)));
+	else if (release != SS_LIBRARY)
+		ereport(LOG,
+				(errmsg("the SQL objects of storesync in database \"%s\" are of release %s, the library is of release %s",
+						database, ss_release_text(release), ss_release_text(SS_LIBRARY)),
+				 release < SS_LIBRARY ?
+				 errhint("What is new in the library rests until \"ALTER EXTENSION storesync UPDATE\" is run there.") :
+				 errhint("Install the library of that release, and restart the server.")));
+	return release;
+}
+
+/* check_release ends the process when the SQL objects were upgraded, or dropped: the next one starts with what there is. */
+static void
+check_release(int started_with)
+{
+	int			release;
+
+	/* some other work may have looked meanwhile */
+	if (!ss_sql_maybe_changed() && ss_sql_known() == started_with)
+		return;
+	release = sql_release("storesync: looking at the release");
+	if (release == started_with)
+		return;
+	if (release != 0)
+		ereport(LOG,
+				(errmsg("the SQL objects of storesync are of release %s now, the dispatcher starts again",
+						ss_release_text(release))));
+	proc_exit(1);
 }
 
 static bool
@@ -401,11 +469,12 @@ set_up(const char *database)
 	queue_init();
 	read_back_init();
 	breaker_init();
+	drift_init();
 	task_init();
 	retry_seed((uint64) GetCurrentTimestamp() ^ ((uint64) MyProcPid << 32));
 
 	dispatch.room = ss_max_in_flight;
-	dispatch.engine = http_create(dispatch.room, "storesync/1.0", descriptors);
+	dispatch.engine = http_create(dispatch.room, psprintf("storesync/%s", ss_release_text(SS_LIBRARY)), descriptors);
 	if (dispatch.engine == NULL)
 		ereport(FATAL,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
@@ -439,12 +508,10 @@ storesync_dispatcher_main(Datum argument)
 	WaitEventSet *set;
 	WaitEvent	event;
 	bool		idle;
+	int			release = starting_release(database);
 
-	if (!extension_exists())
-	{
-		ereport(LOG, (errmsg("extension \"storesync\" is not installed in database \"%s\"", database)));
+	if (release == 0)
 		proc_exit(0);
-	}
 	set = set_up(database);
 	for (;;)
 	{
@@ -458,17 +525,19 @@ storesync_dispatcher_main(Datum argument)
 		ResetLatch(MyLatch);
 		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());
 		check_clock();
+		check_release(release);
 		take_answers();
 		if (token_save_due() <= GetCurrentTimestamp())
 			token_save_again(GetCurrentTimestamp());
 		if (partitions_due <= GetCurrentTimestamp())
 			make_partitions(GetCurrentTimestamp());
 		if (round_due() <= GetCurrentTimestamp())
+		{
 			round_run(GetCurrentTimestamp());
-		if (rotation_due <= GetCurrentTimestamp())
-			rotation_due = rotation_run(GetCurrentTimestamp());
-		if (due_at() <= GetCurrentTimestamp())
-			due_run(GetCurrentTimestamp());
+			search_ask(GetCurrentTimestamp());
+		}
+		if (upkeep_due() <= GetCurrentTimestamp())
+			upkeep();
 		start_calls(idle && round_due() > GetCurrentTimestamp());
 		show_state(GetCurrentTimestamp());
 	}

@@ -49,6 +49,7 @@ begin(DispatchStore *store, ErrandKind kind, TimestampTz from, TimestampTz to, i
 	errand->from = from;
 	errand->to = to;
 	errand->orders = orders;
+	/* one that is under way and pauses after a failure goes on; errand_wants_poll() sees to the one after it */
 	if (kind == ERRAND_POLL)
 		store->intake.due = 0;
 }
@@ -102,10 +103,16 @@ errand_waits(const Errand *errand)
 	return errand->state == ERRAND_ASKED && errand->kind != ERRAND_POLL;
 }
 
+bool
+errand_wants_poll(const Errand *errand)
+{
+	return errand->state == ERRAND_ASKED && errand->kind == ERRAND_POLL;
+}
+
 void
 errand_poll_began(Errand *errand)
 {
-	if (errand->state == ERRAND_ASKED && errand->kind == ERRAND_POLL)
+	if (errand_wants_poll(errand))
 		errand->state = ERRAND_RUNNING;
 }
 

@@ -16,7 +16,7 @@ typedef enum ErrandState
 	ERRAND_NONE,
 	ERRAND_ASKED,				/* its walk, or its next one, has not begun */
 	ERRAND_RUNNING,
-	ERRAND_DONE,				/* until errand_clear */
+	ERRAND_DONE,				/* until errand_leave */
 	ERRAND_FAILED
 } ErrandState;
 
@@ -65,6 +65,8 @@ extern bool errand_leave(DispatchStore *store);
 
 /* For intake.c: a walk of its own waits. */
 extern bool errand_waits(const Errand *errand);
+/* The next regular walk is to begin at once; one that is under way began before somebody asked. */
+extern bool errand_wants_poll(const Errand *errand);
 /* A regular walk begins, ends well, or a call of any walk failed. */
 extern void errand_poll_began(Errand *errand);
 extern void errand_poll_ended(Errand *errand);

@@ -17,10 +17,19 @@
 
 typedef struct HttpEngine HttpEngine;
 
+/* Which addresses a request may go to. */
+typedef enum HttpReach
+{
+	HTTP_REACH_PUBLIC,			/* those of the internet, by https */
+	HTTP_REACH_ANY,				/* all, by https */
+	HTTP_REACH_LOOPBACK			/* this machine, by http or https */
+} HttpReach;
+
 typedef struct HttpRequest
 {
 	const char *method;
 	const char *url;
+	HttpReach	reach;
 	const char *const *headers;
 	int			n_headers;
 	const char *body;			/* NULL for none */
@@ -47,6 +56,7 @@ typedef struct HttpResult
 	void	   *tag;
 	bool		sent;			/* bytes of the request may have left */
 	bool		complete;		/* a whole answer was read */
+	bool		out_of_reach;	/* an address that the request's reach excludes was not connected to */
 	int			curl_code;		/* 0: no error */
 	const char *error;			/* constant text for curl_code */
 	int			http_status;

@@ -5,8 +5,9 @@
  *
  * Whatever the far end does, a call ends: by its timeouts, by max_answer, by
  * a bound on headers. It follows no redirect, speaks http and https only,
- * verifies certificates, uses no proxy from the environment and no curl
- * configuration file. A request is sent once: curl's own habit of repeating
+ * http with this machine alone, connects to no address beyond the request's
+ * reach whatever its name stands for, verifies certificates, uses no proxy
+ * from the environment and no curl configuration file. A request is sent once: curl's own habit of repeating
  * it when a kept connection dies is turned off, because a repeated request is
  * a second call that no budget knows of, and may be a second effect.
  *
@@ -20,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
+
 /* Most bytes of headers of one answer; platforms send one or two thousand. */
 #define MAX_HEADER_BYTES	(64 * 1024)
 /* First allocation for a body. */
@@ -31,13 +34,30 @@
 /* A Retry-After beyond a month means nothing. */
 #define MAX_RETRY_AFTER		(31 * 24 * 3600)
 
-/* on_prerequest runs before curl sends the request, each time it does: the second time is refused. */
+/* may_reach says whether the call may go to such an address, and remembers when it may not. */
+static bool
+may_reach(HttpCall *call, AddressScope scope)
+{
+	bool		may = call->reach == HTTP_REACH_LOOPBACK ? scope == ADDRESS_LOOPBACK :
+		call->reach == HTTP_REACH_ANY || scope == ADDRESS_PUBLIC;
+
+	call->result.out_of_reach |= !may;
+	return may;
+}
+
+/*
+ * on_prerequest runs before curl sends the request, each time it does: the
+ * second time is refused, and so is a kept connection to an address that was
+ * in reach when it was made.
+ */
 #if LIBCURL_VERSION_NUM >= 0x075000
 static int
 on_prerequest(void *client, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
 	HttpCall   *call = client;
 
+	if (!may_reach(call, address_scope_text(remote_ip)))
+		return CURL_PREREQFUNC_ABORT;
 	return call->requests++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 #endif
@@ -119,13 +139,15 @@ on_header(char *line, size_t size, size_t n, void *client)
 	return length;
 }
 
+/* on_open_socket runs before each attempt to connect, with the address that the name stands for. */
 static curl_socket_t
 on_open_socket(void *client, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	HttpEngine *engine = client;
+	HttpCall   *call = client;
+	HttpEngine *engine = call->engine;
 	curl_socket_t fd;
 
-	if (!engine->descriptors.acquire())
+	if (!may_reach(call, address_scope(&address->addr, address->addrlen)) || !engine->descriptors.acquire())
 		return CURL_SOCKET_BAD;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd == CURL_SOCKET_BAD)
@@ -153,11 +175,6 @@ set_bounds(HttpCall *call)
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
-#endif
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -166,7 +183,7 @@ set_bounds(HttpCall *call)
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, engine->user_agent);
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, engine);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, engine);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -180,6 +197,20 @@ set_bounds(HttpCall *call)
 #if LIBCURL_VERSION_NUM >= 0x075700
 	/* an exiting worker does not wait for the thread that resolves a name */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
+/* set_reach: beyond this machine nothing is said that a listener could read. */
+static bool
+set_reach(HttpCall *call, HttpReach reach)
+{
+	call->reach = reach;
+#if LIBCURL_VERSION_NUM >= 0x075500
+	return curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR,
+							reach == HTTP_REACH_LOOPBACK ? "http,https" : "https") == CURLE_OK;
+#else
+	return curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS,
+							reach == HTTP_REACH_LOOPBACK ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS) == CURLE_OK;
 #endif
 }
 
@@ -291,6 +322,7 @@ call_prepare(HttpCall *call, const HttpRequest *request)
 	curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long) request->timeout_ms);
 	curl_easy_setopt(call->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) request->max_answer);
 	return curl_easy_setopt(call->easy, CURLOPT_URL, request->url) == CURLE_OK &&
+		set_reach(call, request->reach) &&
 		set_method(call->easy, request) &&
 		set_headers(call, request);
 }

@@ -34,6 +34,7 @@ typedef struct HttpCall
 	size_t		body_length;
 	size_t		body_room;
 	size_t		max_answer;
+	HttpReach	reach;
 	size_t		header_bytes;	/* read so far: bounded */
 	int			requests;		/* how often curl was about to send the request */
 	HttpResult	result;			/* complete once finished */

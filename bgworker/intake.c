@@ -16,6 +16,7 @@
 
 #include "dispatcher.h"
 #include "retry.h"
+#include "work.h"
 
 /* A page whose cursor fails this often is begun again. */
 #define CURSOR_PATIENCE 3
@@ -73,35 +74,17 @@ void
 intake_build(DispatchStore *store)
 {
 	StoreIntake *intake = &store->intake;
-	TimestampTz now = GetCurrentTimestamp();
 	DispatchCall *call;
-	const char *error;
 
 	if (intake->phase == INTAKE_IDLE)
-		intake_begin(store, now);
+		intake_begin(store, GetCurrentTimestamp());
 	call = call_create(store, intake->phase == INTAKE_LIST ? CALL_LIST_ORDERS : CALL_GET_ORDERS);
 	if (call->call.kind == CALL_LIST_ORDERS)
 		fill_list_call(call, intake);
 	else
 		fill_get_call(call, intake);
 	intake->flying = true;
-	if (call_build(call, &error))
-	{
-		dispatch_ready(call);
-		return;
-	}
-	if (call->call.kind == CALL_LIST_ORDERS)
-	{
-		store_trouble(store, TROUBLE_ACCESS, now + STORE_AUTH_WAIT_US, error);
-		intake_return(call);
-		return;
-	}
-	call->sent_at = now;
-	call->answered_at = now;
-	call->answer.class = OUTCOME_PERMANENT;
-	call->answer.code = "";
-	call->answer.message = error;
-	dispatch_ended(call);
+	work_hand_over(call);
 }
 
 void

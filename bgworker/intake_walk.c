@@ -19,22 +19,31 @@
 
 #include "utils/memutils.h"
 
-/* How far back the very first fetch of a store without a cut-over goes. */
+/* How far back the very first fetch of a store goes at least: what is open by then has its goods on the shelf. */
 #define FIRST_FETCH_US	(15 * USECS_PER_DAY)
 /* How far back a fetch goes when the last one is said to lie ahead of the time of day, by more than a clock errs. */
 #define AHEAD_FETCH_US	USECS_PER_DAY
 #define AHEAD_US		(5 * USECS_PER_SEC)
 
+/* hastened: in a peak window that says so, no interval is longer than the window's. */
+static int64
+hastened(const DispatchStore *store, int64 interval_us)
+{
+	return store->peak_poll_us != 0 ? Min(interval_us, store->peak_poll_us) : interval_us;
+}
+
 int64
 intake_interval(const DispatchStore *store)
 {
-	return store->intake.poll_us != 0 ? store->intake.poll_us : store->poll_us;
+	return hastened(store, store->intake.poll_us != 0 ? store->intake.poll_us : store->poll_us);
 }
 
 /*
- * poll_due: a fetch begins earlier than its poll when raises wait for it,
- * and not before the whole second that it has to reach is over. While
- * decreases wait for their calls, a busy store is fetched at its poll_interval.
+ * poll_due: a fetch begins earlier than its poll when raises, or readings
+ * that differ, wait for it, and not before the whole second that it has to reach is over. While
+ * decreases wait for their calls, a busy store is fetched at its poll_interval,
+ * or a peak window's. One that a task asks for is due at once, also when another
+ * was under way as it asked, and has set the time of the next since.
  */
 static TimestampTz
 poll_due(const DispatchStore *store)
@@ -43,10 +52,14 @@ poll_due(const DispatchStore *store)
 	TimestampTz wanted = store->lanes.fetch_after;
 	TimestampTz due = intake->due;
 
+	if (errand_wants_poll(&intake->errand))
+		return 0;
 	if (intake->failures > 0)
 		return due;
 	if (due != 0 && queue_has_decreases(&store->lanes))
-		due = Max(due, intake->polled_at + store->poll_us);
+		due = Max(due, intake->polled_at + hastened(store, store->poll_us));
+	if (store->verify.wants_through != 0)
+		wanted = Min(wanted, store->verify.wants_through);
 	if (wanted == DT_NOEND)
 		return due;
 	return Min(due, (wanted / USECS_PER_SEC + 1) * USECS_PER_SEC);
@@ -164,7 +177,7 @@ fetch_from(const DispatchStore *store, TimestampTz now)
 	TimestampTz through = store->intake.fetched_through;
 
 	if (through == 0)
-		return TIMESTAMP_NOT_FINITE(store->stock_from) ? now - FIRST_FETCH_US : store->stock_from;
+		return TIMESTAMP_NOT_FINITE(store->stock_from) ? now - FIRST_FETCH_US : Min(store->stock_from, now - FIRST_FETCH_US);
 	return through > now + AHEAD_US ? now - AHEAD_FETCH_US : through - store->overlap_us;
 }
 
@@ -239,7 +252,7 @@ end_regular(DispatchStore *store, TimestampTz now)
 	}
 	intake->phase = INTAKE_IDLE;
 	intake->poll_us = rhythm_poll(store->poll_us, store->poll_spread, intake->poll_us, intake->news > 0);
-	intake->due = Max(now, intake->polled_at + intake->poll_us);
+	intake->due = Max(now, intake->polled_at + intake_interval(store));
 	errand_poll_ended(&intake->errand);
 }
 

@@ -5,13 +5,23 @@
  */
 #include "lane.h"
 
-const int	lane_parts[LANE_NONE] = {
-	[LANE_TOKEN] = 0,
-	[LANE_FETCH] = 25,
-	[LANE_LOWER] = 45,
-	[LANE_RAISE] = 15,
-	[LANE_SHIP] = 10,
-	[LANE_WORK] = 5,
+const int	lane_parts[2][LANE_NONE] = {
+	{
+		[LANE_TOKEN] = 0,
+		[LANE_FETCH] = 25,
+		[LANE_LOWER] = 45,
+		[LANE_RAISE] = 15,
+		[LANE_SHIP] = 10,
+		[LANE_WORK] = 5,
+	},
+	{
+		[LANE_TOKEN] = 0,
+		[LANE_FETCH] = 20,
+		[LANE_LOWER] = 35,
+		[LANE_RAISE] = 10,
+		[LANE_SHIP] = 5,
+		[LANE_WORK] = 30,
+	}
 };
 
 /*
@@ -24,6 +34,7 @@ const int	lane_parts[LANE_NONE] = {
 Lane
 lane_choose(const LaneState *state, const bool wants[LANE_NONE])
 {
+	const int  *parts = lane_parts[state->night];
 	Lane		chosen = LANE_NONE;
 	int32_t		best = INT32_MIN;
 
@@ -31,7 +42,7 @@ lane_choose(const LaneState *state, const bool wants[LANE_NONE])
 		return LANE_TOKEN;
 	for (Lane lane = LANE_FETCH; lane < LANE_NONE; lane++)
 	{
-		int32_t		balance = state->balance[lane] + lane_parts[lane];
+		int32_t		balance = state->balance[lane] + parts[lane];
 
 		if (wants[lane] && balance > best)
 		{
@@ -45,15 +56,39 @@ lane_choose(const LaneState *state, const bool wants[LANE_NONE])
 void
 lane_charge(LaneState *state, const bool wants[LANE_NONE], Lane lane)
 {
+	const int  *parts = lane_parts[state->night];
 	int32_t		sum = 0;
 
 	if (lane == LANE_TOKEN || lane == LANE_NONE)
 		return;
 	for (Lane other = LANE_FETCH; other < LANE_NONE; other++)
-		sum += wants[other] || other == lane ? lane_parts[other] : 0;
-	if (state->balance[lane] + lane_parts[lane] - sum < DEEPEST_DEBT)
+		sum += wants[other] || other == lane ? parts[other] : 0;
+	if (state->balance[lane] + parts[lane] - sum < DEEPEST_DEBT)
 		return;
 	for (Lane other = LANE_FETCH; other < LANE_NONE; other++)
-		state->balance[other] += wants[other] || other == lane ? lane_parts[other] : 0;
+		state->balance[other] += wants[other] || other == lane ? parts[other] : 0;
 	state->balance[lane] -= sum;
+}
+
+Lane
+lane_choose_stop(const LaneState *state, const bool wants[LANE_NONE])
+{
+	if (wants[LANE_TOKEN])
+		return LANE_TOKEN;
+	return wants[LANE_FETCH] && state->stops >= LANE_STOPS_IN_A_ROW ? LANE_FETCH : LANE_LOWER;
+}
+
+void
+lane_charge_stop(LaneState *state, Lane lane)
+{
+	if (lane == LANE_FETCH)
+		state->stops = 0;
+	else if (lane == LANE_LOWER && state->stops < LANE_STOPS_IN_A_ROW)
+		state->stops++;
+}
+
+void
+lane_end_stop(LaneState *state)
+{
+	state->stops = 0;
 }

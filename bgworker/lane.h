@@ -13,6 +13,12 @@
  * So of any n calls in a row that a lane wants it gets its part of n, but for
  * less than two calls (three while applications take calls besides), whoever
  * comes and goes: regress/unit/test_lane.c.
+ *
+ * A stop (stop_selling()) sets the parts aside: while zeros of it wait, the
+ * first call is theirs and so are three of four, and the fourth is for orders,
+ * which other shops' stock hangs on, however long that lasts. Nothing else
+ * gets a call but a token, without which there are none. Nobody's balance
+ * moves meanwhile, so that afterwards all goes on as if it had not been.
  */
 #ifndef STORESYNC_LANE_H
 #define STORESYNC_LANE_H
@@ -31,13 +37,18 @@ typedef enum Lane
 	LANE_NONE					/* how many there are; of lane_choose: no lane wants anything */
 } Lane;
 
-/* Percent of the calls; the parts of the lanes behind LANE_TOKEN add up to 100. */
-extern const int lane_parts[LANE_NONE];
+/* Percent of the calls, by day and while a shop is read at night; the parts of the lanes behind LANE_TOKEN add up to 100. */
+extern const int lane_parts[2][LANE_NONE];
+
+/* While zeros of a stop wait so many calls in a row are theirs before a fetch of orders gets one. */
+#define LANE_STOPS_IN_A_ROW 3
 
 /* Zeroed at first. */
 typedef struct LaneState
 {
 	int32_t		balance[LANE_NONE];	/* hundredths of a call */
+	int			stops;			/* calls in a row that zeros of a stop have had */
+	bool		night;			/* the second table of parts holds */
 } LaneState;
 
 /*
@@ -48,5 +59,11 @@ extern Lane lane_choose(const LaneState *state, const bool wants[LANE_NONE]);
 
 /* A call went to `lane` while `wants` wanted it; `lane` may be another than was chosen. */
 extern void lane_charge(LaneState *state, const bool wants[LANE_NONE], Lane lane);
+
+/* The same two while zeros of a stop are among what LANE_LOWER wants. */
+extern Lane lane_choose_stop(const LaneState *state, const bool wants[LANE_NONE]);
+extern void lane_charge_stop(LaneState *state, Lane lane);
+/* No zeros wait: the next stop begins anew. */
+extern void lane_end_stop(LaneState *state);
 
 #endif

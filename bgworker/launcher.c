@@ -1,17 +1,18 @@
 /*
  * launcher.c
  *		The static worker that keeps one dispatcher running for each database
- *		named in storesync.databases.
+ *		named in storesync.databases and, where storesync.redis_url is set, one
+ *		cache worker, and one OLAP worker where storesync.clickhouse_url is.
  *
  * It is connected to no database, so it can stand in nobody's way and knows
  * databases by name alone; one that does not exist is found out by its
- * dispatcher. It never polls: it sleeps until a dispatcher ends (the
+ * dispatcher. It never polls: it sleeps until a worker ends (the
  * postmaster's notice, or the slot's release), the settings change, a commit
  * waits, a statement lets a database go, or a start is due. And it flushes
  * WAL for dispatchers, so that they need not wait for the disk.
  *
  * What it knows is in this process alone and is published in shared memory
- * for the views. After its own restart it finds running dispatchers again by
+ * for the views. After its own restart it finds running workers again by
  * their slots, and a dispatcher that finds its slot taken ends by itself, so
  * that there are never two for one database.
  */
@@ -32,7 +33,7 @@
 
 #include "shmem.h"
 
-/* Pause before a dispatcher that ended by itself starts again: doubles from the first to the last. */
+/* Pause before a worker that ended by itself starts again: doubles from the first to the last. */
 #define BACKOFF_FIRST_MS	1000
 #define BACKOFF_LAST_MS		60000
 /* Running this long makes the next end count as the first. */
@@ -42,48 +43,74 @@
 /* A full worker table is tried again this often. */
 #define NO_WORKER_RETRY_MS	10000
 
-typedef struct Dispatcher
+/* What the launcher starts, one of each kind a database. */
+typedef struct WorkerKind
 {
+	const char *noun;			/* in messages, and after "storesync" in the process list */
+	const char *library;
+	const char *function;
+	SsFollowerKind follower;	/* SS_FOLLOWERS: the dispatcher */
+} WorkerKind;
+
+static const WorkerKind dispatcher_kind = {"dispatcher", "storesync_worker", "storesync_dispatcher_main", SS_FOLLOWERS};
+static const WorkerKind cache_kind = {"cache worker", "storesync_cache", "storesync_cache_main", SS_FOLLOWER_CACHE};
+static const WorkerKind olap_kind = {"OLAP worker", "storesync_worker", "storesync_olap_main", SS_FOLLOWER_OLAP};
+
+typedef struct Worker
+{
+	const WorkerKind *kind;
 	SsLaunch	launch;			/* what is published: name, state, failures, due */
 	bool		wanted;			/* named in storesync.databases */
 	BackgroundWorkerHandle *handle; /* NULL: not started by this process */
 	TimestampTz started_at;
 	TimestampTz ended_at;		/* with pause_ms, of the last end by itself */
 	int			pause_ms;
-} Dispatcher;
+} Worker;
 
 extern PGDLLEXPORT void storesync_launcher_main(Datum argument);
 
-static Dispatcher *dispatchers = NULL;	/* room for ss_max_databases */
-static int	n_dispatchers = 0;
+static Worker *workers = NULL;	/* of every kind: room for ss_max_databases of each */
+static int	n_workers = 0;
 
-static Dispatcher *
-find_dispatcher(const char *name)
+static Worker *
+find_worker(const char *name, const WorkerKind *kind)
 {
-	for (int i = 0; i < n_dispatchers; i++)
+	for (int i = 0; i < n_workers; i++)
 	{
-		if (strcmp(dispatchers[i].launch.name, name) == 0)
-			return &dispatchers[i];
+		if (workers[i].kind == kind && strcmp(workers[i].launch.name, name) == 0)
+			return &workers[i];
 	}
 	return NULL;
 }
 
-/* want notes that a database is to have a dispatcher; false when there is no room for it. */
-static bool
-want(const char *name, TimestampTz now)
+/* count_of tells how many databases have, or are to have, a worker of a kind. */
+static int
+count_of(const WorkerKind *kind)
 {
-	Dispatcher *dispatcher = find_dispatcher(name);
+	int			n = 0;
 
-	if (dispatcher == NULL)
+	for (int i = 0; i < n_workers; i++)
+		n += workers[i].kind == kind;
+	return n;
+}
+
+/* want notes that a database is to have a worker of a kind; false when there is no room for it. */
+static bool
+want(const char *name, const WorkerKind *kind, TimestampTz now)
+{
+	Worker *worker = find_worker(name, kind);
+
+	if (worker == NULL)
 	{
-		if (n_dispatchers >= ss_max_databases)
+		if (count_of(kind) >= ss_max_databases)
 			return false;
-		dispatcher = &dispatchers[n_dispatchers++];
-		memset(dispatcher, 0, sizeof(*dispatcher));
-		strlcpy(dispatcher->launch.name, name, NAMEDATALEN);
-		dispatcher->launch.due = now;
+		worker = &workers[n_workers++];
+		memset(worker, 0, sizeof(*worker));
+		worker->kind = kind;
+		strlcpy(worker->launch.name, name, NAMEDATALEN);
+		worker->launch.due = now;
 	}
-	dispatcher->wanted = true;
+	worker->wanted = true;
 	return true;
 }
 
@@ -107,15 +134,22 @@ read_databases(TimestampTz now)
 				 errdetail("The databases served stay as they were.")));
 		return;
 	}
-	for (int i = 0; i < n_dispatchers; i++)
+	for (int i = 0; i < n_workers; i++)
 	{
-		dispatchers[i].wanted = false;
-		if (dispatchers[i].launch.due != DT_NOEND)
-			dispatchers[i].launch.due = now;
+		workers[i].wanted = false;
+		if (workers[i].launch.due != DT_NOEND)
+			workers[i].launch.due = now;
 	}
 	foreach(cell, names)
 	{
-		if (!want((const char *) lfirst(cell), now))
+		if (want((const char *) lfirst(cell), &dispatcher_kind, now))
+		{
+			if (ss_redis_url[0] != '\0')
+				(void) want((const char *) lfirst(cell), &cache_kind, now);
+			if (ss_clickhouse_url[0] != '\0')
+				(void) want((const char *) lfirst(cell), &olap_kind, now);
+		}
+		else
 			ereport(LOG,
 					(errcode(SS_ERR_TOO_MANY_STORES),
 					 errmsg("no room for a dispatcher of database \"%s\"", (const char *) lfirst(cell)),
@@ -124,111 +158,111 @@ read_databases(TimestampTz now)
 }
 
 static void
-set_state(Dispatcher *dispatcher, SsLaunchState state, TimestampTz due)
+set_state(Worker *worker, SsLaunchState state, TimestampTz due)
 {
-	dispatcher->launch.state = state;
-	dispatcher->launch.due = due;
+	worker->launch.state = state;
+	worker->launch.due = due;
 }
 
-/* start registers a dispatcher with the postmaster, which tells of its start and its end. */
+/* start registers a worker with the postmaster, which tells of its start and its end. */
 static void
-start(Dispatcher *dispatcher, TimestampTz now)
+start(Worker *worker, TimestampTz now)
 {
-	BackgroundWorker worker = {0};
+	BackgroundWorker registration = {0};
 
-	snprintf(worker.bgw_name, BGW_MAXLEN, "storesync dispatcher %s", dispatcher->launch.name);
-	strlcpy(worker.bgw_type, "storesync dispatcher", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "storesync_worker", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "storesync_dispatcher_main", BGW_MAXLEN);
-	strlcpy(worker.bgw_extra, dispatcher->launch.name, BGW_EXTRALEN);
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_notify_pid = MyProcPid;
-	if (RegisterDynamicBackgroundWorker(&worker, &dispatcher->handle))
+	snprintf(registration.bgw_name, BGW_MAXLEN, "storesync %s %s", worker->kind->noun, worker->launch.name);
+	snprintf(registration.bgw_type, BGW_MAXLEN, "storesync %s", worker->kind->noun);
+	strlcpy(registration.bgw_library_name, worker->kind->library, BGW_MAXLEN);
+	strlcpy(registration.bgw_function_name, worker->kind->function, BGW_MAXLEN);
+	strlcpy(registration.bgw_extra, worker->launch.name, BGW_EXTRALEN);
+	registration.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	registration.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	registration.bgw_restart_time = BGW_NEVER_RESTART;
+	registration.bgw_notify_pid = MyProcPid;
+	if (RegisterDynamicBackgroundWorker(&registration, &worker->handle))
 	{
-		dispatcher->started_at = now;
-		set_state(dispatcher, SS_LAUNCH_STARTING, DT_NOEND);
+		worker->started_at = now;
+		set_state(worker, SS_LAUNCH_STARTING, DT_NOEND);
 		return;
 	}
-	dispatcher->handle = NULL;
-	if (dispatcher->launch.state != SS_LAUNCH_NO_WORKER)
+	worker->handle = NULL;
+	if (worker->launch.state != SS_LAUNCH_NO_WORKER)
 		ereport(LOG,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no free worker slot for the dispatcher of database \"%s\"", dispatcher->launch.name),
+				 errmsg("no free worker slot for the %s of database \"%s\"", worker->kind->noun, worker->launch.name),
 				 errhint("Raise \"max_worker_processes\".")));
-	set_state(dispatcher, SS_LAUNCH_NO_WORKER, TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY_MS));
+	set_state(worker, SS_LAUNCH_NO_WORKER, TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY_MS));
 }
 
-/* stop tells a dispatcher to end; its end is seen as any other. */
+/* stop tells a worker to end; its end is seen as any other. */
 static void
-stop(Dispatcher *dispatcher, pid_t pid)
+stop(Worker *worker, pid_t pid)
 {
-	if (dispatcher->launch.state == SS_LAUNCH_STOPPING)
+	if (worker->launch.state == SS_LAUNCH_STOPPING)
 		return;
-	ereport(LOG, (errmsg("stopping the dispatcher of database \"%s\"", dispatcher->launch.name)));
-	if (dispatcher->handle != NULL)
-		TerminateBackgroundWorker(dispatcher->handle);
+	ereport(LOG, (errmsg("stopping the %s of database \"%s\"", worker->kind->noun, worker->launch.name)));
+	if (worker->handle != NULL)
+		TerminateBackgroundWorker(worker->handle);
 	else
 		kill(pid, SIGTERM);
-	set_state(dispatcher, SS_LAUNCH_STOPPING, DT_NOEND);
+	set_state(worker, SS_LAUNCH_STOPPING, DT_NOEND);
 }
 
 /* ended plans what follows an end: at once when we had asked for it, else after a pause that grows. */
 static void
-ended(Dispatcher *dispatcher, bool held, TimestampTz now)
+ended(Worker *worker, bool held, TimestampTz now)
 {
-	if (dispatcher->handle != NULL)
-		pfree(dispatcher->handle);
-	dispatcher->handle = NULL;
-	for (int i = 0; i < n_dispatchers; i++)
+	if (worker->handle != NULL)
+		pfree(worker->handle);
+	worker->handle = NULL;
+	for (int i = 0; i < n_workers; i++)
 	{
 		/* there is a free worker slot now */
-		if (dispatchers[i].launch.state == SS_LAUNCH_NO_WORKER)
-			dispatchers[i].launch.due = now;
+		if (workers[i].launch.state == SS_LAUNCH_NO_WORKER)
+			workers[i].launch.due = now;
 	}
-	if (held || dispatcher->launch.state == SS_LAUNCH_STOPPING)
+	if (held || worker->launch.state == SS_LAUNCH_STOPPING)
 	{
-		set_state(dispatcher, held ? SS_LAUNCH_HELD : SS_LAUNCH_NONE, now);
+		set_state(worker, held ? SS_LAUNCH_HELD : SS_LAUNCH_NONE, now);
 		return;
 	}
-	if (dispatcher->launch.failures == 0 ||
-		TimestampDifferenceExceeds(dispatcher->started_at, now, STEADY_MS))
+	if (worker->launch.failures == 0 ||
+		TimestampDifferenceExceeds(worker->started_at, now, STEADY_MS))
 	{
-		dispatcher->launch.failures = 0;
-		dispatcher->pause_ms = BACKOFF_FIRST_MS;
+		worker->launch.failures = 0;
+		worker->pause_ms = BACKOFF_FIRST_MS;
 	}
 	else
-		dispatcher->pause_ms = Min(dispatcher->pause_ms * 2, BACKOFF_LAST_MS);
-	dispatcher->launch.failures++;
-	dispatcher->ended_at = now;
+		worker->pause_ms = Min(worker->pause_ms * 2, BACKOFF_LAST_MS);
+	worker->launch.failures++;
+	worker->ended_at = now;
 	ereport(LOG,
-			(errmsg("the dispatcher of database \"%s\" ended, starting it again in %d s",
-					dispatcher->launch.name, dispatcher->pause_ms / 1000)));
-	set_state(dispatcher, SS_LAUNCH_BACKING_OFF, TimestampTzPlusMilliseconds(now, dispatcher->pause_ms));
+			(errmsg("the %s of database \"%s\" ended, starting it again in %d s",
+					worker->kind->noun, worker->launch.name, worker->pause_ms / 1000)));
+	set_state(worker, SS_LAUNCH_BACKING_OFF, TimestampTzPlusMilliseconds(now, worker->pause_ms));
 }
 
-/* is_up tells whether a dispatcher runs or is about to, and adopts one that this process did not start. */
+/* is_up tells whether a worker runs or is about to, and adopts one that this process did not start. */
 static bool
-is_up(Dispatcher *dispatcher, pid_t slot_pid, TimestampTz now)
+is_up(Worker *worker, pid_t slot_pid, TimestampTz now)
 {
 	pid_t		pid;
 
-	if (dispatcher->handle == NULL)
+	if (worker->handle == NULL)
 	{
-		if (slot_pid != 0 && dispatcher->launch.state != SS_LAUNCH_RUNNING &&
-			dispatcher->launch.state != SS_LAUNCH_STOPPING)
+		if (slot_pid != 0 && worker->launch.state != SS_LAUNCH_RUNNING &&
+			worker->launch.state != SS_LAUNCH_STOPPING)
 		{
-			dispatcher->started_at = now;
-			set_state(dispatcher, SS_LAUNCH_RUNNING, DT_NOEND);
+			worker->started_at = now;
+			set_state(worker, SS_LAUNCH_RUNNING, DT_NOEND);
 		}
 		return slot_pid != 0;
 	}
-	switch (GetBackgroundWorkerPid(dispatcher->handle, &pid))
+	switch (GetBackgroundWorkerPid(worker->handle, &pid))
 	{
 		case BGWH_STARTED:
-			if (dispatcher->launch.state == SS_LAUNCH_STARTING)
-				set_state(dispatcher, SS_LAUNCH_RUNNING, DT_NOEND);
+			if (worker->launch.state == SS_LAUNCH_STARTING)
+				set_state(worker, SS_LAUNCH_RUNNING, DT_NOEND);
 			return true;
 		case BGWH_NOT_YET_STARTED:
 			return true;
@@ -240,53 +274,56 @@ is_up(Dispatcher *dispatcher, pid_t slot_pid, TimestampTz now)
 	return false;
 }
 
-/* was_up tells whether the last look found a dispatcher. */
+/* was_up tells whether the last look found a worker. */
 static bool
-was_up(const Dispatcher *dispatcher)
+was_up(const Worker *worker)
 {
-	return dispatcher->launch.state == SS_LAUNCH_STARTING ||
-		dispatcher->launch.state == SS_LAUNCH_RUNNING ||
-		dispatcher->launch.state == SS_LAUNCH_STOPPING;
+	return worker->launch.state == SS_LAUNCH_STARTING ||
+		worker->launch.state == SS_LAUNCH_RUNNING ||
+		worker->launch.state == SS_LAUNCH_STOPPING;
 }
 
 /* look compares one database's wanted and actual state and does what is due. */
 static void
-look(Dispatcher *dispatcher, TimestampTz now)
+look(Worker *worker, TimestampTz now)
 {
 	pid_t		slot_pid;
 	bool		held;
-	bool		waiting;
+	bool		waiting = false;
 
-	(void) shmem_find_dispatcher(dispatcher->launch.name, &slot_pid, &held, &waiting);
-	if (is_up(dispatcher, slot_pid, now))
+	if (worker->kind->follower != SS_FOLLOWERS)
+		(void) shmem_find_follower(worker->kind->follower, worker->launch.name, &slot_pid, &held);
+	else
+		(void) shmem_find_dispatcher(worker->launch.name, &slot_pid, &held, &waiting);
+	if (is_up(worker, slot_pid, now))
 	{
-		if (!dispatcher->wanted)
-			stop(dispatcher, slot_pid);
+		if (!worker->wanted)
+			stop(worker, slot_pid);
 		return;
 	}
-	if (was_up(dispatcher))
-		ended(dispatcher, held, now);
-	if (!dispatcher->wanted)
+	if (was_up(worker))
+		ended(worker, held, now);
+	if (!worker->wanted)
 		return;
 	if (held)
 	{
-		set_state(dispatcher, SS_LAUNCH_HELD, DT_NOEND);
+		set_state(worker, SS_LAUNCH_HELD, DT_NOEND);
 		return;
 	}
-	if (dispatcher->launch.state == SS_LAUNCH_HELD)
-		dispatcher->launch.due = now;
-	if (dispatcher->launch.state == SS_LAUNCH_BACKING_OFF && waiting)
+	if (worker->launch.state == SS_LAUNCH_HELD)
+		worker->launch.due = now;
+	if (worker->launch.state == SS_LAUNCH_BACKING_OFF && waiting)
 	{
-		TimestampTz earlier = TimestampTzPlusMilliseconds(dispatcher->ended_at,
-														  dispatcher->pause_ms / WAITING_COMMIT_PART);
+		TimestampTz earlier = TimestampTzPlusMilliseconds(worker->ended_at,
+														  worker->pause_ms / WAITING_COMMIT_PART);
 
-		dispatcher->launch.due = Min(dispatcher->launch.due, earlier);
+		worker->launch.due = Min(worker->launch.due, earlier);
 	}
 	/* further ahead than any pause is only what a clock that was set back has put there */
-	if (dispatcher->launch.due <= now ||
-		(dispatcher->launch.due != DT_NOEND &&
-		 dispatcher->launch.due > TimestampTzPlusMilliseconds(now, BACKOFF_LAST_MS)))
-		start(dispatcher, now);
+	if (worker->launch.due <= now ||
+		(worker->launch.due != DT_NOEND &&
+		 worker->launch.due > TimestampTzPlusMilliseconds(now, BACKOFF_LAST_MS)))
+		start(worker, now);
 }
 
 /* forget drops the entries of databases that are neither wanted nor running. */
@@ -295,12 +332,12 @@ forget(void)
 {
 	int			kept = 0;
 
-	for (int i = 0; i < n_dispatchers; i++)
+	for (int i = 0; i < n_workers; i++)
 	{
-		if (dispatchers[i].wanted || was_up(&dispatchers[i]))
-			dispatchers[kept++] = dispatchers[i];
+		if (workers[i].wanted || was_up(&workers[i]))
+			workers[kept++] = workers[i];
 	}
-	n_dispatchers = kept;
+	n_workers = kept;
 }
 
 /* look_at_all makes a round and returns the milliseconds until something is due, -1 for nothing. */
@@ -309,20 +346,22 @@ look_at_all(SsLaunch *launches)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz due = DT_NOEND;
+	int			n_published = 0;
 
-	for (int i = 0; i < n_dispatchers; i++)
-		look(&dispatchers[i], now);
+	for (int i = 0; i < n_workers; i++)
+		look(&workers[i], now);
 	forget();
-	for (int i = 0; i < n_dispatchers; i++)
+	for (int i = 0; i < n_workers; i++)
 	{
-		launches[i] = dispatchers[i].launch;
-		due = Min(due, dispatchers[i].launch.due);
+		if (workers[i].kind == &dispatcher_kind)
+			launches[n_published++] = workers[i].launch;
+		due = Min(due, workers[i].launch.due);
 	}
-	shmem_publish(launches, n_dispatchers);
+	shmem_publish(launches, n_published);
 	return due == DT_NOEND ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due);
 }
 
-/* flush_asked flushes WAL for dispatchers, which have sockets to serve meanwhile. */
+/* flush_asked flushes WAL for workers, which have sockets to serve meanwhile. */
 static void
 flush_asked(void)
 {
@@ -340,14 +379,14 @@ set_up(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
-	/* the postmaster tells of a dispatcher's start or end by SIGUSR1 */
+	/* the postmaster tells of a worker's start or end by SIGUSR1 */
 	pqsignal(SIGUSR1, procsignal_sigusr1_handler);
 	BackgroundWorkerUnblockSignals();
 	if (!shmem_ready())
 		ereport(FATAL,
 				(errcode(SS_ERR_NOT_PRELOADED),
 				 errmsg("storesync is not in \"shared_preload_libraries\"")));
-	dispatchers = MemoryContextAllocZero(TopMemoryContext, ss_max_databases * sizeof(Dispatcher));
+	workers = MemoryContextAllocZero(TopMemoryContext, (1 + SS_FOLLOWERS) * ss_max_databases * sizeof(Worker));
 	shmem_attach_launcher();
 }
 

@@ -21,6 +21,7 @@
 
 #include "dispatcher.h"
 #include "retry.h"
+#include "work.h"
 
 
 /* ---------------------------------------------------------------- the walk */
@@ -150,21 +151,10 @@ listings_build(DispatchStore *store)
 	StoreListings *walk = &store->listings;
 	DispatchCall *call = call_create(store, walk->phase == LISTINGS_PAGE ? CALL_LIST_ITEMS :
 									 walk->phase == LISTINGS_ITEMS ? CALL_GET_ITEMS : CALL_GET_MODELS);
-	const char *error;
 
 	fill_call(call, walk);
 	walk->flying = true;
-	if (call_build(call, &error))
-	{
-		dispatch_ready(call);
-		return;
-	}
-	call->sent_at = GetCurrentTimestamp();
-	call->answered_at = call->sent_at;
-	call->answer.class = OUTCOME_PERMANENT;
-	call->answer.code = "";
-	call->answer.message = error;
-	dispatch_ended(call);
+	work_hand_over(call);
 }
 
 void

@@ -15,6 +15,7 @@
 #include "dispatcher.h"
 #include "notification.h"
 #include "retry.h"
+#include "work.h"
 #include "worker.h"
 
 #define EVERY_US		(10 * USECS_PER_MINUTE)
@@ -80,22 +81,11 @@ lost_build(DispatchStore *store)
 {
 	Application *application = application_of(store->platform);
 	DispatchCall *call = call_create(store, application->confirm != NULL ? CALL_CONFIRM_PUSHES : CALL_LOST_PUSHES);
-	const char *error;
 
 	if (application->confirm != NULL)
 		call->call.cursor = arena_strdup(call->arena, application->confirm);
 	application->flying = true;
-	if (call_build(call, &error))
-	{
-		dispatch_ready(call);
-		return;
-	}
-	call->sent_at = GetCurrentTimestamp();
-	call->answered_at = call->sent_at;
-	call->answer.class = OUTCOME_PERMANENT;
-	call->answer.code = "";
-	call->answer.message = error;
-	dispatch_ended(call);
+	work_hand_over(call);
 }
 
 void

@@ -1,7 +1,7 @@
 /*
  * peak.c
  *		What peak windows hold back at each store: until when, and in which
- *		order it goes out afterwards.
+ *		order it goes out afterwards; and how often orders are fetched meanwhile.
  *
  * What a window is about is in tables and read with the stores, so dropping
  * one lets go at once: a task that is held stays ready and is asked for in
@@ -12,6 +12,7 @@
 #include "common/hashfn.h"
 
 #include "stores.h"
+#include "version.h"
 
 /* As windows name them, and tasks where they are kinds of these, too. */
 static const char *const names[PEAK_KINDS] = {
@@ -30,6 +31,33 @@ kind_of(const char *name)
 	return kind;
 }
 
+/* load_polls reads how often windows have orders fetched: of several, the most often. */
+static void
+load_polls(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	ss_execute(&plan,
+			   "SELECT k.store_id, (extract(epoch FROM min(k.poll_interval) FILTER (WHERE k.is_on)) * 1000000)::bigint, "
+			   "min(CASE WHEN k.is_on THEN k.ends ELSE k.starts END) "
+			   "FROM storesync.peak k WHERE k.poll_interval IS NOT NULL GROUP BY k.store_id",
+			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull)));
+		Datum		poll_us = SPI_getbinval(row, desc, 2, &isnull);
+
+		if (store == NULL)
+			continue;
+		store->peak_poll_us = isnull ? 0 : DatumGetInt64(poll_us);
+		store->peak_due = Min(store->peak_due, DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
 void
 peak_load(void)
 {
@@ -38,6 +66,7 @@ peak_load(void)
 	for (int i = 0; i < stores_count(); i++)
 	{
 		memset(stores_nth(i)->peaks, 0, sizeof(stores_nth(i)->peaks));
+		stores_nth(i)->peak_poll_us = 0;
 		stores_nth(i)->peak_due = DT_NOEND;
 	}
 	ss_execute(&plan,
@@ -65,6 +94,8 @@ peak_load(void)
 		store->peak_due = Min(store->peak_due, DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull)));
 	}
 	SPI_freetuptable(SPI_tuptable);
+	if (ss_sql_has(SS_SQL_1_1))
+		load_polls();
 }
 
 TimestampTz

@@ -57,8 +57,11 @@ extern void price_read(DispatchStore *store, int64 listing_id, const ShownItem *
 
 extern TimestampTz price_due(const DispatchStore *store);
 extern void price_build(DispatchStore *store);
-extern void price_settle(DispatchCall *call, Record *record);
 extern void price_return(DispatchCall *call);
+
+/* ---- price_settle.c */
+
+extern void price_settle(DispatchCall *call, Record *record);
 /* The row of a listing has changed in this transaction: tasks that wait for it look. */
 extern void price_news_add(int64 listing_id);
 extern bool price_news(int64 listing_id);

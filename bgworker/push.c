@@ -16,8 +16,10 @@
 
 #include "breaker.h"
 #include "dispatcher.h"
+#include "drift.h"
 #include "retry.h"
 #include "target.h"
+#include "work.h"
 
 /* Orders fetched so lately need not be fetched again: a fetch reaches whole seconds, and takes a while. */
 #define FETCH_GRACE_US		(2 * USECS_PER_SEC)
@@ -30,7 +32,7 @@ typedef enum Verdict
 {
 	SEND,
 	NOT_NEEDED,
-	OTHER_WAY,					/* what was a decrease is a raise, or the reverse, and a call carries one kind */
+	NOT_YET,					/* it is queued for something else than what would be sent now */
 	FETCH_FIRST					/* it may raise what is shown, and the orders known are too old */
 } Verdict;
 
@@ -43,6 +45,13 @@ push_pick(DispatchStore *store, bool decrease, TimestampTz now, PushPick *pick)
 						 Min(PUSH_MAX_ITEMS, store->platform->max_push_items));
 }
 
+/* says_nothing: a raise that what is unseen leaves nothing of waits for the next orders without a call. */
+static bool
+says_nothing(const Terms *terms)
+{
+	return terms->believed != TERMS_NONE && terms->believed < terms->wanted && terms->to_send <= terms->believed;
+}
+
 /* judge_target tells whether the listing has to be written now, by what was read in this transaction. */
 static Verdict
 judge_target(const DispatchStore *store, const ListingTerms *target, bool decrease, TimestampTz now)
@@ -51,8 +60,10 @@ judge_target(const DispatchStore *store, const ListingTerms *target, bool decrea
 		return NOT_NEEDED;
 	if (store->writes != WRITES_ALL && !target_lowers(target->terms.to_send, target->terms.at_most))
 		return NOT_NEEDED;
-	if (store->platform->batch_one_way && decrease != target_lowers(target->terms.to_send, target->terms.at_most))
-		return OTHER_WAY;
+	/* a call carries decreases or raises, and what was one may have become the other */
+	if (says_nothing(&target->terms) ||
+		(store->platform->batch_one_way && decrease != target_lowers(target->terms.to_send, target->terms.at_most)))
+		return NOT_YET;
 	return Min(target->terms.fetch_after, now - FETCH_GRACE_US) > store->lanes.fetched_through ? FETCH_FIRST : SEND;
 }
 
@@ -76,7 +87,7 @@ sift_pick(PushPick *pick, const ListingTerms *targets, int found, TimestampTz no
 			case NOT_NEEDED:
 				queue_withdraw(listing);
 				break;
-			case OTHER_WAY:
+			case NOT_YET:
 				queue_set_back(listing);
 				target_settle(target, listing->changed_at);
 				break;
@@ -127,30 +138,6 @@ push_return(DispatchCall *call)
 	call_free(call);
 }
 
-/*
- * cannot_build tells a store without credentials, which waits, from listings
- * whose ids no platform takes, which end as if the platform had said so.
- */
-static void
-cannot_build(DispatchCall *call, const char *error)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	const char *access_error;
-
-	if (!call_access_builds(call->store, &access_error))
-	{
-		store_trouble(call->store, TROUBLE_ACCESS, now + STORE_AUTH_WAIT_US, access_error);
-		push_return(call);
-		return;
-	}
-	call->sent_at = now;
-	call->answered_at = now;
-	call->answer.class = OUTCOME_PERMANENT;
-	call->answer.code = "";
-	call->answer.message = error;
-	dispatch_ended(call);
-}
-
 /* note_sending gathers what a call is about to tell the platform. */
 static void
 note_sending(const DispatchCall *call, SsSet *sending)
@@ -169,17 +156,11 @@ static void
 build_one(const PushPick *pick, const ListingTerms *targets, int found, SsSet *sending)
 {
 	DispatchCall *call = call_create(pick->store, CALL_PUSH_STOCK);
-	const char *error;
 
 	call->grant = pick->grant;
 	fill_call(call, pick, targets, found);
-	if (!call_build(call, &error))
-	{
-		cannot_build(call, error);
-		return;
-	}
-	note_sending(call, sending);
-	dispatch_ready(call);
+	if (work_hand_over(call))
+		note_sending(call, sending);
 }
 
 int
@@ -374,15 +355,16 @@ push_settle(DispatchCall *call, Record *record)
 	for (int i = 0; i < call->call.n_items; i++)
 	{
 		Datum		values[2];
-		bool		done = settle_listing(call, i, record, split) && !breaker_holds(call->listings[i]->listing_id);
+		int64		listing_id = call->listings[i]->listing_id;
+		bool		done = settle_listing(call, i, record, split) && !breaker_holds(listing_id) && !drift_holds(listing_id);
 
-		values[0] = Int64GetDatum(call->listings[i]->listing_id);
+		values[0] = Int64GetDatum(listing_id);
 		values[1] = TimestampTzGetDatum(call->listings[i]->changed_at);
 		set_add(done ? record->clean : record->again, values, NULL);
 		if (!done)
 			continue;
-		breaker_undone(call->listings[i]->listing_id);
-		queue_drop(call->listings[i]->listing_id);
+		breaker_undone(listing_id);
+		queue_drop(listing_id);
 	}
 	call_free(call);
 }

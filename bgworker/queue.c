@@ -9,6 +9,8 @@
  */
 #include "queue_internal.h"
 
+#include <math.h>
+
 #include "common/hashfn.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -144,6 +146,9 @@ queue_put(const QueueWant *want)
 	move_listing(listing, want);
 	listing->decrease = want->decrease;
 	listing->fetch_after = want->fetch_after == 0 ? 0 : Max(listing->fetch_after, want->fetch_after);
+	/* a zero that a stop wants does not wait for what failed before it */
+	if (isinf(want->urgency) && !isinf(listing->urgency))
+		listing->due = 0;
 	listing->urgency = want->urgency;
 	listing->held_until = want->held_until;
 	listing->changed_at = Min(listing->changed_at, want->changed_at);

@@ -95,7 +95,7 @@ typedef struct QueueWant
 	int64		listing_id;
 	bool		decrease;
 	TimestampTz fetch_after;	/* not before its store's orders are fetched through this; 0: at once */
-	double		urgency;		/* of a decrease: the larger the sooner */
+	double		urgency;		/* of a decrease: the larger the sooner; infinite: before all else */
 	TimestampTz changed_at;
 	TimestampTz due;			/* 0: at once */
 	TimestampTz held_until;		/* by a peak window, 0 for none */
@@ -128,6 +128,8 @@ extern void queue_init(void);
 extern void queue_init_lanes(QueueLanes *lanes);
 extern bool queue_has_decreases(const QueueLanes *lanes);
 extern bool queue_has_raises(const QueueLanes *lanes);
+/* There are decreases of infinite urgency: zeros of a stop. */
+extern bool queue_has_stops(const QueueLanes *lanes);
 
 /*
  * The listing is dirty: remember it, or what is new of it. False when the
@@ -140,7 +142,7 @@ extern void queue_drop(int64 listing_id);
 
 /*
  * The most urgent decrease, in every fourth call the oldest one when it has
- * waited for QUEUE_PATIENCE_US; or the oldest raise. With it all ready
+ * waited for QUEUE_PATIENCE_US and none is infinitely urgent; or the oldest raise. With it all ready
  * listings of the same item, at most max, as flying. Returns how many.
  */
 extern int	queue_take(QueueLanes *lanes, bool decrease, TimestampTz now, QueueListing **taken, int max);

@@ -6,6 +6,8 @@
  */
 #include "queue_internal.h"
 
+#include <math.h>
+
 static MemoryContext context = NULL;
 static pairingheap *waiting = NULL;
 static int	n_waiting = 0;
@@ -63,6 +65,18 @@ bool
 queue_has_raises(const QueueLanes *lanes)
 {
 	return !dlist_is_empty(unconstify(dlist_head *, &lanes->raises));
+}
+
+static QueueListing *
+most_urgent(const QueueLanes *lanes)
+{
+	return pairingheap_container(QueueListing, urgent, pairingheap_first(lanes->by_urgency));
+}
+
+bool
+queue_has_stops(const QueueLanes *lanes)
+{
+	return queue_has_decreases(lanes) && isinf(most_urgent(lanes)->urgency);
 }
 
 void
@@ -157,9 +171,11 @@ queue_first(QueueLanes *lanes, bool decrease, TimestampTz now)
 	if (dlist_is_empty(lane))
 		return NULL;
 	oldest = dlist_head_element(QueueListing, lane, lane);
-	if (!decrease || (++lanes->lowered % 4 == 0 && oldest->changed_at < now - QUEUE_PATIENCE_US))
+	if (!decrease)
 		return oldest;
-	return pairingheap_container(QueueListing, urgent, pairingheap_first(lanes->by_urgency));
+	if (++lanes->lowered % 4 == 0 && oldest->changed_at < now - QUEUE_PATIENCE_US && !queue_has_stops(lanes))
+		return oldest;
+	return most_urgent(lanes);
 }
 
 void

@@ -15,9 +15,10 @@
 #include "dispatcher.h"
 #include "listings.h"
 #include "price.h"
-#include "push.h"
+#include "read_call.h"
 #include "record.h"
 #include "retry.h"
+#include "work.h"
 
 /* Listings to be read that are remembered; beyond that a doubtful raise is written without. */
 #define READ_MAX			10000
@@ -35,8 +36,7 @@ typedef struct ReadBack
 {
 	int64		listing_id;		/* hash key */
 	DispatchStore *store;
-	char	   *item_id;
-	char	   *model_id;
+	PlatformItem item;
 	ReadState	state;
 	bool		disturbed;		/* while flying: a write of the listing left */
 	int			attempts;
@@ -64,20 +64,14 @@ find(int64 listing_id)
 	return hash_get_num_entries(reads) == 0 ? NULL : hash_search(reads, &listing_id, HASH_FIND, NULL);
 }
 
-static bool
-can_read(const DispatchStore *store)
-{
-	return store->platform != NULL && (store->platform->calls & CALL_BIT(CALL_GET_ITEMS)) != 0;
-}
-
 /* forget removes a request that is not under way. */
 static void
 forget(ReadBack *read)
 {
 	if (read->state == READ_WAITING)
 		read->store->reads.waiting--;
-	pfree(read->item_id);
-	pfree(read->model_id);
+	pfree(unconstify(char *, read->item.item_id));
+	pfree(unconstify(char *, read->item.model_id));
 	(void) hash_search(reads, &read->listing_id, HASH_REMOVE, NULL);
 }
 
@@ -100,8 +94,9 @@ ask(DispatchStore *store, int64 listing_id, const char *item_id, const char *mod
 		return false;
 	read = hash_search(reads, &listing_id, HASH_ENTER, &found);
 	read->store = store;
-	read->item_id = MemoryContextStrdup(context, item_id);
-	read->model_id = MemoryContextStrdup(context, model_id);
+	read->item.listing_id = listing_id;
+	read->item.item_id = MemoryContextStrdup(context, item_id);
+	read->item.model_id = MemoryContextStrdup(context, model_id);
 	read->state = READ_WAITING;
 	read->disturbed = false;
 	read->attempts = 0;
@@ -114,7 +109,7 @@ read_back_first(DispatchStore *store, const ListingTerms *listing)
 {
 	const ReadBack *read = find(listing->listing_id);
 
-	if (!can_read(store))
+	if (!read_possible(store))
 		return false;
 	if (read != NULL && read->state == READ_ENDED)
 		return false;
@@ -130,7 +125,7 @@ read_back_ask(DispatchStore *store, int64 listing_id)
 	char	   *item_id;
 	char	   *model_id;
 
-	if (!can_read(store))
+	if (!read_possible(store))
 		return false;
 	ss_execute(&plan, "SELECT l.item_id, l.model_id FROM storesync.listing l WHERE l.listing_id = $1",
 			   SPI_OK_SELECT, 1, types, values, NULL, 1);
@@ -185,10 +180,7 @@ may_read(const ReadBack *read, const DispatchStore *store)
 		(listing == NULL || listing->state != QUEUE_FLYING);
 }
 
-/*
- * choose gathers what one call can read: the items without models, as many as
- * the platform takes, or all models of one item. Returns how many listings.
- */
+/* choose gathers what one call can read. Returns how many listings. */
 static int
 choose(const DispatchStore *store, ReadBack **chosen)
 {
@@ -198,54 +190,17 @@ choose(const DispatchStore *store, ReadBack **chosen)
 
 	hash_seq_init(&status, reads);
 	while ((read = hash_seq_search(&status)) != NULL)
-	{
-		bool		fits = n == 0 ||
-			(*read->model_id == '\0' ? *chosen[0]->model_id == '\0' && n < store->platform->max_get_items :
-			 *chosen[0]->model_id != '\0' && strcmp(read->item_id, chosen[0]->item_id) == 0 && n < PUSH_MAX_ITEMS);
-
-		if (fits && may_read(read, store))
+		if (read_fits(store, n == 0 ? NULL : &chosen[0]->item, n, &read->item) && may_read(read, store))
 			chosen[n++] = read;
-	}
 	return n;
-}
-
-/* fill_call names the items, and the listings, that the answer is to be held against. */
-static void
-fill_call(DispatchCall *call, ReadBack **chosen, int n)
-{
-	PlatformItem *items = MemoryContextAllocZero(call->context, n * sizeof(PlatformItem));
-	const char **ids = MemoryContextAlloc(call->context, n * sizeof(char *));
-
-	for (int i = 0; i < n; i++)
-	{
-		items[i].listing_id = chosen[i]->listing_id;
-		items[i].item_id = ids[i] = arena_strdup(call->arena, chosen[i]->item_id);
-		items[i].model_id = arena_strdup(call->arena, chosen[i]->model_id);
-		chosen[i]->state = READ_FLYING;
-		chosen[i]->disturbed = false;
-		chosen[i]->store->reads.waiting--;
-	}
-	call->call.items = items;
-	call->call.n_items = n;
-	call->call.item_ids = ids;
-	call->call.n_item_ids = *chosen[0]->model_id == '\0' ? n : 1;
-}
-
-/* kind_of: where a platform has no call for models, an item's own tells them too. */
-static CallKind
-kind_of(const DispatchStore *store, const ReadBack *read)
-{
-	return *read->model_id != '\0' && (store->platform->calls & CALL_BIT(CALL_GET_MODELS)) != 0 ?
-		CALL_GET_MODELS : CALL_GET_ITEMS;
 }
 
 void
 read_back_build(DispatchStore *store)
 {
-	ReadBack  **chosen = palloc(Max(store->platform->max_get_items, PUSH_MAX_ITEMS) * sizeof(ReadBack *));
+	ReadBack  **chosen = palloc(read_most(store) * sizeof(ReadBack *));
+	PlatformItem *items;
 	int			n = choose(store, chosen);
-	DispatchCall *call;
-	const char *error;
 
 	if (n == 0)
 	{
@@ -253,20 +208,16 @@ read_back_build(DispatchStore *store)
 		store->reads.due = GetCurrentTimestamp() + USECS_PER_SEC;
 		return;
 	}
-	call = call_create(store, kind_of(store, chosen[0]));
-	fill_call(call, chosen, n);
-	store->reads.flying = true;
-	if (call_build(call, &error))
+	items = palloc(n * sizeof(PlatformItem));
+	for (int i = 0; i < n; i++)
 	{
-		dispatch_ready(call);
-		return;
+		items[i] = chosen[i]->item;
+		chosen[i]->state = READ_FLYING;
+		chosen[i]->disturbed = false;
+		store->reads.waiting--;
 	}
-	call->sent_at = GetCurrentTimestamp();
-	call->answered_at = call->sent_at;
-	call->answer.class = OUTCOME_PERMANENT;
-	call->answer.code = "";
-	call->answer.message = error;
-	dispatch_ended(call);
+	store->reads.flying = true;
+	work_hand_over(read_create(store, items, n));
 }
 
 static void
@@ -296,20 +247,6 @@ end(ReadBack *read, OutcomeClass class, TimestampTz now, const char *detail)
 	strlcpy(read->detail, detail, sizeof(read->detail));
 }
 
-/* find_shown returns what the answer says of an item or model, NULL for nothing. */
-static const ShownItem *
-find_shown(const PlatformAnswer *answer, const PlatformItem *item)
-{
-	for (int i = 0; i < answer->n_shown; i++)
-	{
-		const ShownItem *shown = &answer->shown[i];
-
-		if (strcmp(shown->item_id, item->item_id) == 0 && strcmp(shown->model_id, item->model_id) == 0)
-			return shown;
-	}
-	return NULL;
-}
-
 /*
  * read_back_answered: allotments follow what is locked by promotions. Where
  * that fails the log says why, and the next read of the listing tells it again.
@@ -326,7 +263,7 @@ read_back_answered(DispatchCall *call)
 
 		for (int i = 0; i < call->call.n_items; i++)
 		{
-			const ShownItem *shown = find_shown(&call->answer, &call->call.items[i]);
+			const ShownItem *shown = read_shown(&call->answer, &call->call.items[i]);
 
 			if (shown == NULL || shown->quantity < 0)
 				continue;
@@ -345,13 +282,13 @@ read_back_answered(DispatchCall *call)
 static void
 settle_one(const DispatchCall *call, int i, ReadBack *read, Record *record)
 {
-	const ShownItem *shown = find_shown(&call->answer, &call->call.items[i]);
+	const ShownItem *shown = read_shown(&call->answer, &call->call.items[i]);
+	const char *problem = read_problem(shown);
 
 	if (read->disturbed)
 		wait_again(read);
-	else if (shown == NULL || shown->ended || shown->quantity < 0)
-		end(read, OUTCOME_PERMANENT, call->answered_at, shown == NULL ? "the shop does not have it" :
-			shown->ended ? "the shop does not sell it any more" : "the shop does not tell its quantity");
+	else if (problem != NULL)
+		end(read, OUTCOME_PERMANENT, call->answered_at, problem);
 	else
 	{
 		record_read(record, call, i, shown->quantity);
@@ -400,7 +337,7 @@ read_back_settle(DispatchCall *call, Record *record)
 		set_add(record->again, values, NULL);
 		/* what is told of models is not told of their item */
 		price_read(call->store, read->listing_id, ok && call->call.kind == CALL_GET_ITEMS ?
-				   find_shown(&call->answer, &call->call.items[i]) : NULL);
+				   read_shown(&call->answer, &call->call.items[i]) : NULL);
 	}
 	call_free(call);
 }

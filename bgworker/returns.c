@@ -17,6 +17,7 @@
 #include "partition.h"
 #include "record.h"
 #include "retry.h"
+#include "work.h"
 
 /* How far back the first fetch of a store goes. */
 #define FIRST_US	(30 * USECS_PER_DAY)
@@ -83,23 +84,15 @@ void
 returns_build(DispatchStore *store)
 {
 	StoreReturns *returns = &store->returns;
-	TimestampTz now = GetCurrentTimestamp();
 	DispatchCall *call = call_create(store, CALL_LIST_RETURNS);
-	const char *error;
 
 	if (!returns->walking)
-		begin_window(store, now);
+		begin_window(store, GetCurrentTimestamp());
 	call->call.from = timestamptz_to_time_t(returns->from);
 	call->call.to = timestamptz_to_time_t(returns->to);
 	call->call.cursor = arena_strdup(call->arena, returns->cursor != NULL ? returns->cursor : "");
 	returns->flying = true;
-	if (call_build(call, &error))
-	{
-		dispatch_ready(call);
-		return;
-	}
-	store_trouble(store, TROUBLE_ACCESS, now + STORE_AUTH_WAIT_US, error);
-	returns_give_back(call);
+	work_hand_over(call);
 }
 
 void

@@ -1,6 +1,6 @@
 /*
  * rotation.c
- *		The dispatcher's part of sql/53_rotation.sql.
+ *		The dispatcher's part of sql/53_rotation.sql and 56_retire.sql.
  *
  * A partition leaves its parent by DETACH ... CONCURRENTLY, which takes no
  * lock that readers or writers of the parent wait for, and is dropped when it
@@ -8,6 +8,9 @@
  * inside functions, so it is run as a client's would be. It waits for those
  * who have the parent open; not longer than LOCK_WAIT, since calls and commits
  * want to be served, and what was left half way is finished the next time.
+ *
+ * Months of orders and of the ledger are made ready to go first, by steps of
+ * storesync.retire() small enough to lie between two calls.
  *
  * Whatever fails here is logged, and never ends the dispatcher. A lock that
  * was not got is no failure.
@@ -26,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/portal.h"
 
+#include "version.h"
 #include "worker.h"
 
 #define LOCK_WAIT			"100ms"
@@ -33,6 +37,10 @@
 #define AGAIN_US			USECS_PER_MINUTE
 /* Partitions in one run: a year's backlog takes a few of them. */
 #define MAX_PARTITIONS		100
+/* A step of retire(): some tens of milliseconds, four times a second. */
+#define RETIRE_ORDERS		500
+#define RETIRE_ROWS			20000
+#define RETIRE_US			(250 * INT64CONST(1000))
 
 /* What has to be done with one partition. */
 typedef struct Leaving
@@ -48,6 +56,27 @@ typedef struct Rotation
 	int			n;
 	Leaving		leaving[MAX_PARTITIONS];
 } Rotation;
+
+/* retire_one runs inside a transaction: a step for orders or, when there is none to take, for the ledger. */
+static void
+retire_one(void *arg)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID, INT4OID};
+	Datum		values[] = {Int32GetDatum(RETIRE_ORDERS), Int32GetDatum(RETIRE_ROWS)};
+	bool	   *is_more = arg;
+	bool		isnull;
+	SsSession	session;
+
+	if (!ss_sql_has(SS_SQL_1_1))
+		return;
+	ss_enter(&session, "storesync dispatcher", true);
+	ss_execute(&plan,
+			   "SELECT CASE WHEN storesync.retire('sales_order_line', $1) THEN true ELSE storesync.retire('ledger', $2) END",
+			   SPI_OK_SELECT, 2, types, values, NULL, 1);
+	*is_more = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	ss_leave(&session);
+}
 
 /* make_plan runs inside a transaction: what can go, its open tasks carried forward with the commit. */
 static void
@@ -182,6 +211,14 @@ drop(const void *arg)
 }
 
 static void
+retire(const void *arg)
+{
+	worker_begin("storesync: old orders and balances");
+	retire_one(unconstify(void *, arg));
+	worker_commit();
+}
+
+static void
 set_lock_timeout(const char *value)
 {
 	SetConfigOption("lock_timeout", value, PGC_USERSET, PGC_S_SESSION);
@@ -193,11 +230,14 @@ rotation_run(TimestampTz now)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "storesync rotation", ALLOCSET_DEFAULT_SIZES);
 	Rotation   *plan = MemoryContextAllocZero(context, sizeof(Rotation));
+	bool		is_more = false;
 	bool		done;
 
 	plan->context = context;
 	set_lock_timeout(LOCK_WAIT);
-	done = worker_try("storesync: looking for partitions to drop", make_plan, plan);
+	done = attempt(retire, &is_more, context);
+	if (!is_more)
+		done &= worker_try("storesync: looking for partitions to drop", make_plan, plan);
 	for (int i = 0; i < plan->n && done; i++)
 	{
 		const Leaving *leaving = &plan->leaving[i];
@@ -209,5 +249,5 @@ rotation_run(TimestampTz now)
 	done &= plan->n < MAX_PARTITIONS;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	return now + (done ? EVERY_US : AGAIN_US);
+	return now + (is_more ? RETIRE_US : done ? EVERY_US : AGAIN_US);
 }

@@ -18,11 +18,13 @@
 #include "price.h"
 #include "push.h"
 #include "rate.h"
+#include "rollup_due.h"
 #include "share.h"
 #include "target.h"
 #include "task.h"
 #include "task_event.h"
 #include "token.h"
+#include "verify.h"
 #include "work.h"
 #include "worker.h"
 
@@ -60,6 +62,7 @@ static SsSet *changed_listings = NULL;
 static bool starting = true;
 static bool look = false;		/* somebody committed */
 static bool reload = false;		/* read the stores again and compare everything */
+static bool renewed = false;	/* tasks of another life were taken up */
 static TimestampTz prepared_due = 0;	/* when to look for the sake of prepared transactions */
 static int	first_store = 0;	/* round robin: the one behind the last that got a token */
 
@@ -130,7 +133,7 @@ round_due(void)
 		changed_skus->rows > 0 || changed_listings->rows > 0 ||
 		(target_overflow && queue_count() < QUEUE_MAX / 2))
 		return 0;
-	due = Min(Min(Min(peak_due(), share_due()), queue_next_due()), Min(task_due(), feed_store_due()));
+	due = Min(Min(Min(peak_due(), share_due()), queue_next_due()), Min(task_due(), Min(feed_store_due(), verify_round_due())));
 	if (pg_atomic_read_u32(&dispatch.slot->prepared) != 0)
 		due = Min(due, prepared_due);
 	if (dispatch.n_ended > 0)
@@ -218,12 +221,12 @@ read_changes(TimestampTz now, const Record *record)
 	if (starting)
 	{
 		feed_start();
-		task_renew();
 		reload = true;
 	}
 	else if (look)
 	{
 		feed_read(&feed, round_context);
+		rollup_ask(now);
 		reload |= feed.everything;
 		if (feed.orders || feed.listings->rows > 0)
 			due_ask();
@@ -240,6 +243,11 @@ read_changes(TimestampTz now, const Record *record)
 	if (reload)
 	{
 		stores_load();
+		if (!renewed && stores_in_charge())
+		{
+			task_renew();
+			renewed = true;
+		}
 		task_load(0);
 	}
 	else if (look)
@@ -309,12 +317,16 @@ static bool
 build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 {
 	bool		wants[LANE_NONE];
+	bool		stops;			/* zeros of a stop wait: before all else */
 	Lane		lane;
 
 	if (!has_room(store) || Max(store->waits_until, store->token_due - TOKEN_SLACK_US) > now)
 		return false;
 	lane_wants(store, now, wants);
-	lane = lane_choose(&store->turns, wants);
+	stops = wants[LANE_LOWER] && queue_has_stops(&store->lanes);
+	if (!stops)
+		lane_end_stop(&store->turns);
+	lane = stops ? lane_choose_stop(&store->turns, wants) : lane_choose(&store->turns, wants);
 	if (lane == LANE_NONE)
 	{
 		if (store->claims)
@@ -324,7 +336,10 @@ build_for(DispatchStore *store, TimestampTz now, PushPick *picks, int *n_picks)
 	}
 	if (!take_token(store, wants))
 		return false;
-	lane_charge(&store->turns, wants, lane);
+	if (stops)
+		lane_charge_stop(&store->turns, lane);
+	else
+		lane_charge(&store->turns, wants, lane);
 	store->probing = host_probe(store->host, &store->own);
 	if (lane != LANE_LOWER && lane != LANE_RAISE)
 		work_build(store, lane, now);
@@ -417,6 +432,7 @@ round_run(TimestampTz now)
 	target_begin();
 	watch_prepared(now);
 	settle_ended(&record);
+	verify_round(now, record.again);
 	read_changes(now, &record);
 	breaker_run(now);
 	add_rows(record.again, record.clean);

@@ -12,11 +12,16 @@
 #include "utils/memutils.h"
 
 #include "breaker.h"
+#include "drift.h"
 #include "intake.h"
+#include "outbox.h"
 
 static DispatchStore **stores = NULL;
 static int	n_stores = 0;
 static int	room = 0;
+/* The tables are of 1.0 and came out of a backup, perhaps of before the upgrade: nobody can confirm them yet. */
+static bool unconfirmable = false;
+static bool in_charge = false;
 
 /* Columns of the query in stores_load. */
 enum
@@ -112,7 +117,7 @@ static void
 read_switches(DispatchStore *store, HeapTuple row, TupleDesc desc)
 {
 	char	   *mode = SPI_getvalue(row, desc, COL_MODE);
-	bool		allowed = DatumGetBool(column(row, desc, COL_ALLOWED, BoolGetDatum(false)));
+	bool		allowed = DatumGetBool(column(row, desc, COL_ALLOWED, BoolGetDatum(false))) && !unconfirmable;
 	bool		paused = DatumGetBool(column(row, desc, COL_PAUSED, BoolGetDatum(false)));
 	bool		on = allowed && store->platform != NULL && strcmp(mode, "off") != 0;
 
@@ -125,7 +130,8 @@ read_switches(DispatchStore *store, HeapTuple row, TupleDesc desc)
 
 	/* whatever it waited for may just have been mended; the day's quota is the limiter's to know */
 	if (!allowed)
-		store_trouble(store, TROUBLE_GUARD, DT_NOEND, NULL);
+		store_trouble(store, TROUBLE_GUARD, DT_NOEND,
+					  unconfirmable ? "The data came out of a backup: run ALTER EXTENSION storesync UPDATE, then confirm_instance()." : NULL);
 	else
 		store->waits_until = 0;
 	store->token_due = 0;
@@ -150,7 +156,6 @@ read_rhythm(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	store->intake.fetched_through = DatumGetTimestampTz(column(row, desc, COL_FETCHED_THROUGH, TimestampTzGetDatum(0)));
 	if (store->intake.fetched_through != 0)
 		look_start(store, store->intake.fetched_through);
-	store->intake.due = Min(store->intake.due, GetCurrentTimestamp() + intake_interval(store));
 	/* ahead of the time of day: noted by a clock that has been set back, and raises cannot rely on it */
 	if (store->intake.fetched_through <= GetCurrentTimestamp())
 		queue_fetched(&store->lanes, store->intake.fetched_through);
@@ -187,11 +192,30 @@ read_store(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	read_switches(store, row, desc);
 }
 
+/* A copy may be following its source yet; confirm_instance() makes it another's equal. */
+static bool
+is_in_charge(void)
+{
+	static SPIPlanPtr plan = NULL;
+	bool		isnull;
+
+	ss_execute(&plan, "SELECT storesync.instance_confirmed() OR NOT storesync.is_copy()", SPI_OK_SELECT, 0, NULL, NULL, NULL, 1);
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+bool
+stores_in_charge(void)
+{
+	return in_charge;
+}
+
 void
 stores_load(void)
 {
 	static SPIPlanPtr plan = NULL;
 
+	unconfirmable = incarnation_unconfirmable();
+	in_charge = is_in_charge() && !unconfirmable;
 	ss_execute(&plan,
 			   "SELECT s.store_id, s.platform, s.shop_id, p.base_url, s.mode, s.paused, "
 			   "storesync.sending_allowed(s.platform), "
@@ -233,7 +257,11 @@ stores_load(void)
 	}
 	token_load();
 	peak_load();
+	for (int i = 0; i < n_stores; i++)
+		if (stores[i]->present && stores[i]->intake.phase == INTAKE_IDLE)
+			stores[i]->intake.due = Min(stores[i]->intake.due, GetCurrentTimestamp() + intake_interval(stores[i]));
 	breaker_load();
+	drift_load();
 	look_load();
 	price_load();
 }

@@ -26,6 +26,7 @@
 #include "store_listings.h"
 #include "store_stat.h"
 #include "token.h"
+#include "verify.h"
 
 /*
  * Calls under way to one store at once: so many as long as others leave half
@@ -111,7 +112,8 @@ typedef struct StoreBreaker
 /*
  * Tasks are kept in memory by these sorts, so that none crowds another out
  * (task.c): what is about listings may be held for hours, by a peak window or
- * the store's mode, while orders are shipped, and tokens are needed by all.
+ * the store's mode, while orders are shipped, tokens are needed by all, and a
+ * night does not wait.
  */
 typedef enum TaskSort
 {
@@ -119,6 +121,7 @@ typedef enum TaskSort
 	TASK_FETCH,
 	TASK_ORDER,
 	TASK_TOKEN,
+	TASK_VERIFY,
 	TASK_SORTS
 } TaskSort;
 
@@ -162,10 +165,12 @@ struct DispatchStore
 	StoreReads	reads;
 	StoreShips	ships;
 	StoreListings listings;
+	StoreVerify verify;
 	StoreReturns returns;
 	StorePrices prices;
 	StoreBreaker breaker;
 	PeakHold	peaks[PEAK_KINDS];	/* what windows hold back */
+	int64		peak_poll_us;	/* orders are fetched so often at least, 0: as ever */
 	TimestampTz peak_due;		/* when the next of them begins or has let go, DT_NOEND for never */
 	TaskShelf	tasks[TASK_SORTS];
 	TimestampTz tasks_read_at;
@@ -173,6 +178,13 @@ struct DispatchStore
 
 /* (Re)read all stores of the database. SPI connected, as the owner. */
 extern void stores_load(void);
+
+/*
+ * Whether the database is its own: no copy, or a confirmed one. A copy may be
+ * a subscriber that follows its source, so it does nothing of its own accord:
+ * what it wrote would meet the same rows coming from there. As of stores_load().
+ */
+extern bool stores_in_charge(void);
 
 extern int	stores_count(void);
 extern DispatchStore *stores_nth(int n);	/* in the order of their ids */

@@ -12,6 +12,7 @@
 #include "utils/float.h"
 
 #include "breaker.h"
+#include "drift.h"
 #include "queue.h"
 #include "read_back.h"
 #include "stores.h"
@@ -104,7 +105,7 @@ target_settle(const ListingTerms *listing, TimestampTz changed_at)
 	};
 
 	/* what is 0 by a stop or hold comes back when that ends, and what was held with it */
-	if (!listing->due && !listing->stopped && !listing->held)
+	if (!listing->due && !listing->stopped && !listing->held && !drift_holds(listing->listing_id))
 		breaker_undone(listing->listing_id);
 	if (!listing->due || store == NULL ||
 		store->writes == WRITES_NONE || (store->writes == WRITES_LOWER && !decrease))
@@ -281,6 +282,7 @@ target_compare(SsSet *skus, SsSet *listings)
 	for (int i = 0; i < n; i++)
 		ids[i] = changed[i].listing_id;
 	n_compared = listing_read(ids, n, &compared);
+	drift_hold(compared, n_compared);
 	for (int i = 0; i < n_compared; i++)
 	{
 		const Changed *found = bsearch(&compared[i].listing_id, changed, n, sizeof(Changed), find_changed);
@@ -300,7 +302,9 @@ target_compare_all(int store_id)
 	Datum		values[] = {Int32GetDatum(store_id)};
 	DispatchStore *store = store_id == 0 ? NULL : stores_find(store_id);
 	TimestampTz now = GetCurrentTimestamp();
+	ListingTerms *terms = palloc(FETCH_ROWS * sizeof(ListingTerms));
 	Portal		portal;
+	int			n;
 
 	if (store_id == 0)
 		target_overflow = false;
@@ -311,15 +315,15 @@ target_compare_all(int store_id)
 	do
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			ListingTerms terms;
-
-			listing_take_row(SPI_tuptable->vals[i], &terms);
-			target_settle(&terms, now);
-		}
+		n = (int) SPI_processed;
+		for (int i = 0; i < n; i++)
+			listing_take_row(SPI_tuptable->vals[i], &terms[i]);
 		SPI_freetuptable(SPI_tuptable);
-	} while (SPI_processed > 0 && !target_overflow);
+		drift_hold(terms, n);
+		for (int i = 0; i < n; i++)
+			target_settle(&terms[i], now);
+	} while (n > 0 && !target_overflow);
+	pfree(terms);
 	SPI_cursor_close(portal);
 	queue_sweep_end(store == NULL ? NULL : &store->lanes);
 }
@@ -386,5 +390,6 @@ target_read(int64 *listing_ids, int n, int *found)
 	*found = unknown + n_known;
 	qsort(targets, *found, sizeof(ListingTerms), by_listing);
 	breaker_bound(targets, *found);
+	drift_hold(targets, *found);
 	return targets;
 }

@@ -106,7 +106,7 @@ task_forget(Task *task)
 
 /* The columns of an open task, in the order of OPEN_COLUMNS. */
 #define OPEN_COLUMNS \
-	"t.task_id, t.store_id, t.kind, coalesce((t.payload ->> 'listing')::bigint, 0) AS listing, t.attempts, " \
+	"t.task_id, t.store_id, t.kind, coalesce((t.payload ->> 'listing')::numeric::bigint, 0) AS listing, t.attempts, " \
 	"coalesce(t.next_at, '-infinity') AS due "
 
 /* remember takes one open task into memory, where there is room for it. */

@@ -12,6 +12,7 @@
 #include "listings.h"
 #include "price_task.h"
 #include "task_event.h"
+#include "version.h"
 
 /* ---------------------------------------------------------------- push_stock */
 
@@ -300,6 +301,33 @@ settle_listings(Task *task, TimestampTz now)
 	}
 }
 
+/* ---------------------------------------------------------------- verify */
+
+static TaskBegun
+begin_verify(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
+{
+	if (!ss_sql_has(SS_SQL_1_1))
+	{
+		task_close_dead(task, OUTCOME_PERMANENT, "this database has not been updated to an extension that knows it");
+		return TASK_CLOSED;
+	}
+	if (!task->store->fetches || !verify_ask(task->store, task->id))
+		return TASK_NOT_NOW;
+	task_tell(task);
+	return TASK_BEGUN;
+}
+
+static void
+settle_verify(Task *task, TimestampTz now pg_attribute_unused())
+{
+	StoreVerify *verify = &task->store->verify;
+
+	if (verify->task_id != task->id || verify->phase != VERIFY_ENDED)
+		return;
+	verify->phase = VERIFY_NONE;
+	task_close_done(task, *verify->detail == '\0' ? NULL : verify->detail);
+}
+
 /* ---------------------------------------------------------------- the table */
 
 static TaskBegun
@@ -320,7 +348,8 @@ static const TaskKind kinds[] = {
 	{"exchange_code", TASK_TOKEN, begin_exchange, settle_exchange},
 	{"ship_order", TASK_ORDER, ship_task_begin, ship_task_settle},
 	{"cancel_order", TASK_ORDER, ship_task_begin, ship_task_settle},
-	{"fetch_listings", TASK_LISTING, begin_listings, settle_listings}
+	{"fetch_listings", TASK_LISTING, begin_listings, settle_listings},
+	{"verify", TASK_VERIFY, begin_verify, settle_verify}
 };
 
 static const TaskKind unknown = {"", TASK_LISTING, begin_unknown, NULL};

@@ -106,7 +106,7 @@ task_event_write(void)
 				"(SELECT o.payload -> 'payload' FROM storesync.outbox o "
 				"WHERE o.kind = 'task' AND o.subject = x.task_id LIMIT 1), "
 				"coalesce((SELECT c.story FROM storesync.compensation c WHERE x.reason = '" TASK_LISTING_DEAD "' "
-				"AND c.listing_id = (SELECT (o.payload -> 'payload' ->> 'listing')::bigint FROM storesync.outbox o "
+				"AND c.listing_id = (SELECT (o.payload -> 'payload' ->> 'listing')::numeric::bigint FROM storesync.outbox o "
 				"WHERE o.kind = 'task' AND o.subject = x.task_id LIMIT 1) ORDER BY c.compensation_id DESC LIMIT 1), '[]') || "
 				"coalesce((SELECT jsonb_agg(coalesce(e.try, '{}') || "
 				"jsonb_build_object('at', e.at, 'class', e.class, 'reason', e.detail) ORDER BY e.at) "

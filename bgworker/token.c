@@ -408,6 +408,25 @@ token_save_again(TimestampTz now)
 	}
 }
 
+/* not_asked: of a try that certainly has spent nothing. */
+static void
+not_asked(const DispatchCall *call)
+{
+	if (!call->store->token.in_doubt)
+		note_asked(call->store, false);
+}
+
+/* application_refused: nothing is wrong with the refresh token, and the store waits as it does for any call (dispatch_hold_store). */
+static void
+application_refused(DispatchCall *call)
+{
+	StoreToken *token = &call->store->token;
+
+	token->due = call->answered_at;
+	not_asked(call);
+	ended(token, OUTCOME_LATER, call->answer.message);
+}
+
 /* failed: the refresh token is tried again, whether this try has spent it or not. */
 static void
 failed(DispatchCall *call)
@@ -418,8 +437,8 @@ failed(DispatchCall *call)
 	token->due = call->answered_at + retry_delay_us(token->failures);
 	if (call->answer.class == OUTCOME_IN_DOUBT)
 		token->in_doubt = true;
-	else if (!token->in_doubt)
-		note_asked(call->store, false);
+	else
+		not_asked(call);
 	ended(token, call->answer.class, call->answer.message);
 }
 
@@ -432,7 +451,7 @@ token_settle(DispatchCall *call, Record *record)
 
 	record_call(record, call, NULL);
 	dispatch_count_answer(call);
-	if (class != OUTCOME_AUTH && class != OUTCOME_OK)
+	if ((class != OUTCOME_AUTH || call->answer.application) && class != OUTCOME_OK)
 		(void) dispatch_hold_store(call);
 	if (call->stored)
 	{
@@ -445,6 +464,8 @@ token_settle(DispatchCall *call, Record *record)
 		ended(token, class, NULL);
 	else if (!is_current(call))
 		ended(token, OUTCOME_LATER, "the tokens were set anew meanwhile");
+	else if (class == OUTCOME_AUTH && call->answer.application)
+		application_refused(call);
 	else if (class == OUTCOME_AUTH || class == OUTCOME_PERMANENT)
 		refused(store, call->answered_at, call->answer.message);
 	else

@@ -220,6 +220,14 @@ token_code_settle(DispatchCall *call)
 		token_ended(token, &token->exchange, OUTCOME_OK, NULL);
 	else if (class == OUTCOME_OK)
 		token_ended(token, &token->exchange, OUTCOME_LATER, "the tokens were set anew meanwhile");
+	else if (class == OUTCOME_AUTH && call->answer.application)
+	{
+		/* the code may still be good: tried when the store is called again */
+		token->code_due = call->answered_at;
+		if (!token->code_in_doubt)
+			note_asked(call->store, false);
+		token_ended(token, &token->exchange, OUTCOME_LATER, call->answer.message);
+	}
 	else if (class == OUTCOME_AUTH || class == OUTCOME_PERMANENT)
 		refused(call->store, call->access.auth_code, call->answer.message);
 	else

@@ -4,6 +4,7 @@
  */
 #include "work.h"
 
+#include "dispatcher.h"
 #include "intake.h"
 #include "listings.h"
 #include "lost.h"
@@ -13,6 +14,7 @@
 #include "returns.h"
 #include "ship.h"
 #include "token.h"
+#include "verify.h"
 
 static const Work works[] = {
 	{
@@ -38,6 +40,11 @@ static const Work works[] = {
 		.calls = CALL_BIT(CALL_LIST_ITEMS) | CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS), .own = listings_own,
 		.lane = LANE_WORK, .due = listings_due, .build = listings_build, .answered = listings_answered,
 		.settle = listings_settle, .give_back = listings_return
+	},
+	{
+		.calls = CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS), .own = verify_own,
+		.lane = LANE_WORK, .due = verify_due, .build = verify_build, .answered = read_back_answered,
+		.settle = verify_settle, .give_back = verify_return
 	},
 	{
 		.calls = CALL_BIT(CALL_GET_ITEMS) | CALL_BIT(CALL_GET_MODELS), .lane = LANE_WORK,
@@ -104,4 +111,32 @@ work_of(const DispatchCall *call)
 		if ((works[i].calls & CALL_BIT(kind)) != 0 && (works[i].own == NULL || works[i].own(call)))
 			return &works[i];
 	elog(ERROR, "a call of no kind of work");
+}
+
+bool
+work_hand_over(DispatchCall *call)
+{
+	TimestampTz now;
+	const char *error;
+	const char *access_error;
+
+	if (call_build(call, &error))
+	{
+		dispatch_ready(call);
+		return true;
+	}
+	now = GetCurrentTimestamp();
+	if (!call_access_builds(call->store, &access_error))
+	{
+		store_trouble(call->store, TROUBLE_ACCESS, now + STORE_AUTH_WAIT_US, access_error);
+		work_of(call)->give_back(call);
+		return false;
+	}
+	call->sent_at = now;
+	call->answered_at = now;
+	call->answer.class = OUTCOME_PERMANENT;
+	call->answer.code = "";
+	call->answer.message = error;
+	dispatch_ended(call);
+	return false;
 }

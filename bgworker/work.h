@@ -21,7 +21,7 @@ typedef struct Work
 
 	/* When the store's next call of this kind may be built, 0 for at once; DT_NOEND for never. NULL: not built by work_build. */
 	TimestampTz (*due) (const DispatchStore *store);
-	/* Build it, and hand it over: dispatch_ready(), or dispatch_ended() when that cannot be. A token has been taken. */
+	/* Fill a call in and hand it over. A token has been taken. */
 	void		(*build) (DispatchStore *store);
 	/* An answer has come: hand the call on by dispatch_ended(). Outside of a transaction. NULL: nothing else is to be done. */
 	void		(*answered) (DispatchCall *call);
@@ -37,5 +37,12 @@ extern TimestampTz work_due(const DispatchStore *store, Lane lane);
 extern void work_build(DispatchStore *store, Lane lane, TimestampTz now);
 /* The kind that a call belongs to: that of its CALL_BIT, or shipping where it is about orders that are shipped. */
 extern const Work *work_of(const DispatchCall *call);
+
+/*
+ * Build a call's request and have it leave after the commit: true. One that
+ * cannot be built: a store whose access is to blame waits, and the call is
+ * given back; any other has ended as if the platform had refused it for good.
+ */
+extern bool work_hand_over(DispatchCall *call);
 
 #endif

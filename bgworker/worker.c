@@ -28,6 +28,8 @@ worker_connect(void)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(database, NULL, 0);
+	/* whatever the database's sessions have by default: each statement here is to see what was committed before it */
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_SESSION);
 	return database;
 }
 

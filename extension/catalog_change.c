@@ -34,16 +34,6 @@ PG_FUNCTION_INFO_V1(location_changed);
 PG_FUNCTION_INFO_V1(store_changed);
 PG_FUNCTION_INFO_V1(platform_changed);
 
-/* execute_ids runs a statement whose only parameter is an array of keys. */
-static void
-execute_ids(SPIPlanPtr *plan, const char *sql, int expect, int n, const int64 *ids)
-{
-	const Oid	types[] = {INT8ARRAYOID};
-	Datum		values[] = {ss_int8_array(n, ids)};
-
-	ss_execute(plan, sql, expect, 1, types, values, NULL, 0);
-}
-
 /* append_subjects writes one outbox row for each subject, of a kind that has no version. */
 static void
 append_subjects(OutboxKind kind, int n, const int64 *subjects)
@@ -225,7 +215,7 @@ listing_changed(PG_FUNCTION_ARGS)
 	ss_enter(&session, "UPDATE", true);
 	append_listings(changes.nchanged, changes.changed);
 	if (changes.nshaped > 0)
-		execute_ids(&plan, "SELECT storesync.tell_siblings($1)", SPI_OK_SELECT, changes.nshaped, changes.shaped);
+		ss_execute_ids(&plan, "SELECT storesync.tell_siblings($1)", SPI_OK_SELECT, changes.nshaped, changes.shaped);
 	if (changes.nmoved > 0)
 		append_subjects(OUTBOX_STOCK, changes.nmoved, changes.moved);
 	ss_leave(&session);
@@ -245,7 +235,7 @@ listing_mapped(PG_FUNCTION_ARGS)
 	if (n == 0)
 		return PointerGetDatum(NULL);
 	ss_enter(&session, "UPDATE", true);
-	execute_ids(&plan, "SELECT storesync.take_up_listings($1)", SPI_OK_SELECT, n, listings);
+	ss_execute_ids(&plan, "SELECT storesync.take_up_listings($1)", SPI_OK_SELECT, n, listings);
 	ss_leave(&session);
 	return PointerGetDatum(NULL);
 }
@@ -270,7 +260,7 @@ sku_changed(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	ss_enter(&session, "UPDATE", true);
 	ss_plan_by_index();
-	execute_ids(&plan, REVISE_SKUS("SELECT unnest($1)"), SPI_OK_UPDATE, n, skus);
+	ss_execute_ids(&plan, REVISE_SKUS("SELECT unnest($1)"), SPI_OK_UPDATE, n, skus);
 	append_subjects(OUTBOX_STOCK, n, skus);
 	ss_leave(&session);
 	return PointerGetDatum(NULL);
@@ -290,7 +280,7 @@ location_changed(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	ss_enter(&session, "UPDATE", true);
 	ss_plan_by_index();
-	execute_ids(&plan, REVISE_SKUS("SELECT k.sku_id FROM storesync.stock_lock k WHERE k.location_id = ANY ($1::int[])"),
+	ss_execute_ids(&plan, REVISE_SKUS("SELECT k.sku_id FROM storesync.stock_lock k WHERE k.location_id = ANY ($1::int[])"),
 				SPI_OK_UPDATE, n, locations);
 	append_subjects(OUTBOX_PLATFORM, 1, &everything);
 	ss_leave(&session);
@@ -314,7 +304,7 @@ store_changed(PG_FUNCTION_ARGS)
 	append_subjects(OUTBOX_STORE, n, stores);
 	stores = transition_ids(trigger, inputs, false, &n);
 	if (n > 0)
-		execute_ids(&plan, "SELECT storesync.tell_siblings(ARRAY("
+		ss_execute_ids(&plan, "SELECT storesync.tell_siblings(ARRAY("
 					"SELECT l.listing_id FROM storesync.listing l WHERE l.store_id = ANY ($1::int[])), true)",
 					SPI_OK_SELECT, n, stores);
 	ss_leave(&session);

@@ -42,6 +42,13 @@ typedef void (*shmem_request_hook_type) (void);
 #define SsGetFlushRecPtr() GetFlushRecPtr(NULL)
 #endif
 
+/* 15 tells the timeline that is written by a function; in 14 it is known once the end of recovery has been looked for */
+#if PG_VERSION_NUM < 150000
+#define SsTimeline() (RecoveryInProgress() ? 0 : ThisTimeLineID)
+#else
+#define SsTimeline() GetWALInsertionTimeLine()
+#endif
+
 /* 15 added a way to begin a set-returning function in materialize mode; this is what 14 spells out */
 #if PG_VERSION_NUM < 150000
 #include "funcapi.h"

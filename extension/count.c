@@ -27,6 +27,7 @@
 #include "key.h"
 #include "ledger.h"
 #include "partition.h"
+#include "remap.h"
 #include "set.h"
 #include "stock.h"
 
@@ -133,31 +134,47 @@ read_request(FunctionCallInfo fcinfo, Count *c)
 	c->fingerprint = request_fingerprint(c, read_moment(fcinfo, c));
 }
 
-/* balance_then is what was on hand when the count was made, by record time. */
+/*
+ * corrected_since is what was put right since the count of what was booked
+ * before it: lines that were on the wrong SKU (remap.h).
+ */
 static int64
-balance_then(const Count *c, const StockPlace *place)
+corrected_since(const Count *c, const StockPlace *place)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID};
-	Datum		values[3];
+	const Oid	types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, TEXTOID};
+	Datum		values[4];
+	bool		isnull;
+	int64		units;
 
-	if (!c->has_moment || place->version == 0 || c->counted_at >= place->recorded_at)
-		return place->on_hand;
 	values[0] = Int64GetDatum(place->sku_id);
 	values[1] = Int32GetDatum(place->location_id);
 	values[2] = TimestampTzGetDatum(c->counted_at);
-	/* before the first of all rows it was 0; before the first that is kept nobody knows */
+	values[3] = CStringGetTextDatum(REMAP_REASON);
 	ss_execute(&plan,
-			   "SELECT 1 FROM storesync.ledger l WHERE l.sku_id = $1 AND l.location_id = $2 "
-			   "AND (l.version = 1 OR l.recorded_at <= $3) LIMIT 1",
-			   SPI_OK_SELECT, 3, types, values, NULL, 1);
-	if (SPI_processed == 0)
+			   "SELECT coalesce(sum(g.on_hand_delta), 0)::bigint FROM storesync.ledger g WHERE g.sku_id = $1 AND g.location_id = $2 "
+			   "AND g.recorded_at > $3 AND g.event_at <= $3 AND g.reason = $4",
+			   SPI_OK_SELECT, 4, types, values, NULL, 0);
+	units = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return units;
+}
+
+/* balance_then is what was on hand when the count was made, by record time, mistakes that were put right left out. */
+static int64
+balance_then(const Count *c, const StockPlace *place)
+{
+	int64		units;
+
+	if (!c->has_moment || place->version == 0 || c->counted_at >= place->recorded_at)
+		return place->on_hand;
+	if (!ledger_on_hand_at(place->sku_id, place->location_id, c->counted_at, &units))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("balance at the moment of the count is not known"),
 				 errdetail("The ledger of SKU \"%s\" at location \"%s\" does not reach back so far.",
 						   text_to_cstring(c->sku), text_to_cstring(c->location))));
-	return ledger_on_hand_at(place->sku_id, place->location_id, c->counted_at);
+	return units + corrected_since(c, place);
 }
 
 /*
@@ -374,12 +391,13 @@ cover(const Count *c, Outcome *o, int64 units)
 		elog(ERROR, "%lld reserved units belong to nobody", (long long) units);
 }
 
-/* send books units of a line that has left as shipped. */
+/* send books units of a line that has left as shipped, by `at`. */
 static void
-send(Outcome *o, LoneLine *lone, int64 units)
+send(Outcome *o, LoneLine *lone, int64 units, TimestampTz at)
 {
 	LineDraw	draw = order_line_draw(lone, &o->journal, &o->hold, REASON);
 
+	draw.event_at = at;
 	if (units > 0)
 		order_part_send(&draw, o->place, units);
 }
@@ -407,14 +425,14 @@ decide(const Count *c, Outcome *o)
 	ledger_check_bounds(o->place, change + explained, 0);
 	cover(c, o, uncovered(o->place, change));
 	move = stock_move(&o->journal, o->place, MOVE_ADJUST, change + explained, 0);
-	move->event_at = c->has_moment ? c->counted_at : key_time(c->key);
+	move->event_at = moment;
 	move->key = *c->key;
 	if (VARSIZE_ANY_EXHDR(c->reference) > 0)
 		move->reference = c->reference;
 	for (int i = 0; i < o->ngone; i++)
-		send(o, &o->gone[i], o->gone[i].line.missing);
+		send(o, &o->gone[i], o->gone[i].line.missing, moment);
 	for (int i = 0; i < o->nsince; i++)
-		send(o, &o->since[i], Min(o->since[i].line.missing, stock_room(o->place)));
+		send(o, &o->since[i], Min(o->since[i].line.missing, stock_room(o->place)), o->journal.now);
 }
 
 /*

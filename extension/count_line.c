@@ -13,6 +13,7 @@
 
 #include "count.h"
 #include "set.h"
+#include "version.h"
 
 /* Ledger rows looked through in one go. */
 #define COUNT_STEP		5000
@@ -21,6 +22,13 @@
 #define LINE_HOLDS \
 	"CASE WHEN l.parts IS NULL THEN l.sku_id = $1 AND l.location_id = $2 ELSE l.parts @> " \
 	"jsonb_build_array(jsonb_build_object('sku_id', $1, 'location_id', $2)) END "
+
+/*
+ * l is of SKU $1 and not of what that was once made of: a line booked as a
+ * bundle stays one when its SKU has become a plain one with stock of its own.
+ */
+#define LINE_IS_PLAIN \
+	"l.sku_id = $1 AND (l.parts IS NULL OR l.parts @> jsonb_build_array(jsonb_build_object('sku_id', $1))) "
 
 /* A line that holds units of the place. */
 typedef struct Reserved
@@ -57,32 +65,24 @@ compare_age(const void *a, const void *b)
 	return compare_lines(y, x);
 }
 
-/* read_step adds the lines that rows of the ledger up to `top` have reserved for and that still hold units. */
+/* The lines of `source`, (order_id, line_id), that hold units of SKU $1 at location $2. */
+#define RESERVED_SELECT(source) \
+	"SELECT l.order_id, l.line_id, CASE WHEN l.parts IS NULL THEN l.reserved ELSE " \
+	"  (SELECT coalesce(sum(p.reserved), 0)::bigint FROM jsonb_to_recordset(l.parts) " \
+	"     AS p (sku_id bigint, location_id int, reserved bigint) " \
+	"   WHERE p.sku_id = $1 AND p.location_id = $2) END, l.status = 'unpaid', l.ordered_at " \
+	"FROM (" source ") r (order_id, line_id) " \
+	"JOIN storesync.sales_order o ON o.order_id = r.order_id " \
+	"JOIN storesync.sales_order_line l ON l.order_id = o.order_id AND l.recorded_at = o.recorded_at " \
+	"                                 AND l.line_id = r.line_id " \
+	"WHERE l.reserved > 0 AND " LINE_HOLDS
+
+/* take_reserved adds the lines of the statement just executed. */
 static int
-read_step(const StockPlace *place, int64 top, Reserved **lines, int n)
+take_reserved(Reserved **lines, int n)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID, INT4OID, INT8OID, INT8OID};
-	Datum		values[4];
 	bool		isnull;
 
-	values[0] = Int64GetDatum(place->sku_id);
-	values[1] = Int32GetDatum(place->location_id);
-	values[2] = Int64GetDatum(top - COUNT_STEP);
-	values[3] = Int64GetDatum(top);
-	ss_execute(&plan,
-			   "SELECT l.order_id, l.line_id, CASE WHEN l.parts IS NULL THEN l.reserved ELSE "
-			   "  (SELECT coalesce(sum(p.reserved), 0)::bigint FROM jsonb_to_recordset(l.parts) "
-			   "     AS p (sku_id bigint, location_id int, reserved bigint) "
-			   "   WHERE p.sku_id = $1 AND p.location_id = $2) END, l.status = 'unpaid', l.ordered_at "
-			   "FROM (SELECT DISTINCT g.order_id, g.reference FROM storesync.ledger g "
-			   "      WHERE g.sku_id = $1 AND g.location_id = $2 AND g.version > $3 AND g.version <= $4 "
-			   "        AND g.kind = 'reserve' AND g.order_id IS NOT NULL) r "
-			   "JOIN storesync.sales_order o ON o.order_id = r.order_id "
-			   "JOIN storesync.sales_order_line l ON l.order_id = o.order_id AND l.recorded_at = o.recorded_at "
-			   "                                 AND l.line_id = r.reference "
-			   "WHERE l.reserved > 0 AND " LINE_HOLDS,
-			   SPI_OK_SELECT, 4, types, values, NULL, 0);
 	if (SPI_processed > 0)
 		*lines = *lines == NULL ? palloc(sizeof(Reserved) * SPI_processed) :
 			repalloc_huge(*lines, sizeof(Reserved) * (n + SPI_processed));
@@ -101,6 +101,42 @@ read_step(const StockPlace *place, int64 top, Reserved **lines, int n)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return n;
+}
+
+/* read_step adds the lines that rows of the ledger up to `top` have reserved for and that still hold units. */
+static int
+read_step(const StockPlace *place, int64 top, Reserved **lines, int n)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT4OID, INT8OID, INT8OID};
+	Datum		values[4];
+
+	values[0] = Int64GetDatum(place->sku_id);
+	values[1] = Int32GetDatum(place->location_id);
+	values[2] = Int64GetDatum(top - COUNT_STEP);
+	values[3] = Int64GetDatum(top);
+	ss_execute(&plan,
+			   RESERVED_SELECT("SELECT DISTINCT g.order_id, g.reference FROM storesync.ledger g "
+							   "WHERE g.sku_id = $1 AND g.location_id = $2 AND g.version > $3 AND g.version <= $4 "
+							   "  AND g.kind = 'reserve' AND g.order_id IS NOT NULL"),
+			   SPI_OK_SELECT, 4, types, values, NULL, 0);
+	return take_reserved(lines, n);
+}
+
+/* read_old adds the few lines whose orders are open for so long that rows of the ledger have gone. */
+static int
+read_old(const StockPlace *place, Reserved **lines)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(place->sku_id), Int32GetDatum(place->location_id)};
+
+	if (!ss_sql_has(SS_SQL_1_1))
+		return 0;
+	ss_execute(&plan,
+			   RESERVED_SELECT("SELECT p.order_id, p.line_id FROM storesync.line_opening p WHERE p.reserved > 0"),
+			   SPI_OK_SELECT, 2, types, values, NULL, 0);
+	return take_reserved(lines, 0);
 }
 
 /* drop_repeats leaves each line once and sums their units up. */
@@ -147,9 +183,10 @@ count_find_reserved(const StockPlace *place, int64 units, int64 **order_ids)
 	int64		found = 0;
 	int64		taken = 0;
 	Reserved   *lines = NULL;
-	int			n = 0;
+	int			n = read_old(place, &lines);
 	int			norders = 0;
 
+	n = drop_repeats(lines, n, &found);
 	for (int64 top = place->version; top > 0 && found < all; top -= COUNT_STEP)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -192,7 +229,7 @@ count_find_gone(int64 sku_id, int32 location_id, int64 **order_ids)
 
 	ss_execute(&plan,
 			   "SELECT DISTINCT l.order_id FROM storesync.sales_order_line l "
-			   "WHERE l.sku_id = $1 AND " LINE_IS_GONE
+			   "WHERE " LINE_IS_PLAIN "AND " LINE_IS_GONE
 			   "AND (l.location_id = $2 OR l.location_id IS NULL)",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
 	*order_ids = palloc(sizeof(int64) * Max(SPI_processed, 1));
@@ -233,7 +270,7 @@ count_load_gone(const StockPlace *place, int norders, const int64 *order_ids,
 	values[5] = BoolGetDatum(place->sellable);
 	ss_execute(&plan,
 			   ORDER_LINE_SELECT
-			   "WHERE o.order_id = ANY ($3) AND l.sku_id = $1 AND " LINE_IS_GONE
+			   "WHERE o.order_id = ANY ($3) AND " LINE_IS_PLAIN "AND " LINE_IS_GONE
 			   "  AND (l.location_id = $2 OR (l.location_id IS NULL AND $6)) "
 			   /* had it left by then? As the newest row of the history until then says that names it */
 			   "  AND (SELECT coalesce(bool_or(e ? 'shipped' OR s IN ('shipped', 'completed', 'returned') "

@@ -12,6 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *
+document_status(Arena *arena, const char *platform, const DocumentStatus *statuses, size_t n, const char *theirs)
+{
+	const char *unknown;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(statuses[i].theirs, theirs) == 0)
+			return statuses[i].canonical;
+	unknown = arena_printf(arena, "%s:%s", platform, plain_clean(arena, theirs, DOCUMENT_MAX_STATUS));
+	return unknown != NULL ? unknown : "";
+}
+
 /* compare_ids orders numbers by their size, and whatever else in some way. */
 static int
 compare_ids(const char *x, const char *y)

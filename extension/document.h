@@ -15,6 +15,8 @@
 #define DOCUMENT_MAX_QTY	INT64_C(1000000000000)
 #define DOCUMENT_MAX_SKU	200
 
+#define DOCUMENT_MAX_STATUS	60		/* so much of an unknown one is shown */
+
 #define DOCUMENT_UNSAID		INT64_C(-1)	/* a quantity that the platform does not tell */
 
 /* Ids are of characters that JSON takes as they are: the codec has looked. */
@@ -50,6 +52,20 @@ typedef struct Document
  * be understood. Texts may live in the tree.
  */
 typedef const char *(*DocumentReader) (const cJSON *entry, Arena *arena, Document *document);
+
+/* A platform's word for how an order stands, and what it is to the stock. */
+typedef struct DocumentStatus
+{
+	const char *theirs;
+	const char *canonical;
+} DocumentStatus;
+
+/*
+ * The canonical status for a platform's. A new one of the platform is handed
+ * on under a name that ingest does not know, so that it is rejected and seen.
+ */
+extern const char *document_status(Arena *arena, const char *platform, const DocumentStatus *statuses, size_t n,
+								   const char *theirs);
 
 /*
  * The SKU of a line: the platform's text cleaned, or "" when there is none

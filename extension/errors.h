@@ -16,6 +16,7 @@
 #define SS_ERR_UNKNOWN_ORDER		MAKE_SQLSTATE('S','S','0','0','6')
 #define SS_ERR_UNKNOWN_TASK			MAKE_SQLSTATE('S','S','0','0','7')
 #define SS_ERR_UNKNOWN_LINE			MAKE_SQLSTATE('S','S','0','0','8')
+#define SS_ERR_UNKNOWN_CHANGE		MAKE_SQLSTATE('S','S','0','0','9')
 
 /* the key was used for another request */
 #define SS_ERR_KEY_REUSED			MAKE_SQLSTATE('S','S','1','0','1')
@@ -37,6 +38,8 @@
 #define SS_ERR_BAD_BUNDLE			MAKE_SQLSTATE('S','S','2','0','5')
 /* go_live(): a listing was never read back, or its SKU never counted */
 #define SS_ERR_NOT_READY			MAKE_SQLSTATE('S','S','2','0','6')
+/* undo(): no field has the value any more that the transaction gave it */
+#define SS_ERR_NOTHING_TO_UNDO		MAKE_SQLSTATE('S','S','2','0','7')
 
 /* the documents are no JSON array, or too many or too large */
 #define SS_ERR_BAD_DOCUMENT			MAKE_SQLSTATE('S','S','3','0','1')
@@ -56,5 +59,8 @@
 #define SS_ERR_PRICE_CHANGE			MAKE_SQLSTATE('S','S','5','0','2')
 /* a campaign of a listing that has no price to come back to */
 #define SS_ERR_NO_PRICE				MAKE_SQLSTATE('S','S','5','0','3')
+
+/* the cache did not answer in time, or answered with an error */
+#define SS_ERR_CACHE_AWAY			MAKE_SQLSTATE('S','S','6','0','1')
 
 #endif

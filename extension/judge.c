@@ -181,7 +181,7 @@ judge_reply(const PlatformCall *call, const PlatformReply *reply, const char *pl
 
 	begin(call, reply, arena, answer);
 	if (!sent)
-		judge_settle(call, answer, OUTCOME_LATER, "the request was not sent");
+		judge_settle(call, answer, OUTCOME_LATER, reply->unsent != NULL ? reply->unsent : "the request was not sent");
 	else
 	{
 		if (reply->complete)

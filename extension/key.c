@@ -28,6 +28,10 @@
 #define KEY_FIRST_DIGIT_MAX	7
 #define SHA256_BYTES		32
 
+/* What names a fact is short; more is a mistake that would cost time and memory. */
+#define KEY_MAX_PARTS		100
+#define KEY_MAX_PART_BYTES	(1024 * 1024)	/* of all parts together, in the server's encoding */
+
 #define EPOCH_OFFSET		((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 #define USECS_PER_MS		INT64CONST(1000)
 #define KEY_MAX_MS			((INT64CONST(1) << 48) - 1)
@@ -405,6 +409,37 @@ key_derive(IdempotencyKey *key, TimestampTz event, int n,
 	memcpy(key->bytes + KEY_TIME_BYTES, digest, KEY_BYTES - KEY_TIME_BYTES);
 }
 
+/* take_parts points to the texts of an array without nulls. */
+static int
+take_parts(ArrayType *array, const char ***parts, int **lengths)
+{
+	Datum	   *elements;
+	int64		bytes = 0;
+	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+
+	if (n > KEY_MAX_PARTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot derive an idempotency key from more than %d parts", KEY_MAX_PARTS)));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	*parts = palloc(sizeof(char *) * n);
+	*lengths = palloc(sizeof(int) * n);
+	for (int i = 0; i < n; i++)
+	{
+		const text *part = DatumGetTextPP(elements[i]);
+
+		(*parts)[i] = VARDATA_ANY(part);
+		(*lengths)[i] = (int) VARSIZE_ANY_EXHDR(part);
+		bytes += (*lengths)[i];
+	}
+	if (bytes > KEY_MAX_PART_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot derive an idempotency key from more than %d bytes", KEY_MAX_PART_BYTES),
+				 errhint("Hash a long part first.")));
+	return n;
+}
+
 /*
  * derive_key(event_time timestamptz, VARIADIC parts text[])
  */
@@ -413,7 +448,6 @@ derive_key(PG_FUNCTION_ARGS)
 {
 	ArrayType  *array;
 	IdempotencyKey *key = palloc(sizeof(IdempotencyKey));
-	Datum	   *elements;
 	const char **parts;
 	int		   *lengths;
 	int			n;
@@ -431,16 +465,7 @@ derive_key(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("idempotency key needs a list of at least one part")));
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
-	parts = palloc(sizeof(char *) * n);
-	lengths = palloc(sizeof(int) * n);
-	for (int i = 0; i < n; i++)
-	{
-		const text *part = DatumGetTextPP(elements[i]);
-
-		parts[i] = VARDATA_ANY(part);
-		lengths[i] = (int) VARSIZE_ANY_EXHDR(part);
-	}
+	n = take_parts(array, &parts, &lengths);
 	key_derive(key, PG_GETARG_TIMESTAMPTZ(0), n, parts, lengths);
 	PG_RETURN_IDEMPOTENCY_KEY_P(key);
 }

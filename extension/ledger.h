@@ -25,7 +25,10 @@ extern void ledger_check_bounds(const StockPlace *place, int64 on_hand_delta, in
 /* The answer of a movement: how the place stands now. */
 extern void ledger_answer(Answer *answer, const StockPlace *place, bool insufficient);
 
-/* Units on hand after the last movement recorded up to a moment, 0 when there is none. SPI connected. */
-extern int64 ledger_on_hand_at(int64 sku_id, int32 location_id, TimestampTz at);
+/*
+ * Units on hand after the last movement recorded up to a moment, 0 before the
+ * first of all. False: before the first that is kept. SPI connected.
+ */
+extern bool ledger_on_hand_at(int64 sku_id, int32 location_id, TimestampTz at, int64 *units);
 
 #endif

@@ -294,6 +294,7 @@ listing_load_shown(ListingFacts *listings, int n)
 	};
 	RowsScan	scan;
 	int			incarnation = incarnation_current();
+	int			origin = incarnation_origin();
 
 	if (!rows_open(&scan, &lookup, false))
 		return false;
@@ -303,6 +304,7 @@ listing_load_shown(ListingFacts *listings, int n)
 		ListingBase *base = &listings[i].terms->base;
 		Datum		key = Int64GetDatum(listings[i].terms->listing_id);
 		bool		isnull;
+		int			acked_in;
 
 		facts->doubt_qty = facts->sending_qty = TERMS_NONE;
 		facts->written = rows_find(&scan, 1, &key);
@@ -311,7 +313,8 @@ listing_load_shown(ListingFacts *listings, int n)
 			continue;
 		facts->acked_qty = listing_int64(&scan, 0, 0);
 		facts->acked_version = listing_int64(&scan, 1, 0);
-		facts->written_here = DatumGetInt32(rows_get(&scan, 2, &isnull)) == incarnation;
+		acked_in = DatumGetInt32(rows_get(&scan, 2, &isnull));
+		facts->written_here = acked_in == incarnation;
 		listings[i].sent_at = listing_int64(&scan, 3, 0);
 		facts->written_at = listing_int64(&scan, 4, 0);
 		facts->doubt_qty = listing_int64(&scan, 5, TERMS_NONE);
@@ -319,7 +322,7 @@ listing_load_shown(ListingFacts *listings, int n)
 		listings[i].terms->in_doubt = facts->doubt_qty != TERMS_NONE || facts->sending_qty != TERMS_NONE;
 		base->qty = facts->acked_qty;
 		base->version = facts->acked_version;
-		base->revision = facts->written_here ? listing_int64(&scan, 7, LISTING_UNACKED) : LISTING_OTHER_LIFE;
+		base->revision = acked_in >= origin && acked_in <= incarnation ? listing_int64(&scan, 7, LISTING_UNACKED) : LISTING_OTHER_LIFE;
 		base->at = listings[i].sent_at;
 	}
 	rows_close(&scan);

@@ -15,7 +15,7 @@
 #include "listing_terms.h"
 #include "rows.h"
 
-/* In the place of a revision: never acknowledged, or in another life of the data. */
+/* In the place of a revision: never acknowledged, or in another life of the data that no promotion ended. */
 #define LISTING_UNACKED		(-2)
 #define LISTING_OTHER_LIFE	(-1)
 

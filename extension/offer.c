@@ -1,7 +1,7 @@
 /*
  * offer.c
- *		The row triggers of listings that say when a price or a listing state
- *		has to be written to a platform.
+ *		The triggers of listings that say when a price or a listing state has
+ *		to be written to a platform.
  *
  * A row of storesync.offer is made by the first change: what nobody has ever
  * changed here is never written. They are on UPDATE and DELETE alone, so that
@@ -11,122 +11,103 @@
 
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "utils/builtins.h"
 #include "utils/rel.h"
+
+#include "set.h"
+#include "transition.h"
 
 PG_FUNCTION_INFO_V1(offer_changed);
 PG_FUNCTION_INFO_V1(offer_renamed);
 
-static TriggerData *
-trigger_data(FunctionCallInfo fcinfo)
+/* changed_in returns the listings whose column of this name changed, ascending. Version 1.0 has the trigger on each row. */
+static int64 *
+changed_in(TriggerData *trigger, const char *column, int *n)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function was not called by a trigger")));
-	return (TriggerData *) fcinfo->context;
+	const char *const names[] = {column, NULL};
+	Transition	row = {.trigger = trigger, .old = trigger->tg_trigslot, .new = trigger->tg_newslot};
+	int64	   *id;
+
+	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		return transition_ids(trigger, names, false, n);
+	id = palloc(sizeof(int64));
+	*id = transition_int(row.new, 1);
+	*n = transition_row_differs(&row, transition_columns(RelationGetDescr(trigger->tg_relation), names, false)) ? 1 : 0;
+	return id;
 }
 
-static Datum
-column_of(TriggerData *trigger, HeapTuple tuple, const char *name, bool *isnull)
-{
-	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+/* WANT has a facet of listings written: their tries begin anew. */
+#define WANT(facet) \
+	"INSERT INTO storesync.offer AS o (listing_id, facet, store_id, incarnation, changed_at, next_at) " \
+	"SELECT l.listing_id, '" facet "', l.store_id, storesync.current_incarnation(), clock_timestamp(), clock_timestamp() " \
+	"FROM storesync.listing l WHERE l.listing_id = ANY ($1) ORDER BY l.listing_id " \
+	"ON CONFLICT (listing_id, facet) DO UPDATE SET store_id = excluded.store_id, incarnation = excluded.incarnation, " \
+	"changed_at = excluded.changed_at, next_at = excluded.next_at, dead = false, attempts = 0, reason = NULL, story = '[]', " \
+	"acked = CASE WHEN o.incarnation = excluded.incarnation THEN o.acked END, " \
+	"sending = CASE WHEN o.incarnation = excluded.incarnation THEN o.sending END"
 
-	return heap_getattr(tuple, SPI_fnumber(desc, name), desc, isnull);
-}
-
-static bool
-price_differs(TriggerData *trigger)
-{
-	bool		old_null;
-	bool		new_null;
-	Datum		before = column_of(trigger, trigger->tg_trigtuple, "price", &old_null);
-	Datum		after = column_of(trigger, trigger->tg_newtuple, "price", &new_null);
-
-	return old_null != new_null || (!old_null && !DatumGetBool(DirectFunctionCall2(numeric_eq, before, after)));
-}
-
-static bool
-listed_differs(TriggerData *trigger)
-{
-	bool		isnull;
-
-	return DatumGetBool(column_of(trigger, trigger->tg_trigtuple, "listed", &isnull)) !=
-		DatumGetBool(column_of(trigger, trigger->tg_newtuple, "listed", &isnull));
-}
-
-/* want has a facet of the listing written: its tries begin anew. */
+/* want_prices: a campaign of another price than is wanted now is over. */
 static void
-want(Datum listing_id, Datum store_id, const char *facet)
+want_prices(int n, const int64 *listings)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID, INT4OID, TEXTOID};
-	Datum		values[] = {listing_id, store_id, CStringGetTextDatum(facet)};
+	static SPIPlanPtr want_plan = NULL;
+	static SPIPlanPtr end_plan = NULL;
 
-	ss_execute(&plan,
-			   "INSERT INTO storesync.offer AS o (listing_id, facet, store_id, incarnation, changed_at, next_at) "
-			   "VALUES ($1, $3, $2, storesync.current_incarnation(), clock_timestamp(), clock_timestamp()) "
-			   "ON CONFLICT (listing_id, facet) DO UPDATE SET store_id = excluded.store_id, incarnation = excluded.incarnation, "
-			   "changed_at = excluded.changed_at, next_at = excluded.next_at, dead = false, attempts = 0, reason = NULL, story = '[]', "
-			   "acked = CASE WHEN o.incarnation = excluded.incarnation THEN o.acked END, "
-			   "sending = CASE WHEN o.incarnation = excluded.incarnation THEN o.sending END",
-			   SPI_OK_INSERT, 3, types, values, NULL, 0);
+	if (n == 0)
+		return;
+	ss_execute_ids(&want_plan, WANT("price"), SPI_OK_INSERT, n, listings);
+	ss_execute_ids(&end_plan,
+				   "DELETE FROM storesync.planned_offer p USING storesync.listing l "
+				   "WHERE p.listing_id = ANY ($1) AND p.action = 'back' AND l.listing_id = p.listing_id "
+				   "AND l.price IS DISTINCT FROM p.campaign",
+				   SPI_OK_DELETE, n, listings);
 }
 
 /*
- * retry_state: whether at_zero takes a listing off the shelf has changed. One
- * that nothing was known of is the dispatcher's to look at.
+ * want_states: the state itself, and whether at_zero takes a listing off the
+ * shelf. One that nothing was known of is the dispatcher's to look at then.
  */
 static void
-retry_state(Datum listing_id)
+want_states(int nlisted, const int64 *listed, int nat_zero, const int64 *at_zero)
 {
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
+	static SPIPlanPtr want_plan = NULL;
+	static SPIPlanPtr retry_plan = NULL;
 
-	ss_execute(&plan,
-			   "UPDATE storesync.offer o SET changed_at = clock_timestamp(), next_at = clock_timestamp(), "
-			   "dead = false, attempts = 0, reason = NULL, story = '[]' "
-			   "WHERE o.listing_id = $1 AND o.facet = 'listed'",
-			   SPI_OK_UPDATE, 1, types, &listing_id, NULL, 0);
+	if (nat_zero > 0)
+		ss_execute_ids(&retry_plan,
+					   "UPDATE storesync.offer o SET changed_at = clock_timestamp(), next_at = clock_timestamp(), "
+					   "dead = false, attempts = 0, reason = NULL, story = '[]' "
+					   "WHERE o.listing_id = ANY ($1) AND o.facet = 'listed'",
+					   SPI_OK_UPDATE, nat_zero, at_zero);
+	if (nlisted > 0)
+		ss_execute_ids(&want_plan, WANT("listed"), SPI_OK_INSERT, nlisted, listed);
 }
 
-/* end_campaign: a campaign of another price than is wanted now is over. */
-static void
-end_campaign(Datum listing_id)
-{
-	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
-
-	ss_execute(&plan,
-			   "DELETE FROM storesync.planned_offer p USING storesync.listing l "
-			   "WHERE p.listing_id = $1 AND p.action = 'back' AND l.listing_id = $1 AND l.price IS DISTINCT FROM p.campaign",
-			   SPI_OK_DELETE, 1, types, &listing_id, NULL, 0);
-}
-
-/* offer_changed (AFTER UPDATE OF price, listed, at_zero, each row in which one of them changed) */
+/* offer_changed (AFTER UPDATE, each statement) */
 Datum
 offer_changed(PG_FUNCTION_ARGS)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT8OID};
-	TriggerData *trigger = trigger_data(fcinfo);
-	bool		isnull;
-	Datum		listing_id = column_of(trigger, trigger->tg_newtuple, "listing_id", &isnull);
-	Datum		store_id = column_of(trigger, trigger->tg_newtuple, "store_id", &isnull);
+	TriggerData *trigger = transition_trigger(fcinfo);
+	int			npriced;
+	int			nlisted;
+	int			nat_zero;
+	int64	   *priced = changed_in(trigger, "price", &npriced);
+	int64	   *listed = changed_in(trigger, "listed", &nlisted);
+	int64	   *at_zero = changed_in(trigger, "at_zero", &nat_zero);
+	int64	   *all = palloc(Max(npriced + nlisted + nat_zero, 1) * sizeof(int64));
 	SsSession	session;
 
+	if (npriced + nlisted + nat_zero == 0)
+		return PointerGetDatum(NULL);
+	memcpy(all, priced, npriced * sizeof(int64));
+	memcpy(all + npriced, listed, nlisted * sizeof(int64));
+	memcpy(all + npriced + nlisted, at_zero, nat_zero * sizeof(int64));
 	ss_enter(&session, "UPDATE", true);
 	ss_plan_by_index();
-	if (price_differs(trigger))
-	{
-		want(listing_id, store_id, "price");
-		end_campaign(listing_id);
-	}
-	if (listed_differs(trigger))
-		want(listing_id, store_id, "listed");
-	else
-		retry_state(listing_id);
-	ss_execute(&plan, "SELECT storesync.offer_refresh(ARRAY[$1])", SPI_OK_SELECT, 1, types, &listing_id, NULL, 0);
+	want_prices(npriced, priced);
+	want_states(nlisted, listed, nat_zero, at_zero);
+	ss_execute_ids(&plan, "SELECT storesync.offer_refresh($1)", SPI_OK_SELECT,
+				   transition_sort_ids(all, npriced + nlisted + nat_zero), all);
 	ss_leave(&session);
 	return PointerGetDatum(NULL);
 }
@@ -142,9 +123,8 @@ offer_renamed(PG_FUNCTION_ARGS)
 	static SPIPlanPtr forget_plan = NULL;
 	static SPIPlanPtr drop_plan = NULL;
 	const Oid	types[] = {INT8OID};
-	TriggerData *trigger = trigger_data(fcinfo);
-	bool		isnull;
-	Datum		listing_id = column_of(trigger, trigger->tg_trigtuple, "listing_id", &isnull);
+	TriggerData *trigger = transition_trigger(fcinfo);
+	Datum		listing_id = Int64GetDatum(transition_int(trigger->tg_trigslot, 1));
 	SsSession	session;
 
 	ss_enter(&session, "UPDATE", true);

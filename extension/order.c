@@ -20,6 +20,8 @@
 #include "outbox.h"
 #include "partition.h"
 #include "rows.h"
+#include "sale.h"
+#include "version.h"
 
 PG_FUNCTION_INFO_V1(ingest_order);
 PG_FUNCTION_INFO_V1(ingest_orders);
@@ -188,9 +190,9 @@ serve_shorts(OrderPage *page)
 	patch_filled(page, filled, n);
 }
 
-/* tell_outbox appends one row for each SKU whose stock or sales the page changed. */
+/* tell_outbox appends one row for each SKU whose stock or sales the page changed, and what the roll-ups are to know. */
 static void
-tell_outbox(const OrderPage *page)
+tell_outbox(OrderPage *page)
 {
 	int64	   *subjects = palloc(sizeof(int64) * Max(page->nskus, 1));
 	int64	   *versions = palloc(sizeof(int64) * Max(page->nskus, 1));
@@ -210,7 +212,7 @@ tell_outbox(const OrderPage *page)
 		if (moved)
 			subjects[n++] = sku->sku_id;
 	}
-	outbox_append(OUTBOX_STOCK, n, subjects, versions);
+	outbox_append_sale(n, subjects, versions, ss_sql_has(SS_SQL_1_1) ? sale_told(page) : NULL);
 }
 
 /*
@@ -242,6 +244,7 @@ ingest(OrderPage *page)
 	page->history = set_create(lengthof(history_types), history_types, page->ndocs);
 	prepare_partitions(page->now);
 	order_load(page);
+	sale_loaded(page);
 	order_map(page);
 	stock_journal_start(&page->journal);
 	order_lock_stock(page);
@@ -258,9 +261,12 @@ ingest(OrderPage *page)
 	tell_parked(page);
 }
 
+/* read_documents reads a page, whose lines together are bounded, too: all of them are in memory at once. */
 static void
 read_documents(OrderPage *page, JsonbContainer *array)
 {
+	int			lines = 0;
+
 	page->now = GetCurrentTimestamp();
 	page->docs = palloc(sizeof(OrderDoc) * Max(page->ndocs, 1));
 	page->answers = palloc0(sizeof(DocAnswer) * Max(page->ndocs, 1));
@@ -268,6 +274,11 @@ read_documents(OrderPage *page, JsonbContainer *array)
 	{
 		CHECK_FOR_INTERRUPTS();
 		order_doc_read(getIthJsonbValueFromContainer(array, d), page->now, &page->docs[d]);
+		lines += page->docs[d].lines != NULL ? page->docs[d].nlines : 0;
+		if (lines > SS_MAX_PAGE_LINES)
+			ereport(ERROR,
+					(errcode(SS_ERR_BAD_DOCUMENT),
+					 errmsg("page has more than %d order lines", SS_MAX_PAGE_LINES)));
 	}
 }
 

@@ -43,6 +43,25 @@ typedef struct LinePart
 	int64		back;			/* of those shipped */
 } LinePart;
 
+/* What an order counts for in the roll-ups, or a change of that (sale.h): orders, sold units, hundredths. */
+typedef struct SaleSum
+{
+	int64		orders;
+	int64		units;
+	int64		amount;
+	int64		cancelled_orders;
+	int64		cancelled_units;
+	int64		returned_units;
+} SaleSum;
+
+/* The same of a line: units of its SKU, hundredths. */
+typedef struct SaleLine
+{
+	int64		sku_id;			/* 0: on none */
+	int64		sold;
+	int64		amount;
+} SaleLine;
+
 /* A line as it is booked. Ids are 0 and texts NULL where there is none. */
 typedef struct OrderLine
 {
@@ -72,6 +91,7 @@ typedef struct OrderLine
 	TimestampTz cancelled_at;	/* DT_NOBEGIN: nothing is cancelled */
 	OrderStatus status;
 	LineState	state;
+	SaleLine	told;			/* what the roll-ups have been told of (sale.c) */
 } OrderLine;
 
 typedef struct Order
@@ -80,6 +100,9 @@ typedef struct Order
 	bool		settled;		/* read without a lock: the page has no news of it */
 	bool		changed;		/* the row is to be written */
 	bool		parked;			/* a line has come to be parked in this call */
+	bool		is_told;		/* the roll-ups have been told of it */
+	SaleSum		told;			/* what it counts for by that */
+	bool		found_anew;		/* searches find it by something that it did not have */
 	int64		order_id;
 	text	   *order_sn;
 	OrderStatus status;

@@ -189,7 +189,7 @@ prepare(SsSession *session, const char *function, int64 max, Datum *values)
 	values[1] = TimestampTzGetDatum(now - (int64) ss_order_retention * USECS_PER_SEC + USECS_PER_MINUTE);
 }
 
-/* take_up_parked(max): parked lines that can be booked by now, whatever made it so. */
+/* take_up_parked(max): parked lines that can be booked by now, or need not be, whatever made it so. */
 Datum
 take_up_parked(PG_FUNCTION_ARGS)
 {
@@ -210,7 +210,9 @@ take_up_parked(PG_FUNCTION_ARGS)
 			   "LEFT JOIN storesync.listing m ON m.store_id = l.store_id AND m.item_id = l.item_id "
 			   "                             AND m.model_id = l.model_id "
 			   "LEFT JOIN storesync.sku k ON l.item_id IS NULL AND k.code = l.sku_code "
-			   "WHERE (m.listing_id IS NOT NULL OR k.sku_id IS NOT NULL) " PARKED_LIMIT,
+			   "LEFT JOIN storesync.store t ON t.store_id = l.store_id AND t.stock_from > o.create_time "
+			   "  AND t.stock_from > o.fetched_at AND l.status IN ('shipped', 'completed', 'cancelled', 'returned') "
+			   "WHERE (m.listing_id IS NOT NULL OR k.sku_id IS NOT NULL OR t.store_id IS NOT NULL) " PARKED_LIMIT,
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
 	taken = take_up(max);
 	ss_leave(&session);

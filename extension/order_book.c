@@ -22,6 +22,8 @@ typedef struct Booking
 	OrderPage  *page;
 	Order	   *order;
 	const OrderDoc *doc;
+	TimestampTz known_at;		/* when what the books have of the order was asked for */
+	bool		is_first;		/* document of an order that this call has made */
 } Booking;
 
 /* book_reserved brings the line's reservation to `wanted`, as far as the stock covers it. */
@@ -179,6 +181,23 @@ first_sight(const Booking *b, const DocLine *doc_line)
 	return line;
 }
 
+/*
+ * is_past says that a line which waited for a listing belongs to what was
+ * over before the cut-over: the books knew so by then, or this document says
+ * so of a moment before it. Its goods were not on the shelf when that was
+ * counted, whoever sells the SKU besides.
+ */
+static bool
+is_past(const Booking *b, const OrderLine *line, const DocLine *doc_line)
+{
+	TimestampTz from = b->page->store.stock_from;
+
+	if (line->state != LINE_PARKED || b->order->create_time >= from)
+		return false;
+	return (order_finished(line->status) && b->known_at < from) ||
+		(order_finished(doc_line->status) && b->doc->update_time < from);
+}
+
 /* book_line books one line of a document; true when the line changed. */
 static bool
 book_line(Booking *b, OrderLine *line, const DocLine *doc_line)
@@ -186,10 +205,16 @@ book_line(Booking *b, OrderLine *line, const DocLine *doc_line)
 	OrderLine	old = *line;
 	LineWant	want;
 	bool		had_left = order_has_left(line);
+	bool		past = is_past(b, line, doc_line);
 	bool		settled;
 
 	if (line->is_new || (line->sku_id == 0 && line->state != LINE_KEPT))
+	{
 		adopt(line, doc_line);
+		b->order->found_anew |= !b->is_first && line->sku_id != old.sku_id;
+	}
+	if (past)
+		line->state = LINE_KEPT;
 	order_want(b->page, b->doc, doc_line, line, &want);
 	settled = order_settled(line, &want);
 	take_content(b, line, doc_line, want.ships);
@@ -265,7 +290,10 @@ book_head(Order *order, const OrderDoc *doc)
 	order->update_time = doc->update_time;
 	order->fetched_at = doc->fetched_at;
 	if (doc->buyer != NULL)
+	{
+		order->found_anew |= !same_text(order->buyer, doc->buyer);
 		order->buyer = doc->buyer;
+	}
 	if (doc->currency != NULL)
 		order->currency = doc->currency;
 	return content;
@@ -275,7 +303,8 @@ bool
 order_lines_news(OrderPage *page, int d)
 {
 	OrderDoc   *doc = &page->docs[d];
-	Booking		b = {page, &page->orders[page->order_of[d]], doc};
+	Order	   *order = &page->orders[page->order_of[d]];
+	Booking		b = {page, order, doc, order->fetched_at, false};
 
 	for (int i = 0; i < doc->nlines && !order_is_stale(b.order, doc); i++)
 	{
@@ -362,7 +391,7 @@ void
 order_book(OrderPage *page, int d)
 {
 	OrderDoc   *doc = &page->docs[d];
-	Booking		b = {page, NULL, doc};
+	Booking		b = {page, NULL, doc, 0, false};
 	OrderLine **changed;
 	const char *outcome;
 	bool		head;
@@ -380,7 +409,9 @@ order_book(OrderPage *page, int d)
 		return;
 	}
 	changed = palloc(sizeof(OrderLine *) * doc->nlines);
-	head = b.order->is_new || book_head(b.order, doc);
+	b.is_first = b.order->is_new;
+	b.known_at = b.order->fetched_at;
+	head = b.is_first || book_head(b.order, doc);
 	b.order->is_new = false;
 	n = book_lines(&b, changed);
 	outcome = outcome_of(b.order, doc, head || n > 0);

@@ -48,9 +48,8 @@ effect_key(IdempotencyKey *key, const LineDraw *draw)
 	key_derive(key, draw->create_time, 5, parts, lengths);
 }
 
-/* effect moves stock for the line; the caller keeps the part. */
-static StockMove *
-effect(LineDraw *draw, StockPlace *place, MovementKind kind, int64 on_hand, int64 reserved)
+StockMove *
+order_part_effect(LineDraw *draw, StockPlace *place, MovementKind kind, int64 on_hand, int64 reserved)
 {
 	StockMove  *move = stock_move(draw->journal, place, kind, on_hand, reserved);
 
@@ -82,9 +81,8 @@ is_empty(const LinePart *part)
 	return part->reserved == 0 && part->shipped == 0;
 }
 
-/* part_at returns the line's part at a place: a new one where it has none, or one that holds nothing, moved there. */
-static LinePart *
-part_at(OrderLine *line, const StockPlace *place)
+LinePart *
+order_part_at(OrderLine *line, const StockPlace *place)
 {
 	LinePart   *part = NULL;
 	int64		per = 1;
@@ -111,9 +109,8 @@ part_at(OrderLine *line, const StockPlace *place)
 	return part;
 }
 
-/* tidy drops parts that hold nothing beside others of their SKU, and says where a line of one place is. */
-static void
-tidy(OrderLine *line)
+void
+order_part_tidy(OrderLine *line)
 {
 	for (int i = line->nparts - 1; i >= 0 && line->nparts > 1; i--)
 	{
@@ -317,17 +314,17 @@ move_taken(LineDraw *draw, const Takes *takes, bool ships)
 	for (int i = 0; i < takes->n; i++)
 	{
 		const Take *t = &takes->takes[i];
-		LinePart   *part = part_at(draw->line, t->place);
+		LinePart   *part = order_part_at(draw->line, t->place);
 
 		if (ships)
 		{
-			(void) effect(draw, t->place, MOVE_SHIP, -(t->own + t->free), -t->own);
+			(void) order_part_effect(draw, t->place, MOVE_SHIP, -(t->own + t->free), -t->own);
 			part->reserved -= t->own;
 			part->shipped += t->own + t->free;
 		}
 		else
 		{
-			(void) effect(draw, t->place, MOVE_RESERVE, 0, t->free);
+			(void) order_part_effect(draw, t->place, MOVE_RESERVE, 0, t->free);
 			part->reserved += t->free;
 		}
 	}
@@ -366,7 +363,7 @@ order_part_reserve(LineDraw *draw, int64 units)
 	else
 		settle(draw);
 	draw->line->reserved += units;
-	tidy(draw->line);
+	order_part_tidy(draw->line);
 	return units;
 }
 
@@ -379,7 +376,7 @@ order_part_ship(LineDraw *draw, int64 units)
 	draw_all(draw, own, free, true);
 	draw->line->reserved -= own;
 	draw->line->shipped += own + free;
-	tidy(draw->line);
+	order_part_tidy(draw->line);
 	return own + free;
 }
 
@@ -392,7 +389,7 @@ release_part(LineDraw *draw, LinePart *part, int64 units)
 	int64		some = Min(units, part->reserved);
 
 	if (some > 0)
-		(void) effect(draw, place_of(draw, part), MOVE_RELEASE, 0, -some);
+		(void) order_part_effect(draw, place_of(draw, part), MOVE_RELEASE, 0, -some);
 	part->reserved -= some;
 	return units - some;
 }
@@ -419,7 +416,7 @@ release_from(LineDraw *draw, const StockPlace *place, int64 units)
 				left = release_part(draw, &line->parts[i], left);
 	}
 	line->reserved -= units;
-	tidy(line);
+	order_part_tidy(line);
 }
 
 void
@@ -457,7 +454,7 @@ come_back(LineDraw *draw, int64 sku_id, int64 units, bool moves)
 		if (part->sku_id != sku_id || some == 0)
 			continue;
 		if (moves)
-			(void) effect(draw, place_of(draw, part), MOVE_RESTOCK, some, 0);
+			(void) order_part_effect(draw, place_of(draw, part), MOVE_RESTOCK, some, 0);
 		part->back += some;
 		units -= some;
 	}
@@ -487,7 +484,7 @@ order_part_return(LineDraw *draw, int32 location_id, int64 units, const Idempote
 		if (!first_of(line, c))
 			continue;
 		part.location_id = location_id;
-		move = effect(draw, place_of(draw, &part), MOVE_RESTOCK, units * part.per, 0);
+		move = order_part_effect(draw, place_of(draw, &part), MOVE_RESTOCK, units * part.per, 0);
 		if (key != NULL)
 			move->key = *key;
 		come_back(draw, part.sku_id, units * part.per, false);
@@ -498,9 +495,9 @@ order_part_return(LineDraw *draw, int32 location_id, int64 units, const Idempote
 void
 order_part_send(LineDraw *draw, StockPlace *place, int64 units)
 {
-	(void) effect(draw, place, MOVE_SHIP, -units, 0);
-	part_at(draw->line, place)->shipped += units;
+	(void) order_part_effect(draw, place, MOVE_SHIP, -units, 0);
+	order_part_at(draw->line, place)->shipped += units;
 	draw->line->shipped += units;
 	draw->line->missing -= units;
-	tidy(draw->line);
+	order_part_tidy(draw->line);
 }

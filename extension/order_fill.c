@@ -32,6 +32,11 @@ find_short(int nskus, const int64 *sku_ids, int *n)
 			   "WHERE l.sku_id = ANY (ARRAY(SELECT unnest($1) UNION "
 			   "    SELECT c.bundle_id FROM storesync.component c WHERE c.sku_id = ANY ($1))) "
 			   "  AND l.short > 0 AND l.shipped = 0 AND l.status IN ('unpaid', 'ready_to_ship', 'in_cancel') "
+			   /* what its SKU was made of once, or is by now, may be no part of the line */
+			   "  AND CASE WHEN l.parts IS NOT NULL THEN EXISTS (SELECT FROM jsonb_to_recordset(l.parts) AS p (sku_id bigint) "
+			   "           WHERE p.sku_id = ANY ($1)) "
+			   "      ELSE l.sku_id = ANY ($1) OR EXISTS (SELECT FROM storesync.component c "
+			   "           WHERE c.bundle_id = l.sku_id AND c.sku_id = ANY ($1) AND c.qty > 0) END "
 			   "ORDER BY l.status = 'unpaid', l.ordered_at, l.order_id, l.line_id COLLATE \"C\" "
 			   "FOR UPDATE OF o SKIP LOCKED",
 			   SPI_OK_SELECT, 1, types, values, NULL, FILL_BATCH);

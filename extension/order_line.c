@@ -9,7 +9,9 @@
 
 #include "order_line.h"
 #include "outbox.h"
+#include "sale.h"
 #include "set.h"
+#include "version.h"
 
 static Datum
 get(HeapTuple tuple, int number)
@@ -64,6 +66,7 @@ read_one(HeapTuple tuple, LoneLine *lone)
 	order_part_places(&lone->store, get(tuple, 26));
 	parts = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 27, &isnull);
 	order_part_read(line, isnull ? NULL : DatumGetJsonbPCopy(parts));
+	lone->returned = sale_returned_units(line);
 }
 
 LoneLine *
@@ -128,6 +131,18 @@ put_line(SsSet *set, const StockJournal *journal, LoneLine *lone, const char *ou
 	set_put_pointer(set, W_PARTS, order_part_json(line));
 }
 
+/* tell_returned tells the roll-ups of units that came back, which a line by itself alone changes of what they have. */
+static void
+tell_returned(LoneLine *lone)
+{
+	int64		returned = sale_returned_units(&lone->line);
+
+	if (returned != lone->returned && ss_sql_has(SS_SQL_1_1))
+		outbox_append_sale(0, NULL, NULL, sale_returned(lone->order_id, lone->store.store_id, lone->create_time,
+														returned - lone->returned));
+	lone->returned = returned;
+}
+
 void
 order_line_write(StockJournal *journal, LoneLine *lones, int n, const char *outcome)
 {
@@ -144,8 +159,10 @@ order_line_write(StockJournal *journal, LoneLine *lones, int n, const char *outc
 		if (!lones[i].line.changed)
 			continue;
 		lones[i].line.changed = false;
-		lones[i].line.state = order_line_state(&lones[i].line);
+		if (lones[i].line.state != LINE_KEPT)
+			lones[i].line.state = order_line_state(&lones[i].line);
 		put_line(set, journal, &lones[i], outcome);
+		tell_returned(&lones[i]);
 	}
 	stock_write(journal);
 	set_execute(&line_plan,

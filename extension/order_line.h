@@ -25,6 +25,7 @@ typedef struct LoneLine
 	text	   *order_status;
 	PageStore	store;			/* id, platform, shop_id and places alone */
 	OrderLine	line;			/* without names and price */
+	int64		returned;		/* sold units of it that came back, as the roll-ups know */
 } LoneLine;
 
 /* What order_line_read expects to have been selected; conditions, order and lock of `o` follow. */

@@ -71,4 +71,15 @@ extern void order_part_send(LineDraw *draw, StockPlace *place, int64 units);
  */
 extern void order_part_return(LineDraw *draw, int32 location_id, int64 units, const IdempotencyKey *key);
 
+/*
+ * One movement by itself, under the key of the line's next effect: parts and
+ * counters are the caller's. The part of a line at a place is a new one where
+ * it has none, or one that holds nothing, moved there. When all is moved,
+ * order_part_tidy drops parts that hold nothing beside others of their SKU,
+ * and says where a line of one place is.
+ */
+extern StockMove *order_part_effect(LineDraw *draw, StockPlace *place, MovementKind kind, int64 on_hand, int64 reserved);
+extern LinePart *order_part_at(OrderLine *line, const StockPlace *place);
+extern void order_part_tidy(OrderLine *line);
+
 #endif

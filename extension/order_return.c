@@ -7,8 +7,11 @@
  * and is still out. A later document that says they are back books nothing:
  * restocked and lost are remembered on the line.
  *
- * Locking: the order's row, then all places of its SKU, or of a bundle's components, and of the order's
- * short lines (order_line.h), then the key's index entry.
+ * What comes back is what was sent: the line's parts say it, whatever its SKU,
+ * its listing or its bundle has come to be since.
+ *
+ * Locking: the order's row, then all places of what the line was sent as, and of the order's short lines
+ * (order_line.h), then the key's index entry.
  */
 #include "storesync.h"
 
@@ -238,6 +241,29 @@ make_places(const OrderLine *line, int32 location_id)
 	}
 }
 
+/*
+ * lock_places locks all places of what the line was sent as, one at the
+ * location among them; returns that of the first part.
+ */
+static StockPlace *
+lock_places(const OrderLine *line, int64 order_id, int32 location_id, StockHold *hold)
+{
+	int64	   *sku_ids = palloc(sizeof(int64) * line->nparts);
+	StockPlace *place;
+
+	for (int i = 0; i < line->nparts; i++)
+		sku_ids[i] = line->parts[i].sku_id;
+	make_places(line, location_id);
+	order_line_lock_stock(1, &order_id, line->nparts, sku_ids, hold);
+	pfree(sku_ids);
+	place = stock_place_of(hold, line->parts[0].sku_id, location_id);
+	if (place == NULL)			/* nothing but a hand in the tables makes a bundle of what has been sent */
+		ereport(ERROR,
+				(errcode(SS_ERR_BUNDLE),
+				 errmsg("line \"%s\" was not sent as the bundle that its SKU is", text_to_cstring(line->line_id))));
+	return place;
+}
+
 /* book does a return whose key was not known a moment ago. The answer for a bundle is that of its first component. */
 static void
 book(const Return *r, Answer *answer)
@@ -261,11 +287,7 @@ book(const Return *r, Answer *answer)
 			return;
 		check_return(r, &lone->line, NULL);
 	}
-	make_places(&lone->line, location_id);
-	order_line_lock_stock(1, &order_id, 1, &lone->line.sku_id, &hold);
-	place = stock_place_of(&hold, lone->line.parts[0].sku_id, location_id);
-	if (place == NULL)
-		elog(ERROR, "place of a return is not locked");
+	place = lock_places(&lone->line, order_id, location_id, &hold);
 	stock_journal_start(&journal);
 	if (answer_find(r->key, r->fingerprint, answer))
 		return;					/* another session did it meanwhile */

@@ -11,6 +11,7 @@
 
 #include "order_part.h"
 #include "rows.h"
+#include "version.h"
 
 /* Columns of sales_order in the order of put_order. */
 enum
@@ -340,9 +341,29 @@ write_history(OrderPage *page)
 	rows_insert(&table, page->history);
 }
 
+/* write_search_marks notes orders that searches find by something new: runs of orders do not know it (search_orders.c). */
+static void
+write_search_marks(OrderPage *page)
+{
+	static SPIPlanPtr plan = NULL;
+	int64	   *ids = palloc(sizeof(int64) * page->norders);
+	int			n = 0;
+
+	for (int i = 0; i < page->norders; i++)
+	{
+		if (page->orders[i].found_anew)
+			ids[n++] = page->orders[i].order_id;
+		page->orders[i].found_anew = false;
+	}
+	if (n > 0 && ss_sql_has(SS_SQL_1_1))
+		ss_execute_ids(&plan, "INSERT INTO storesync.search_changed (order_id) SELECT unnest($1)", SPI_OK_INSERT, n, ids);
+	pfree(ids);
+}
+
 void
 order_write(OrderPage *page)
 {
+	write_search_marks(page);
 	stock_write(&page->journal);
 	write_heads(page);
 	write_lines(page);

@@ -25,24 +25,29 @@ PG_FUNCTION_INFO_V1(outbox_add);
 PG_FUNCTION_INFO_V1(outbox_wake);
 
 /* In the order of OutboxKind and of the type storesync.outbox_kind. */
-static const char *const kind_names[] = {"stock", "listing", "store", "platform", "order", "task"};
+static const char *const kind_names[] = {"stock", "listing", "store", "platform", "order", "task", "sale"};
 
 #define KINDS	((int) lengthof(kind_names))
 
 /* Columns of the outbox in the order of outbox_append. */
 enum
 {
-	X_XID, X_AT, X_SUBJECT, X_VERSION, X_KIND, X_INCARNATION, X_COLUMNS
+	X_XID, X_AT, X_SUBJECT, X_VERSION, X_KIND, X_INCARNATION, X_SALE, X_COLUMNS
 };
 
-void
-outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versions)
+/* append writes rows of one kind; `sale` goes with the last of them. */
+static void
+append(OutboxKind kind, int n, const int64 *subjects, const int64 *versions, const bytea *sale)
 {
 	static RowsTable table = {
 		.name = {"outbox"}, .columns = "xid, at, subject, version, kind, incarnation",
 		.wake_trigger = "outbox_wake", .wake = wake_at_commit
 	};
-	static const Oid types[X_COLUMNS] = {XID8OID, TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, INT2OID};
+	static RowsTable table_with_sale = {
+		.name = {"outbox"}, .columns = "xid, at, subject, version, kind, incarnation, sale",
+		.wake_trigger = "outbox_wake", .wake = wake_at_commit
+	};
+	static const Oid types[X_COLUMNS] = {XID8OID, TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, INT2OID, BYTEAOID};
 	TimestampTz at = GetCurrentTimestamp();
 	Datum		kind_name;
 	Datum		xid;
@@ -56,7 +61,7 @@ outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versio
 	kind_name = CStringGetTextDatum(kind_names[kind]);
 	xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
 	incarnation = (int16) incarnation_current();
-	set = set_create(X_COLUMNS, types, n);
+	set = set_create(sale != NULL ? X_COLUMNS : X_SALE, types, n);
 	for (int i = 0; i < n; i++)
 	{
 		set_add_row(set);
@@ -68,7 +73,26 @@ outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versio
 		set_put(set, X_KIND, kind_name);
 		set_put(set, X_INCARNATION, Int16GetDatum(incarnation));
 	}
-	rows_insert(&table, set);
+	if (sale != NULL)
+		set_put_pointer(set, X_SALE, sale);
+	rows_insert(sale != NULL ? &table_with_sale : &table, set);
+}
+
+void
+outbox_append(OutboxKind kind, int n, const int64 *subjects, const int64 *versions)
+{
+	append(kind, n, subjects, versions, NULL);
+}
+
+void
+outbox_append_sale(int n, const int64 *subjects, const int64 *versions, const bytea *sale)
+{
+	static const int64 none = 0;
+
+	if (n == 0 && sale != NULL)
+		append(OUTBOX_SALE, 1, &none, &none, sale);
+	else
+		append(OUTBOX_STOCK, n, subjects, versions, sale);
 }
 
 /* parse_kind turns the text of an outbox_kind into OutboxKind; tasks are enqueued, not added. */

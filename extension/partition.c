@@ -261,7 +261,11 @@ run_utility(const char *sql)
 		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(code));
 }
 
-/* create_indexes gives a partition the indexes that its parent must not have. */
+/*
+ * create_indexes gives a partition the indexes that its parent must not have.
+ * A unique one, whose columns are never null, is its replica identity too: in
+ * a database that is published a row without one cannot be updated.
+ */
 static void
 create_indexes(const PartitionShape *shape, const char *name)
 {
@@ -273,10 +277,39 @@ create_indexes(const PartitionShape *shape, const char *name)
 		const char *index = shape->indexes[i];
 		bool		is_unique = strncmp(index, unique, prefix) == 0;
 
-		run_utility(psprintf("CREATE %sINDEX ON storesync.%s %s",
-							 is_unique ? unique : "", name,
-							 is_unique ? index + prefix : index));
+		if (!is_unique)
+		{
+			run_utility(psprintf("CREATE INDEX ON storesync.%s %s", name, index));
+			continue;
+		}
+		run_utility(psprintf("CREATE UNIQUE INDEX %s_key ON storesync.%s %s", name, name, index + prefix));
+		run_utility(psprintf("ALTER TABLE storesync.%s REPLICA IDENTITY USING INDEX %s_key", name, name));
 	}
+}
+
+/*
+ * keep_private takes from a new partition what ALTER DEFAULT PRIVILEGES of the
+ * owner gave to others, who would read past the rights on its parent.
+ */
+static void
+keep_private(const char *name)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[1];
+	uint64		count;
+	char	  **grantees;
+
+	values[0] = ObjectIdGetDatum(relation_oid(name));
+	if (SPI_execute_with_args("SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END "
+							  "FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner",
+							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the rights on \"%s\"", name);
+	count = SPI_processed;
+	grantees = palloc(sizeof(char *) * Max(count, 1));
+	for (uint64 i = 0; i < count; i++)
+		grantees[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+	for (uint64 i = 0; i < count; i++)
+		run_utility(psprintf("REVOKE ALL ON storesync.%s FROM %s", name, grantees[i]));
 }
 
 /*
@@ -303,6 +336,7 @@ make_partition(const PartitionShape *shape, int from, int to)
 						 name, shape->parent,
 						 shape->options[0] ? " WITH (" : "", shape->options,
 						 shape->options[0] ? ")" : ""));
+	keep_private(name);
 	create_indexes(shape, name);
 	if (shape->append_only)
 		run_utility(psprintf("CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON storesync.%s "

@@ -7,6 +7,7 @@
 #define STORESYNC_PCHOME_H
 
 #include "json.h"
+#include "plain.h"
 #include "platform.h"
 
 /* Documented. */
@@ -23,12 +24,28 @@
 /* Times of day and dates are Taipei's, which has no summer time. */
 #define PCHOME_UTC_OFFSET		28800
 
+#define PCHOME_PATH_PRODUCTS	"/prod/v3.3/index.php/vendor/"
+
+#define PCHOME_DIGITS			"0123456789"
+#define PCHOME_LETTERS			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 /* Bytes that are taken of texts, and held against what we send. */
 #define PCHOME_MAX_ID			48
 #define PCHOME_MAX_SPEC			3
 #define PCHOME_MAX_CODE			40
 #define PCHOME_MAX_MESSAGE		300
 #define PCHOME_MAX_OFFSET		INT64_C(1000000000)
+
+/* A request while it is made. */
+typedef struct PchomeDraft
+{
+	const PlatformCall *call;
+	const PlatformAccess *access;
+	Arena	   *arena;
+	PlainBuffer path;
+	PlainBuffer query;
+	PlainBuffer body;
+} PchomeDraft;
 
 /* A product id in its two parts: 'AAAA0A-A00000001' and '001', '' for spec 000. */
 typedef struct PchomeProduct
@@ -44,6 +61,8 @@ typedef struct PchomeRecord
 	char		line_id[PCHOME_MAX_ID + 1];
 } PchomeRecord;
 
+/* Whether a text is 1 to `max` characters of a set. */
+extern bool pchome_all_of(const char *text, const char *set, size_t max);
 /* Whether the text can be a group id: letters, digits and one dash between them. */
 extern bool pchome_group_ok(const char *group);
 /* The parts of a product id; false when it is none. */
@@ -63,6 +82,12 @@ extern const char *const pchome_return_states[PCHOME_RETURN_STATES];
 
 /* "" is the first page; false when the text is no cursor of ours. */
 extern bool pchome_read_cursor(CallKind kind, const char *cursor, PchomePage *page);
+
+/* Write the path up to what the vendor has of the kind. */
+extern void pchome_begin_path(PchomeDraft *draft, const char *path, const char *what);
+/* The parts of a stock call, and of one that writes prices or the shelf; NULL, or why it cannot be made. */
+extern const char *pchome_push_stock(PchomeDraft *draft);
+extern const char *pchome_groups(PchomeDraft *draft);
 
 extern void pchome_judge(const PlatformCall *call, const PlatformReply *reply,
 						 Arena *arena, PlatformAnswer *answer);

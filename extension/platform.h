@@ -127,6 +127,7 @@ typedef struct PlatformReply
 	int64_t		retry_after;	/* seconds from Retry-After, -1 without */
 	const char *body;
 	size_t		body_length;
+	const char *unsent;			/* why nothing was sent, where that is our own doing; constant, or NULL */
 } PlatformReply;
 
 typedef struct ItemOutcome
@@ -156,6 +157,7 @@ typedef struct PlatformAnswer
 	OutcomeClass class;
 	const char *code;			/* the platform's own, "" for none */
 	const char *message;		/* bounded, printable, "" for none */
+	bool		application;	/* OUTCOME_AUTH: not the store's credential, but that of the platform's application */
 	int64_t		retry_after;	/* seconds, -1 unknown */
 	ItemOutcome *items;			/* calls that write items: one per item of the call, in its order */
 	int			n_items;

@@ -235,7 +235,7 @@ apply_price(int64 listing_id, Datum price, TimestampTz until)
 				   SPI_OK_INSERT, 4, types, values, NULL, 0);
 }
 
-/* plan puts a change off; nothing of the listing changes now, so its outbox row tells when to look. */
+/* plan puts a change off, which the audit tells; nothing of the listing changes now, so its outbox row tells when to look. */
 static void
 plan(int64 listing_id, TimestampTz at, const char *action, Datum price, TimestampTz until)
 {
@@ -247,7 +247,11 @@ plan(int64 listing_id, TimestampTz at, const char *action, Datum price, Timestam
 	char		nulls[] = {' ', ' ', ' ', price == (Datum) 0 ? 'n' : ' ', until == 0 ? 'n' : ' ', '\0'};
 
 	ss_execute(&insert_plan,
-			   "INSERT INTO storesync.planned_offer (listing_id, due_at, action, price, until) VALUES ($1, $2, $3, $4, $5)",
+			   "WITH made AS ("
+			   "  INSERT INTO storesync.planned_offer (listing_id, due_at, action, price, until) VALUES ($1, $2, $3, $4, $5) "
+			   "  RETURNING *) "
+			   "INSERT INTO storesync.audit (action, subject, after) "
+			   "SELECT 'plan offer', concat('listing ', m.listing_id), jsonb_strip_nulls(to_jsonb(m)) FROM made m",
 			   SPI_OK_INSERT, 5, types, values, nulls, 0);
 	ss_execute(&tell_plan, "SELECT storesync.outbox_add('listing', ARRAY[$1])",
 			   SPI_OK_SELECT, 1, types, values, NULL, 0);

@@ -15,14 +15,8 @@
 #include "document.h"
 #include "judge.h"
 
-#define MAX_STATUS	60
-
 /* All statuses that the platform's list knows, and what they are to the stock; docs/ruten.md. */
-static const struct
-{
-	const char *ruten;
-	const char *canonical;
-}			statuses[] = {
+static const DocumentStatus statuses[] = {
 	{"Unpaid", "unpaid"},
 	{"ToBeConfirmed", "ready_to_ship"}, /* the buyer has done his part */
 	{"ReadyToShip", "ready_to_ship"},
@@ -30,23 +24,6 @@ static const struct
 	{"InCancel", "in_cancel"},
 	{"Cancelled", "cancelled"},
 };
-
-/*
- * canonical_status translates a status. A new one of the platform is handed
- * on under a name that ingest does not know, so that it is rejected and seen.
- */
-static const char *
-canonical_status(Arena *arena, const char *ruten)
-{
-	const char *unknown;
-	size_t		i;
-
-	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-		if (strcmp(statuses[i].ruten, ruten) == 0)
-			return statuses[i].canonical;
-	unknown = arena_printf(arena, "ruten:%s", plain_clean(arena, ruten, MAX_STATUS));
-	return unknown != NULL ? unknown : "";
-}
 
 /* The parts of one order in the answer; NULL for what is not there. */
 typedef struct Parts
@@ -167,7 +144,7 @@ read_order(const cJSON *entry, Arena *arena, Document *document)
 			return order_sn;
 		line->place = document->n_lines++;
 	}
-	document->status = canonical_status(arena, status);
+	document->status = document_status(arena, "ruten", statuses, sizeof(statuses) / sizeof(statuses[0]), status);
 	document->create_time = find_create_time(&parts);
 	document->currency = "TWD";
 	return order_sn;

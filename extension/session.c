@@ -138,10 +138,23 @@ avoid_scans(void)
 	by_index = false;
 }
 
-int
-ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
-		   int nargs, const Oid *types, Datum *values, const char *nulls,
-		   uint64 limit)
+void
+ss_keep_plan(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types)
+{
+	SPIPlanPtr	fresh;
+
+	if (*plan != NULL)
+		return;
+	fresh = SPI_prepare_cursor(sql, nargs, (Oid *) types, CURSOR_OPT_GENERIC_PLAN);
+	if (fresh == NULL || SPI_keepplan(fresh) != 0)
+		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	*plan = fresh;
+}
+
+/* run prepares a statement once, and executes it; `read_only`: under the caller's snapshot. */
+static int
+run(SPIPlanPtr *plan, const char *sql, bool read_only, int expect,
+	int nargs, const Oid *types, Datum *values, const char *nulls, uint64 limit)
 {
 	SsPin		pin;
 	int			code;
@@ -149,19 +162,26 @@ ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
 	ss_pin(&pin);
 	if (by_index)
 		avoid_scans();
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	fresh = SPI_prepare_cursor(sql, nargs, (Oid *) types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (fresh == NULL || SPI_keepplan(fresh) != 0)
-			elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-		*plan = fresh;
-	}
-	code = SPI_execute_plan(*plan, values, nulls, false, (long) limit);
+	ss_keep_plan(plan, sql, nargs, types);
+	code = SPI_execute_plan(*plan, values, nulls, read_only, (long) limit);
 	if (code != expect)
 		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(code));
 	ss_unpin(&pin);
 	return code;
+}
+
+int
+ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
+		   int nargs, const Oid *types, Datum *values, const char *nulls,
+		   uint64 limit)
+{
+	return run(plan, sql, false, expect, nargs, types, values, nulls, limit);
+}
+
+void
+ss_look(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, Datum *values, const char *nulls, uint64 limit)
+{
+	(void) run(plan, sql, true, SPI_OK_SELECT, nargs, types, values, nulls, limit);
 }
 
 void

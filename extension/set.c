@@ -177,6 +177,15 @@ ss_int8_array(int n, const int64 *values)
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
+void
+ss_execute_ids(SPIPlanPtr *plan, const char *sql, int expect, int n, const int64 *ids)
+{
+	const Oid	types[] = {INT8ARRAYOID};
+	Datum		values[] = {ss_int8_array(n, ids)};
+
+	ss_execute(plan, sql, expect, 1, types, values, NULL, 0);
+}
+
 Datum
 ss_int4_array(int n, const int32 *values)
 {

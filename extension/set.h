@@ -49,6 +49,8 @@ extern void set_execute_each(SPIPlanPtr *plan, const char *sql, int expect, SsSe
 
 /* One-column helpers for statements that mix arrays with scalars. */
 extern Datum ss_int8_array(int n, const int64 *values);
+/* Run a statement whose only parameter is an array of keys, as ss_execute() does. */
+extern void ss_execute_ids(SPIPlanPtr *plan, const char *sql, int expect, int n, const int64 *ids);
 extern Datum ss_int4_array(int n, const int32 *values);
 
 /* The other way: the bigints in the first column of the statement just executed, whose result is freed. */

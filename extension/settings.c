@@ -7,6 +7,8 @@
 
 #include <limits.h>
 
+#include "cache.h"
+#include "olap.h"
 #include "rate.h"
 #include "rate_limit.h"
 
@@ -14,6 +16,7 @@ char	   *ss_databases = NULL;
 char	   *ss_instance_name = NULL;
 char	   *ss_secret_directory = NULL;
 char	   *ss_ca_file = NULL;
+bool		ss_allow_private_addresses = false;
 char	   *ss_total_rate_limit = NULL;
 int			ss_max_in_flight = 64;
 int			ss_connect_timeout = 5000;
@@ -23,6 +26,11 @@ int			ss_order_retention = 730 * SECS_PER_DAY;
 int			ss_log_retention = 30 * SECS_PER_DAY;
 int			ss_max_fetch_age = 20 * 1000;
 int			ss_clock_doubt = 5 * 1000;
+char	   *ss_redis_url = NULL;
+char	   *ss_redis_password_file = NULL;
+int			ss_redis_timeout = 200;
+char	   *ss_clickhouse_url = NULL;
+char	   *ss_clickhouse_password_file = NULL;
 int			ss_max_stores = 1024;
 int			ss_max_databases = 64;
 
@@ -69,6 +77,10 @@ settings_define(void)
 	define_string("storesync.ca_file",
 				  "File of the certificate authorities that vouch for platforms, in PEM format.",
 				  "They are trusted instead of the system's. Empty for the system's.", &ss_ca_file);
+	DefineCustomBoolVariable("storesync.allow_private_addresses",
+							 "Calls platforms at addresses of private networks, too.",
+							 "Without it a platform whose host's name stands for such an address is not called; a base URL that names this machine needs it not.",
+							 &ss_allow_private_addresses, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("storesync.total_rate_limit",
 							   "Calls of each database to all platforms together, as a rate_limit; empty for none.",
 							   "Example: 350/min burst 50.",
@@ -90,6 +102,22 @@ settings_define(void)
 			   &ss_max_fetch_age, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS);
 	define_int("storesync.clock_doubt", "An order this close to our write counts as before it.",
 			   &ss_clock_doubt, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS);
+	DefineCustomStringVariable("storesync.redis_url",
+							   "Where the cache is, redis://ADDRESS[:PORT][/DATABASE] or unix:/PATH[?db=DATABASE]; empty for none.",
+							   "The address is in digits, or localhost. User and password do not belong here.",
+							   &ss_redis_url, "", PGC_SIGHUP, 0, cache_check_url, NULL, NULL);
+	define_string("storesync.redis_password_file",
+				  "File in storesync.secret_directory with the password of the cache, or its user, a blank and the password.",
+				  NULL, &ss_redis_password_file);
+	define_int("storesync.redis_timeout", "Longest time that a call of a function waits for the cache.",
+			   &ss_redis_timeout, 1, 10000, PGC_SIGHUP, GUC_UNIT_MS);
+	DefineCustomStringVariable("storesync.clickhouse_url",
+							   "Where ClickHouse is, https://HOST[:PORT]; empty for none.",
+							   "Plain http only on this machine. User and password do not belong here.",
+							   &ss_clickhouse_url, "", PGC_SIGHUP, 0, olap_check_url, NULL, NULL);
+	define_string("storesync.clickhouse_password_file",
+				  "File in storesync.secret_directory with the password of ClickHouse, or its user, a blank and the password.",
+				  NULL, &ss_clickhouse_password_file);
 	if (process_shared_preload_libraries_in_progress)
 		define_shared_sizes();
 	MarkGUCPrefixReserved("storesync");

@@ -1,11 +1,12 @@
 /*
  * shmem.c
- *		Slots of dispatchers in shared memory, and waking them at commit.
+ *		Slots of dispatchers and their followers in shared memory, and waking them
+ *		at commit.
  *
  * A committer wakes its database's dispatcher at most once a burst: the first
  * one turns the slot's `wake` from 0 to 1 and sets the latch, later ones find
  * it set and do nothing, the dispatcher turns it back before it looks at the
- * tables. What runs inside a commit must never raise: these functions take
+ * tables; each follower likewise, by a `wake` of its own. What runs inside a commit must never raise: these functions take
  * one LWLock and allocate nothing.
  *
  * Locking protocol: shmem.h.
@@ -44,8 +45,9 @@ static LWLock *lock = NULL;
 static shmem_request_hook_type previous_request = NULL;
 static shmem_startup_hook_type previous_startup = NULL;
 
-/* Of this process: the slot it dispatches for and the generation it took, the database it holds. */
+/* Of this process: the slot it works for and the generation it took, the database it holds. */
 static SsDatabase *my_slot = NULL;
+static SsFollower *my_place = NULL; /* in the slot, of a follower */
 static uint32 my_generation = 0;
 static SsDatabase *my_hold = NULL;
 static bool my_hold_is_fresh = false;	/* the slot was made for the hold */
@@ -94,6 +96,22 @@ reset_slot(SsDatabase *slot, Oid database)
 		pg_atomic_write_u64(&slot->counters[i], 0);
 	for (int i = 0; i < SS_GAUGES; i++)
 		pg_atomic_write_u64(&slot->gauges[i], 0);
+	for (int i = 0; i < SS_FOLLOWERS; i++)
+	{
+		slot->followers[i].pid = 0;
+		slot->followers[i].procno = 0;
+		pg_atomic_write_u32(&slot->followers[i].wake, 0);
+	}
+	pg_atomic_write_u32(&slot->cache.state, CACHE_NONE);
+	pg_atomic_write_u64(&slot->cache.since, 0);
+	pg_atomic_write_u64(&slot->cache.heartbeat, 0);
+	for (int i = 0; i < CACHE_COUNTERS; i++)
+		pg_atomic_write_u64(&slot->cache.counters[i], 0);
+	pg_atomic_write_u32(&slot->olap.state, OLAP_NONE);
+	pg_atomic_write_u64(&slot->olap.since, 0);
+	pg_atomic_write_u64(&slot->olap.heartbeat, 0);
+	for (int i = 0; i < OLAP_COUNTERS; i++)
+		pg_atomic_write_u64(&slot->olap.counters[i], 0);
 }
 
 static void
@@ -108,6 +126,18 @@ init_slot(SsDatabase *slot)
 		pg_atomic_init_u64(&slot->counters[i], 0);
 	for (int i = 0; i < SS_GAUGES; i++)
 		pg_atomic_init_u64(&slot->gauges[i], 0);
+	for (int i = 0; i < SS_FOLLOWERS; i++)
+		pg_atomic_init_u32(&slot->followers[i].wake, 0);
+	pg_atomic_init_u32(&slot->cache.state, CACHE_NONE);
+	pg_atomic_init_u64(&slot->cache.since, 0);
+	pg_atomic_init_u64(&slot->cache.heartbeat, 0);
+	for (int i = 0; i < CACHE_COUNTERS; i++)
+		pg_atomic_init_u64(&slot->cache.counters[i], 0);
+	pg_atomic_init_u32(&slot->olap.state, OLAP_NONE);
+	pg_atomic_init_u64(&slot->olap.since, 0);
+	pg_atomic_init_u64(&slot->olap.heartbeat, 0);
+	for (int i = 0; i < OLAP_COUNTERS; i++)
+		pg_atomic_init_u64(&slot->olap.counters[i], 0);
 }
 
 /* startup makes or finds the memory; called again after a crash, when all of it is new. */
@@ -190,6 +220,24 @@ find_slot(Oid database)
 	return NULL;
 }
 
+/* has_workers tells whether a process works for a slot's database. */
+static bool
+has_workers(const SsDatabase *slot)
+{
+	bool		has = slot->pid != 0;
+
+	for (int i = 0; i < SS_FOLLOWERS; i++)
+		has |= slot->followers[i].pid != 0;
+	return has;
+}
+
+/* is_idle tells whether nobody works for, or holds, a slot's database. The lock is held. */
+static bool
+is_idle(const SsDatabase *slot)
+{
+	return slot->holder == 0 && !has_workers(slot);
+}
+
 /* claim_slot finds or makes a database's slot, at need from one that nobody uses. The lock is held exclusively. */
 static SsDatabase *
 claim_slot(Oid database)
@@ -201,7 +249,7 @@ claim_slot(Oid database)
 	slot = find_slot(InvalidOid);
 	for (int i = 0; slot == NULL && i < shared->max_databases; i++)
 	{
-		if (shared->databases[i].pid == 0 && shared->databases[i].holder == 0)
+		if (is_idle(&shared->databases[i]))
 			slot = &shared->databases[i];
 	}
 	if (slot != NULL)
@@ -249,8 +297,26 @@ release_slot(int code, Datum arg)
 	LWLockRelease(lock);
 }
 
-SsDatabase *
-shmem_attach_dispatcher(const char *name)
+/* release_follower does the same for a follower. */
+static void
+release_follower(int code, Datum arg)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (my_place->generation == my_generation)
+	{
+		my_place->pid = 0;
+		if (my_place == &my_slot->followers[SS_FOLLOWER_CACHE])
+			pg_atomic_write_u32(&my_slot->cache.state, CACHE_NONE);
+		else
+			pg_atomic_write_u32(&my_slot->olap.state, OLAP_NONE);
+	}
+	wake_launcher();
+	LWLockRelease(lock);
+}
+
+/* attach takes the slot of this database for the only process of its kind, a follower or the dispatcher, or raises FATAL. */
+static SsDatabase *
+attach(const char *name, const char *what, bool follows, SsFollowerKind kind)
 {
 	SsDatabase *slot;
 	pid_t		other = 0;
@@ -264,13 +330,14 @@ shmem_attach_dispatcher(const char *name)
 	slot = claim_slot(MyDatabaseId);
 	if (slot != NULL)
 	{
-		other = slot->pid;
+		my_place = follows ? &slot->followers[kind] : NULL;
+		other = follows ? my_place->pid : slot->pid;
 		holder = slot->holder;
 		if (other == 0 && holder == 0)
 		{
-			slot->pid = MyProcPid;
-			slot->procno = SsMyProcNumber();
-			my_generation = ++slot->generation;
+			*(follows ? &my_place->pid : &slot->pid) = MyProcPid;
+			*(follows ? &my_place->procno : &slot->procno) = SsMyProcNumber();
+			my_generation = ++*(follows ? &my_place->generation : &slot->generation);
 			strlcpy(slot->name, name, NAMEDATALEN);
 		}
 	}
@@ -283,7 +350,7 @@ shmem_attach_dispatcher(const char *name)
 	if (other != 0)
 		ereport(FATAL,
 				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("database \"%s\" already has a dispatcher", name),
+				 errmsg("database \"%s\" already has a %s", name, what),
 				 errdetail("Its process is %d.", (int) other)));
 	if (holder != 0)
 		ereport(FATAL,
@@ -291,8 +358,28 @@ shmem_attach_dispatcher(const char *name)
 				 errmsg("database \"%s\" is being changed by process %d", name, (int) holder)));
 	my_slot = slot;
 	home_slot = slot;
-	on_shmem_exit(release_slot, 0);
+	on_shmem_exit(follows ? release_follower : release_slot, 0);
 	return slot;
+}
+
+SsDatabase *
+shmem_attach_dispatcher(const char *name)
+{
+	return attach(name, "dispatcher", false, SS_FOLLOWERS);
+}
+
+SsDatabase *
+shmem_attach_follower(SsFollowerKind kind, const char *name)
+{
+	static const char *const nouns[] = {[SS_FOLLOWER_CACHE] = "cache worker", [SS_FOLLOWER_OLAP] = "OLAP worker"};
+
+	return attach(name, nouns[kind], true, kind);
+}
+
+bool
+shmem_take_follower_wake(SsDatabase *slot, SsFollowerKind kind)
+{
+	return pg_atomic_exchange_u32(&slot->followers[kind].wake, 0) != 0;
 }
 
 bool
@@ -306,14 +393,34 @@ shmem_wake(Oid database)
 {
 	SsDatabase *slot = shmem_database(database, false);
 	uint32		asleep = 0;
+	bool		first;
+	bool		first_for[SS_FOLLOWERS];
+	bool		any;
 
-	if (slot == NULL || !pg_atomic_compare_exchange_u32(&slot->wake, &asleep, 1))
+	if (slot == NULL)
+		return;
+	first = pg_atomic_compare_exchange_u32(&slot->wake, &asleep, 1);
+	any = first;
+	for (int i = 0; i < SS_FOLLOWERS; i++)
+	{
+		uint32		asleep_too = 0;
+
+		first_for[i] = slot->followers[i].pid != 0 &&
+			pg_atomic_compare_exchange_u32(&slot->followers[i].wake, &asleep_too, 1);
+		any |= first_for[i];
+	}
+	if (!any)
 		return;
 	LWLockAcquire(lock, LW_SHARED);
-	if (slot->pid != 0)
+	if (first && slot->pid != 0)
 		SetLatch(&GetPGProcByNumber(slot->procno)->procLatch);
-	else
+	else if (first)
 		wake_launcher();
+	for (int i = 0; i < SS_FOLLOWERS; i++)
+	{
+		if (first_for[i] && slot->followers[i].pid != 0)
+			SetLatch(&GetPGProcByNumber(slot->followers[i].procno)->procLatch);
+	}
 	LWLockRelease(lock);
 }
 
@@ -324,9 +431,9 @@ wake_at_commit(void)
 		wake_wanted = true;
 }
 
-/* take_hold marks the slot as this process's and tells the dispatcher that must end, 0 for none. */
+/* take_hold marks the slot as this process's and tells the processes that must end, 0 for none: first the dispatcher, then followers. */
 static bool
-take_hold(Oid database, const char *name, pid_t *dispatcher)
+take_hold(Oid database, const char *name, pid_t *pids)
 {
 	SsDatabase *slot;
 
@@ -337,7 +444,9 @@ take_hold(Oid database, const char *name, pid_t *dispatcher)
 		my_hold_is_fresh = slot->name[0] == '\0';
 		slot->holder = MyProcPid;
 		strlcpy(slot->name, name, NAMEDATALEN);
-		*dispatcher = slot->pid;
+		pids[0] = slot->pid;
+		for (int i = 0; i < SS_FOLLOWERS; i++)
+			pids[i + 1] = slot->followers[i].pid;
 		my_hold = slot;
 	}
 	LWLockRelease(lock);
@@ -352,7 +461,7 @@ drop_hold(bool gone)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	my_hold->holder = 0;
-	if (my_hold->pid == 0 && (gone || my_hold_is_fresh))
+	if (is_idle(my_hold) && (gone || my_hold_is_fresh))
 		reset_slot(my_hold, InvalidOid);
 	my_hold = NULL;
 	wake_launcher();
@@ -371,7 +480,7 @@ shmem_hold(Oid database, const char *name, int timeout_ms)
 	static bool registered = false;
 	static uint32 wait_event = 0;
 	TimestampTz limit = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
-	pid_t		dispatcher = 0;
+	pid_t		pids[1 + SS_FOLLOWERS] = {0};
 
 	if (shared == NULL)
 		return true;
@@ -380,13 +489,16 @@ shmem_hold(Oid database, const char *name, int timeout_ms)
 		before_shmem_exit(drop_hold_at_exit, 0);
 		registered = true;
 	}
-	if (my_hold != NULL || !take_hold(database, name, &dispatcher))
+	if (my_hold != NULL || !take_hold(database, name, pids))
 		return false;
-	if (dispatcher != 0)
-		kill(dispatcher, SIGTERM);
+	for (int i = 0; i < (int) lengthof(pids); i++)
+	{
+		if (pids[i] != 0)
+			kill(pids[i], SIGTERM);
+	}
 	if (wait_event == 0)
 		wait_event = SsWaitEvent("StoresyncDispatcherEnd");
-	while (my_hold->pid != 0)
+	while (has_workers(my_hold))
 	{
 		if (GetCurrentTimestamp() > limit)
 			return false;
@@ -446,6 +558,27 @@ shmem_find_dispatcher(const char *name, pid_t *pid, bool *held, bool *waiting)
 		*waiting |= pg_atomic_read_u32(&slot->wake) != 0;
 		if (slot->pid != 0)
 			*pid = slot->pid;
+	}
+	LWLockRelease(lock);
+	return *pid != 0;
+}
+
+/* shmem_find_follower does the same for followers of a kind. */
+bool
+shmem_find_follower(SsFollowerKind kind, const char *name, pid_t *pid, bool *held)
+{
+	*pid = 0;
+	*held = false;
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; i < shared->max_databases; i++)
+	{
+		SsDatabase *slot = &shared->databases[i];
+
+		if (!OidIsValid(slot->database) || strcmp(slot->name, name) != 0)
+			continue;
+		*held |= slot->holder != 0;
+		if (slot->followers[kind].pid != 0)
+			*pid = slot->followers[kind].pid;
 	}
 	LWLockRelease(lock);
 	return *pid != 0;

@@ -1,7 +1,7 @@
 /*
  * shmem.h
  *		Shared memory of the workers: one slot per database that has, or had, a
- *		dispatcher, and what the launcher makes of each name it was given.
+ *		dispatcher or one of the workers that follow its outbox, and what the launcher makes of each name it was given.
  *		Plain data only, no pointers.
  *
  * Locking: one LWLock guards assigning and releasing slots (database, name,
@@ -45,6 +45,81 @@ typedef enum SsGauge
 	SS_GAUGES
 } SsGauge;
 
+/* How far the cache worker of a database has come. */
+typedef enum CacheState
+{
+	CACHE_NONE,					/* no worker, or it has just started */
+	CACHE_OLD_SQL,				/* the SQL objects are of a release without a cache */
+	CACHE_UNCONFIRMED,			/* this may be a copy: waits for confirm_instance() */
+	CACHE_AWAY,					/* Redis cannot be reached, does not answer, or refuses */
+	CACHE_FILLING,				/* everything is being written */
+	CACHE_FOLLOWING,			/* changes are being written */
+	CACHE_FULL					/* Redis has no memory left: what cannot be written was deleted */
+} CacheState;
+
+typedef enum CacheCounter
+{
+	CACHE_WRITTEN,				/* entries */
+	CACHE_OLDER,				/* entries that Redis had newer */
+	CACHE_DELETED,
+	CACHE_FILLED,				/* times that everything was written */
+	CACHE_COUNTERS
+} CacheCounter;
+
+/* The cache worker's part of a slot. */
+typedef struct SsCache
+{
+	pg_atomic_uint32 state;		/* CacheState */
+	pg_atomic_uint64 since;		/* TimestampTz: of the state */
+	pg_atomic_uint64 heartbeat; /* TimestampTz: Redis had everything that was committed before */
+	pg_atomic_uint64 counters[CACHE_COUNTERS];
+} SsCache;
+
+/* How far the OLAP worker of a database has come. */
+typedef enum OlapState
+{
+	OLAP_NONE,					/* no worker, or it has just started */
+	OLAP_OLD_SQL,				/* the SQL objects are of a release without it */
+	OLAP_UNCONFIRMED,			/* this may be a copy: waits for confirm_instance() */
+	OLAP_AWAY,					/* ClickHouse cannot be reached, does not answer, or refuses */
+	OLAP_FILLING,				/* what there was before is being written, and changes */
+	OLAP_FOLLOWING				/* changes are being written */
+} OlapState;
+
+typedef enum OlapCounter
+{
+	OLAP_ROWS,					/* that ClickHouse took */
+	OLAP_BATCHES,				/* that it took, each of one table */
+	OLAP_FAILED,				/* that it did not take */
+	OLAP_COUNTERS
+} OlapCounter;
+
+/* The OLAP worker's part of a slot. */
+typedef struct SsOlap
+{
+	pg_atomic_uint32 state;		/* OlapState */
+	pg_atomic_uint64 since;		/* TimestampTz: of the state */
+	pg_atomic_uint64 heartbeat; /* TimestampTz: ClickHouse had everything that was committed before */
+	pg_atomic_uint64 counters[OLAP_COUNTERS];
+} SsOlap;
+
+/* Workers beside the dispatcher, which follow what it and all sessions commit. */
+typedef enum SsFollowerKind
+{
+	SS_FOLLOWER_CACHE,
+	SS_FOLLOWER_OLAP,
+	SS_FOLLOWERS
+} SsFollowerKind;
+
+/* Who is the follower of a kind; as the dispatcher's fields, under the lock but for wake. */
+typedef struct SsFollower
+{
+	pid_t		pid;			/* 0 while none runs */
+	int			procno;
+	uint32		generation;
+	pg_atomic_uint32 wake;
+} SsFollower;
+
 typedef struct SsDatabase
 {
 	Oid			database;		/* InvalidOid: slot is free */
@@ -61,6 +136,9 @@ typedef struct SsDatabase
 	pg_atomic_uint64 flush;		/* WAL that the dispatcher wants flushed up to here, 0 for none */
 	pg_atomic_uint64 counters[SS_COUNTERS];
 	pg_atomic_uint64 gauges[SS_GAUGES];
+	SsFollower	followers[SS_FOLLOWERS];
+	SsCache		cache;
+	SsOlap		olap;
 } SsDatabase;
 
 /* What the launcher makes of a name in storesync.databases. */
@@ -98,22 +176,26 @@ extern PGDLLEXPORT SsDatabase *shmem_database(Oid database, bool create);
  */
 extern PGDLLEXPORT SsDatabase *shmem_attach_dispatcher(const char *name);
 
+/* The same for the calling follower of a kind. */
+extern PGDLLEXPORT SsDatabase *shmem_attach_follower(SsFollowerKind kind, const char *name);
+extern PGDLLEXPORT bool shmem_take_follower_wake(SsDatabase *slot, SsFollowerKind kind);
+
 /*
  * True when somebody committed work since the last call. The dispatcher calls
  * it before it looks at the tables, so that what commits later wakes it again.
  */
 extern PGDLLEXPORT bool shmem_take_wake(SsDatabase *slot);
 
-/* Wake this database's dispatcher now (the launcher when the slot has none). Never raises. */
+/* Wake this database's dispatcher (the launcher when the slot has none) and followers now. Never raises. */
 extern PGDLLEXPORT void shmem_wake(Oid database);
 
 /* Arrange for shmem_wake(MyDatabaseId) when this transaction commits; sets the mark at PREPARE. */
 extern PGDLLEXPORT void wake_at_commit(void);
 
 /*
- * Keep dispatchers of a database away: stops the one that runs and waits for
- * its end, at most `timeout_ms`. Ends with shmem_release_hold or with the
- * process. False when it did not end in time (the hold stands), or when
+ * Keep dispatchers and followers of a database away: stops those that run and waits for
+ * their end, at most `timeout_ms`. Ends with shmem_release_hold or with the
+ * process. False when they did not end in time (the hold stands), or when
  * another backend holds the database (it does not).
  */
 extern bool shmem_hold(Oid database, const char *name, int timeout_ms);
@@ -122,6 +204,7 @@ extern void shmem_release_hold(Oid database, bool gone);	/* gone: the database w
 /* For the launcher: be woken; look a dispatcher up by name; publish. */
 extern PGDLLEXPORT void shmem_attach_launcher(void);
 extern PGDLLEXPORT bool shmem_find_dispatcher(const char *name, pid_t *pid, bool *held, bool *waiting);
+extern PGDLLEXPORT bool shmem_find_follower(SsFollowerKind kind, const char *name, pid_t *pid, bool *held);
 extern PGDLLEXPORT void shmem_publish(const SsLaunch *launches, int n);
 
 /*

@@ -89,6 +89,8 @@ extern void shopee_judge(const PlatformCall *call, const PlatformReply *reply,
  * and *known false.
  */
 extern OutcomeClass shopee_code_class(const char *code, const char *message, bool *known);
+/* The application's own key or address is refused, whichever shop it calls for. */
+extern bool shopee_refuses_application(const char *code, const char *message);
 extern OutcomeClass shopee_reason_class(const char *reason);
 
 /*

@@ -80,8 +80,8 @@ static const Phrase param[] = {
 static const Phrase auth[] = {
 	{"system error", OUTCOME_IN_DOUBT},
 	{"try again", OUTCOME_IN_DOUBT},
-	{"invalid sign", OUTCOME_PERMANENT},
-	{"wrong sign", OUTCOME_PERMANENT},
+	{"invalid sign", OUTCOME_AUTH},
+	{"wrong sign", OUTCOME_AUTH},
 	{"permission", OUTCOME_PERMANENT},
 	{"token", OUTCOME_AUTH},
 	{"invalid code", OUTCOME_AUTH},
@@ -119,12 +119,14 @@ static const Code codes[] = {
 	{"error_network", OUTCOME_IN_DOUBT, NULL},
 	{"error_system_busy", OUTCOME_LATER, NULL},
 
+	/* the application: see of_application */
+	{"error_sign", OUTCOME_AUTH, NULL},
+	{"source_ip_undeclared", OUTCOME_AUTH, NULL},
+	{"error_partner_key_expired", OUTCOME_AUTH, NULL},
+
 	/* set-up: nothing but a person helps */
 	{"error_param", OUTCOME_PERMANENT, param},
 	{"error.param", OUTCOME_PERMANENT, param},
-	{"error_sign", OUTCOME_PERMANENT, NULL},
-	{"source_ip_undeclared", OUTCOME_PERMANENT, NULL},
-	{"error_partner_key_expired", OUTCOME_PERMANENT, NULL},
 	{"api_suspended", OUTCOME_PERMANENT, NULL},
 	{"error_api_permission", OUTCOME_PERMANENT, NULL},
 	{"error_api_call_restricted", OUTCOME_PERMANENT, NULL},
@@ -162,6 +164,9 @@ static const Code codes[] = {
 	{"order_list_invalid_time", OUTCOME_PERMANENT, NULL},
 };
 
+/* Refusals of the application's key or address: no token of a shop helps, and what was asked is not to blame. */
+static const char *const of_application[] = {"error_sign", "source_ip_undeclared", "error_partner_key_expired"};
+
 static const Code *
 find_code(const char *code)
 {
@@ -183,21 +188,41 @@ phrase_class(const Phrase *phrases, const char *text, OutcomeClass otherwise)
 	return otherwise;
 }
 
-OutcomeClass
-shopee_code_class(const char *code, const char *message, bool *known)
+/* find_in_module: a module may stand before the code: product.error_param. */
+static const Code *
+find_in_module(const char *code)
 {
 	const Code *found = find_code(code);
 	const char *dot = strrchr(code, '.');
 
-	/* a module may stand before the code: product.error_param */
-	if (found == NULL && dot != NULL)
-		found = find_code(dot + 1);
+	return found == NULL && dot != NULL ? find_code(dot + 1) : found;
+}
+
+OutcomeClass
+shopee_code_class(const char *code, const char *message, bool *known)
+{
+	const Code *found = find_in_module(code);
+
 	*known = found != NULL;
 	if (found == NULL)
 		return OUTCOME_PERMANENT;
 	if (found->phrases == NULL)
 		return found->class;
 	return phrase_class(found->phrases, message, found->class);
+}
+
+bool
+shopee_refuses_application(const char *code, const char *message)
+{
+	const Code *found = find_in_module(code);
+
+	if (found == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(of_application) / sizeof(of_application[0]); i++)
+		if (strcmp(found->code, of_application[i]) == 0)
+			return true;
+	return found->phrases == auth &&
+		(plain_contains(message, "invalid sign") || plain_contains(message, "wrong sign"));
 }
 
 /*

@@ -28,6 +28,7 @@ judge_error(const PlatformCall *call, const PlatformReply *reply, const cJSON *r
 	else if (!known && reply->http_status >= 500)
 		class = OUTCOME_IN_DOUBT;
 	answer->code = judge_text(arena, code, SHOPEE_MAX_CODE);
+	answer->application = class == OUTCOME_AUTH && shopee_refuses_application(code, message);
 	judge_settle(call, answer, class, judge_text(arena, message, SHOPEE_MAX_MESSAGE));
 
 	/* when all items are refused the reasons are in the list as well */

@@ -17,14 +17,9 @@
 
 #include "document.h"
 
-#define MAX_STATUS			60
 
 /* All statuses that occur in Shopee's data, and what they are to the stock; docs/shopee.md. */
-static const struct
-{
-	const char *shopee;
-	const char *canonical;
-}			statuses[] = {
+static const DocumentStatus statuses[] = {
 	{"UNPAID", "unpaid"},
 	{"PENDING", "ready_to_ship"},	/* paid, held back by a check of the platform */
 	{"INVOICE_PENDING", "ready_to_ship"},
@@ -38,23 +33,6 @@ static const struct
 	{"IN_CANCEL", "in_cancel"},
 	{"CANCELLED", "cancelled"},
 };
-
-/*
- * canonical_status translates a status. A new one of the platform is handed
- * on under a name that ingest does not know, so that it is rejected and seen.
- */
-static const char *
-canonical_status(Arena *arena, const char *shopee)
-{
-	const char *unknown;
-	size_t		i;
-
-	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-		if (strcmp(statuses[i].shopee, shopee) == 0)
-			return statuses[i].canonical;
-	unknown = arena_printf(arena, "shopee:%s", plain_clean(arena, shopee, MAX_STATUS));
-	return unknown != NULL ? unknown : "";
-}
 
 /* price_of returns the price of a member as text, NULL when there is none that is readable. */
 static const char *
@@ -129,7 +107,7 @@ read_order(const cJSON *entry, Arena *arena, Document *document)
 	}
 	if (currency != NULL && strlen(currency) == 3 && strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3)
 		document->currency = currency;
-	document->status = canonical_status(arena, status);
+	document->status = document_status(arena, "shopee", statuses, sizeof(statuses) / sizeof(statuses[0]), status);
 	document->arranged = strcmp(status, "PROCESSED") == 0;
 	return order_sn;
 }

@@ -47,6 +47,8 @@ trouble_text(StoreTrouble trouble)
 			return "waits: shared memory has no room for its call budget (storesync.max_stores)";
 		case TROUBLE_HOST:
 			return "waits: its platform cannot be reached";
+		case TROUBLE_APPLICATION:
+			return "waits: the platform refuses its application's credential";
 	}
 	return "";
 }
@@ -160,7 +162,7 @@ store_stat_trouble(StoreStat *stat, StoreTrouble trouble, TimestampTz since, Tim
 /* ---------------------------------------------------------------- looking */
 
 /* By StoreTrouble. */
-static const char *const causes[] = {"", "credential", "request", "quota", "instance", "room", "host"};
+static const char *const causes[] = {"", "credential", "request", "quota", "instance", "room", "host", "credential"};
 
 static void
 put_stat(ReturnSetInfo *result, StoreStat *stat)

@@ -24,7 +24,8 @@ typedef enum StoreTrouble
 	TROUBLE_QUOTA,				/* the day's calls are used up */
 	TROUBLE_GUARD,				/* this instance may not send (storesync.instance_name) */
 	TROUBLE_ROOM,				/* shared memory has no room for its call budget */
-	TROUBLE_HOST				/* its platform's host is away */
+	TROUBLE_HOST,				/* its platform's host is away */
+	TROUBLE_APPLICATION			/* the platform refused the credential of its application */
 } StoreTrouble;
 
 /* In the words of the log and of health(): "waits: ..."; "works again" for TROUBLE_NONE. */

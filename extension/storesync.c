@@ -11,6 +11,7 @@
 #include "postmaster/bgworker.h"
 
 #include "rate.h"
+#include "recovery.h"
 #include "store_stat.h"
 #include "shmem.h"
 #include "utility.h"
@@ -42,6 +43,7 @@ void
 _PG_init(void)
 {
 	settings_define();
+	recovery_init(process_shared_preload_libraries_in_progress && !IsBinaryUpgrade);
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	shmem_init();

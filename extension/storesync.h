@@ -18,6 +18,8 @@
 /* Documents in one call of ingest_orders, lines in one document. */
 #define SS_MAX_PAGE			10000
 #define SS_MAX_LINES		10000
+/* Lines of all documents of a call together. */
+#define SS_MAX_PAGE_LINES	100000
 /* Longest text taken as a code, reference, order number or line id, in bytes. */
 #define SS_MAX_TEXT			200
 
@@ -26,6 +28,7 @@ extern char *ss_databases;			/* comma-separated names */
 extern char *ss_instance_name;
 extern char *ss_secret_directory;
 extern char *ss_ca_file;			/* "": the system's authorities */
+extern bool ss_allow_private_addresses;
 extern char *ss_total_rate_limit;	/* text of a rate_limit, "" for none */
 extern int	ss_max_in_flight;		/* calls, per database */
 extern int	ss_connect_timeout;		/* ms */
@@ -35,6 +38,11 @@ extern int	ss_order_retention;		/* s */
 extern int	ss_log_retention;		/* s */
 extern int	ss_max_fetch_age;		/* ms */
 extern int	ss_clock_doubt;			/* ms */
+extern char *ss_redis_url;			/* "": no cache */
+extern char *ss_redis_password_file;	/* "": no password */
+extern int	ss_redis_timeout;		/* ms */
+extern char *ss_clickhouse_url;		/* "": none */
+extern char *ss_clickhouse_password_file;	/* "": no password */
 extern int	ss_max_stores;			/* slots in shared memory, all databases */
 extern int	ss_max_databases;
 
@@ -95,6 +103,16 @@ extern void ss_plan_by_index(void);
 extern int	ss_execute(SPIPlanPtr *plan, const char *sql, int expect,
 					   int nargs, const Oid *types, Datum *values, const char *nulls,
 					   uint64 limit);
+
+/*
+ * The same for a SELECT that sees what the statement around the call sees:
+ * several of them agree with each other, whatever is committed in between.
+ */
+extern void ss_look(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
+					Datum *values, const char *nulls, uint64 limit);
+
+/* Prepare only, for a cursor; search_path is pinned, and what ss_plan_by_index asked for was done by a statement before. */
+extern void ss_keep_plan(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types);
 
 /* Raises SS_ERR_BAD_QUANTITY unless 1 <= qty <= SS_MAX_QTY. */
 extern void ss_check_quantity(int64 qty);

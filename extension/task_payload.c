@@ -55,7 +55,8 @@ static const Kind kinds[] = {
 	{"fetch_orders", {{"from", FIELD_TIME, false}, {"to", FIELD_TIME, false}, {"order_sn", FIELD_TEXTS, false}}},
 	{"fetch_listings", {{NULL}}},
 	{"refresh_token", {{NULL}}},
-	{"exchange_code", {{NULL}}}
+	{"exchange_code", {{NULL}}},
+	{"verify", {{NULL}}}
 };
 
 static const Kind *
@@ -68,7 +69,7 @@ find_kind(const char *name)
 			(errcode(SS_ERR_BAD_TASK),
 			 errmsg("unknown kind of task: \"%s\"", name),
 			 errhint("Kinds are push_stock, push_price, list, unlist, read_back, ship_order, cancel_order, "
-					 "fetch_orders, fetch_listings, refresh_token and exchange_code.")));
+					 "fetch_orders, fetch_listings, refresh_token, exchange_code and verify.")));
 }
 
 static void pg_attribute_noreturn()

@@ -5,6 +5,9 @@
  *		The dispatcher is: so they stop it first, and the launcher keeps away
  *		until the statement has ended, well or not.
  *
+ * And ALTER EXTENSION storesync wakes the dispatcher when it commits, which
+ * has to start again with what is new.
+ *
  * Nothing is stopped for somebody who does not own the database: the
  * statement would fail for him, and is left to say so itself.
  */
@@ -64,6 +67,14 @@ database_to_empty(Node *statement)
 	}
 }
 
+/* is_upgrade tells ALTER EXTENSION storesync from other statements. */
+static bool
+is_upgrade(Node *statement)
+{
+	return IsA(statement, AlterExtensionStmt) &&
+		strcmp(castNode(AlterExtensionStmt, statement)->extname, "storesync") == 0;
+}
+
 static void
 run_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
 			ProcessUtilityContext context, ParamListInfo parameters,
@@ -91,6 +102,8 @@ on_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
 	{
 		run_utility(planned, query, read_only_tree, context, parameters,
 					environment, destination, completion);
+		if (is_upgrade(planned->utilityStmt))
+			wake_at_commit();
 		return;
 	}
 	PG_TRY();

@@ -169,6 +169,8 @@ static const AdminEndpoint endpoints[] = {
 	{"/admin/shown", "GET", admin_shown},
 	{"/admin/shown", "POST", admin_set_shown},
 	{"/admin/promotion", "POST", admin_promotion},
+	{"/admin/state", "POST", admin_state},
+	{"/admin/writes", "GET", admin_writes},
 	{"/admin/faults", "POST", admin_set_faults},
 	{"/admin/counters", "GET", admin_counters},
 	{"/admin/calls", "GET", admin_calls},

@@ -26,6 +26,8 @@ extern uint32_t admin_shop(AdminCall *call);
 
 /* The listing that item_id and model_id (absent: 0) of an object name; NO_INDEX for none. */
 extern uint32_t admin_listing(const AdminCall *call, uint32_t shop, const cJSON *object);
+/* The listing that the body names by "shop_id", "item_id" and "model_id"; NO_INDEX when there is none, the error answered. */
+extern uint32_t admin_body_listing(AdminCall *call);
 
 /* admin_order.c and admin_faults.c; under the market's lock. */
 extern void admin_order(AdminCall *call);
@@ -38,6 +40,10 @@ extern void admin_set_shown(AdminCall *call);
 extern void admin_promotion(AdminCall *call);
 extern void admin_set_faults(AdminCall *call);
 extern void admin_counters(AdminCall *call);
+
+/* admin_state.c; under the market's lock. */
+extern void admin_state(AdminCall *call);
+extern void admin_writes(AdminCall *call);
 
 /* admin_notice.c; under the market's lock. */
 extern void admin_push(AdminCall *call);

@@ -25,6 +25,20 @@ admin_listing(const AdminCall *call, uint32_t shop, const cJSON *object)
 	return catalogue_listing(&call->sim->catalogue, shop, item_id, model_id);
 }
 
+uint32_t
+admin_body_listing(AdminCall *call)
+{
+	uint32_t	shop = admin_shop(call);
+	uint32_t	listing;
+
+	if (shop == NO_INDEX)
+		return NO_INDEX;
+	listing = admin_listing(call, shop, call->body);
+	if (listing == NO_INDEX)
+		admin_error(call, 400, "the shop has no such listing");
+	return listing;
+}
+
 /* Reads "lines". 0, with the error answered, when they are not as they should be. */
 static int
 read_lines(AdminCall *call, uint32_t shop, OrderLine *lines)
@@ -250,8 +264,8 @@ admin_shown(AdminCall *call)
 		text_addf(body, "{\"shop_id\":\"%" PRId64 "\",\"sku\":", catalogue->shops[listing->shop].shop_id);
 		json_string(body, catalogue->skus[listing->sku].code);
 		text_addf(body, ",\"item_id\":\"%" PRId64 "\",\"model_id\":\"%" PRId64 "\",\"stock\":%" PRId64
-				  ",\"truth\":%" PRId64 "}", listing->item_id, listing->model_id, call->sim->market.shown[i],
-				  call->sim->market.truth[listing->sku]);
+				  ",\"truth\":%" PRId64 ",\"changed_us\":%" PRId64 "}", listing->item_id, listing->model_id,
+				  call->sim->market.shown[i], call->sim->market.truth[listing->sku], call->sim->market.changed_us[i]);
 	}
 	text_addf(body, "]}");
 }
@@ -259,18 +273,11 @@ admin_shown(AdminCall *call)
 void
 admin_set_shown(AdminCall *call)
 {
-	uint32_t	shop = admin_shop(call);
-	uint32_t	listing;
+	uint32_t	listing = admin_body_listing(call);
 	int64_t		stock;
 
-	if (shop == NO_INDEX)
-		return;
-	listing = admin_listing(call, shop, call->body);
 	if (listing == NO_INDEX)
-	{
-		admin_error(call, 400, "the shop has no such listing");
 		return;
-	}
 	if (!json_field_integer(call->body, "stock", true, &stock) || stock < 0 || stock > MAX_UNITS)
 	{
 		admin_error(call, 400, "stock must be from 0 to 1000000000");
@@ -284,18 +291,11 @@ admin_set_shown(AdminCall *call)
 void
 admin_promotion(AdminCall *call)
 {
-	uint32_t	shop = admin_shop(call);
-	uint32_t	listing;
+	uint32_t	listing = admin_body_listing(call);
 	int64_t		reserved;
 
-	if (shop == NO_INDEX)
-		return;
-	listing = admin_listing(call, shop, call->body);
 	if (listing == NO_INDEX)
-	{
-		admin_error(call, 400, "the shop has no such listing");
 		return;
-	}
 	if (!json_field_integer(call->body, "reserved", true, &reserved) || reserved < 0 ||
 		reserved > call->sim->market.shown[listing])
 	{

@@ -72,27 +72,41 @@ load_sku(Catalogue *catalogue, const Tsv *tsv)
 	return tsv_integer(tsv, 2, 0, MAX_UNITS, &sku->opening);
 }
 
+bool
+catalogue_state_named(const char *name, CatalogueState *state)
+{
+	static const char *const states[] = {"normal", "unlisted", "banned", "kit", "gone"};
+
+	for (int i = 0; i < (int) (sizeof(states) / sizeof(states[0])); i++)
+	{
+		if (strcmp(name, states[i]) == 0)
+		{
+			*state = (CatalogueState) i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+catalogue_state_closed(CatalogueState state)
+{
+	return state == LISTING_BANNED || state == LISTING_GONE;
+}
+
 /* Reads what a listing may have beside the rest; an empty field is as if it were not there. */
 static bool
 load_appearance(CatalogueListing *listing, const Tsv *tsv)
 {
-	static const char *const states[] = {"normal", "unlisted", "banned", "kit"};
-
 	if (tsv->n_fields > 7 && tsv->field[7][0] != '\0')
 		listing->code = sim_copy(tsv->field[7]);
 	if (tsv->n_fields > 8 && tsv->field[8][0] != '\0')
 		listing->name = sim_copy(tsv->field[8]);
 	if (tsv->n_fields <= 9 || tsv->field[9][0] == '\0')
 		return true;
-	for (int i = 0; i < (int) (sizeof(states) / sizeof(states[0])); i++)
-	{
-		if (strcmp(tsv->field[9], states[i]) == 0)
-		{
-			listing->state = (CatalogueState) i;
-			return true;
-		}
-	}
-	return tsv_error(tsv, "a state is one of normal, unlisted, banned, kit");
+	if (catalogue_state_named(tsv->field[9], &listing->state))
+		return true;
+	return tsv_error(tsv, "a state is one of normal, unlisted, banned, kit, gone");
 }
 
 static bool

@@ -29,13 +29,14 @@ typedef struct CatalogueSku
 	int64_t		opening;		/* units in stock when the simulation starts */
 } CatalogueSku;
 
-/* What keeps an item from being sold or written; an item's is that of its first listing. */
+/* What keeps an item from being sold or written; an item's is that of its first listing that is there. */
 typedef enum CatalogueState
 {
 	LISTING_NORMAL,
 	LISTING_UNLISTED,
 	LISTING_BANNED,
-	LISTING_KIT					/* made of other items: its quantity is not the seller's to write */
+	LISTING_KIT,				/* made of other items: its quantity is not the seller's to write */
+	LISTING_GONE				/* the shop does not have it, or not yet; of one model by itself */
 } CatalogueState;
 
 typedef struct CatalogueListing
@@ -72,6 +73,11 @@ extern uint32_t catalogue_shop(const Catalogue *catalogue, int64_t shop_id);
 extern uint32_t catalogue_sku(const Catalogue *catalogue, const char *code);
 extern uint32_t catalogue_listing(const Catalogue *catalogue, uint32_t shop, int64_t item_id,
 								  int64_t model_id);
+
+/* The state of that name; false when there is none. */
+extern bool catalogue_state_named(const char *name, CatalogueState *state);
+/* Whether nobody can buy what is in this state. */
+extern bool catalogue_state_closed(CatalogueState state);
 
 /* The seller's code and the name of a listing, as the shop has them. */
 extern const char *catalogue_code(const Catalogue *catalogue, uint32_t listing);

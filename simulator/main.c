@@ -257,6 +257,7 @@ run(Simulator *sim, const Options *options, const sigset_t *signals)
 
 	trace_free(&sim->trace);
 	notices_free(&sim->notices);
+	writes_free(&sim->writes);
 	shopee_free(&sim->shopee);
 	pchome_free(&sim->pchome);
 	ruten_free(&sim->ruten);

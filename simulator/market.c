@@ -28,12 +28,17 @@ market_init(Market *market, const Catalogue *catalogue, int64_t order_delay_us, 
 	market->shown = sim_alloc(catalogue->n_listings * sizeof(int64_t));
 	market->reserved = sim_alloc(catalogue->n_listings * sizeof(int64_t));
 	memset(market->reserved, 0, catalogue->n_listings * sizeof(int64_t));
+	market->closed = sim_alloc(catalogue->n_listings * sizeof(bool));
 	market->changed_s = sim_alloc(catalogue->n_listings * sizeof(int64_t));
+	market->changed_us = sim_alloc(catalogue->n_listings * sizeof(int64_t));
 	market->counters = sim_alloc(catalogue->n_shops * sizeof(MarketCounters));
 	for (uint32_t i = 0; i < catalogue->n_skus; i++)
 		market->truth[i] = catalogue->skus[i].opening;
 	for (uint32_t i = 0; i < catalogue->n_listings; i++)
+	{
 		market_show(market, i, catalogue->listings[i].opening_shown);
+		market->closed[i] = catalogue_state_closed(catalogue->listings[i].state);
+	}
 	orders_init(&market->orders, catalogue->n_shops, order_delay_us);
 }
 
@@ -44,7 +49,9 @@ market_free(Market *market)
 	free(market->truth);
 	free(market->shown);
 	free(market->reserved);
+	free(market->closed);
 	free(market->changed_s);
+	free(market->changed_us);
 	free(market->counters);
 	pthread_mutex_destroy(&market->lock);
 }
@@ -74,6 +81,7 @@ market_show(Market *market, uint32_t listing, int64_t stock)
 {
 	market->shown[listing] = stock;
 	market->changed_s[listing] = clock_wall_s();
+	market->changed_us[listing] = clock_us();
 }
 
 /* Takes an accepted line out of shop, promotion and stock, counting what the stock does not cover. */
@@ -124,7 +132,7 @@ market_buy(Market *market, const char *sn, uint32_t shop, const OrderLine *lines
 
 	for (int i = 0; i < n_lines && i < MAX_ORDER_LINES; i++)
 	{
-		if (lines[i].qty > market->shown[lines[i].listing])
+		if (market->closed[lines[i].listing] || lines[i].qty > market->shown[lines[i].listing])
 		{
 			purchase->lost_units += lines[i].qty;
 			market->counters[shop].lost_lines++;

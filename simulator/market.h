@@ -32,7 +32,9 @@ typedef struct Market
 	int64_t    *truth;			/* per SKU: units that the seller really has left; below 0: oversold */
 	int64_t    *shown;			/* per listing: units that the shop shows */
 	int64_t    *reserved;		/* per listing: units of these that a promotion keeps */
+	bool	   *closed;			/* per listing: banned or gone, nobody can buy it */
 	int64_t    *changed_s;		/* per listing: when its shown units last changed */
+	int64_t    *changed_us;		/* the same by the clock that never steps */
 	Orders		orders;
 	MarketCounters *counters;	/* per shop */
 	int64_t		next_sn;		/* for orders that come without a number */
@@ -66,7 +68,7 @@ extern MarketCounters market_total(const Market *market);
 
 /*
  * A buyer's basket at one shop. A line that wants more than the shop shows
- * is a lost sale; the others lower what it shows and become the order.
+ * (nothing of one that is closed) is a lost sale; the others lower what it shows and become the order.
  */
 extern MarketResult market_buy(Market *market, const char *sn, uint32_t shop, const OrderLine *lines,
 							   int n_lines, OrderStatus status, Purchase *purchase);

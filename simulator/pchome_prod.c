@@ -116,7 +116,12 @@ pchome_put_qty(PchomeCall *call)
 		}
 	}
 	for (i = 0; i < n; i++)
+	{
+		const CatalogueListing *listing = &call->sim->catalogue.listings[writes[i].listing];
+
 		market_show(&call->sim->market, writes[i].listing, writes[i].value);
+		writes_note(&call->sim->writes, call->shop, WRITE_STOCK, listing->item_id, listing->model_id, writes[i].value, true);
+	}
 	pchome_done(call);
 }
 

@@ -199,7 +199,12 @@ ruten_stock(RutenCall *call)
 	int			n = read_writes(call, "qty", writes);
 
 	for (int i = 0; i < n; i++)
+	{
+		const CatalogueListing *listing = &call->sim->catalogue.listings[writes[i].listing];
+
 		market_show(&call->sim->market, writes[i].listing, writes[i].value);
+		writes_note(&call->sim->writes, call->shop, WRITE_STOCK, listing->item_id, listing->model_id, writes[i].value, true);
+	}
 	if (n > 0)
 		ruten_success(call, NULL);
 }

@@ -50,6 +50,15 @@ extern void shopee_flat(Answer *answer);
 extern bool shopee_argument(const ShopeeCall *call, const char *name, int64_t least, int64_t most,
 							int64_t *result);
 
+/*
+ * First listing of an item that the shop has, NO_INDEX when it has none of it (any more). *count: how many listings it
+ * has or had; *present: the first that is there, which says what the item is.
+ */
+extern uint32_t shopee_item(const ShopeeCall *call, int64_t item_id, uint32_t *count, uint32_t *present);
+
+/* A model that is there; NO_INDEX for none. */
+extern uint32_t shopee_model(const ShopeeCall *call, int64_t item_id, int64_t model_id);
+
 /* Endpoints */
 extern void shopee_update_stock(ShopeeCall *call);
 extern void shopee_update_price(ShopeeCall *call);

@@ -11,6 +11,35 @@
 #define MAX_PAGE 100
 #define MAX_ITEMS 50
 
+static bool
+is_there(const ShopeeCall *call, uint32_t listing)
+{
+	return call->sim->shopee.listings[listing].state != LISTING_GONE;
+}
+
+uint32_t
+shopee_item(const ShopeeCall *call, int64_t item_id, uint32_t *count, uint32_t *present)
+{
+	uint32_t	first = catalogue_item(&call->sim->catalogue, call->shop, item_id, count);
+
+	if (first == NO_INDEX)
+		return NO_INDEX;
+	for (*present = first; *present < first + *count; (*present)++)
+	{
+		if (is_there(call, *present))
+			return first;
+	}
+	return NO_INDEX;
+}
+
+uint32_t
+shopee_model(const ShopeeCall *call, int64_t item_id, int64_t model_id)
+{
+	uint32_t	listing = catalogue_listing(&call->sim->catalogue, call->shop, item_id, model_id);
+
+	return listing != NO_INDEX && is_there(call, listing) ? listing : NO_INDEX;
+}
+
 /* price_info and stock_info_v2 of one listing. */
 static void
 write_price_and_stock(const ShopeeCall *call, Text *text, uint32_t listing)
@@ -42,9 +71,9 @@ item_changed_s(const ShopeeCall *call, uint32_t first, uint32_t count)
 }
 
 static const char *
-status_of(const ShopeeCall *call, uint32_t first)
+status_of(const ShopeeCall *call, uint32_t first, uint32_t present)
 {
-	return call->sim->catalogue.listings[first].state == LISTING_BANNED ? "BANNED" :
+	return call->sim->shopee.listings[present].state == LISTING_BANNED ? "BANNED" :
 		call->sim->shopee.listings[first].unlisted ? "UNLIST" : "NORMAL";
 }
 
@@ -76,10 +105,13 @@ shopee_get_item_list(ShopeeCall *call)
 	for (uint32_t i = shop->first_listing; i < end; i += count)
 	{
 		int64_t		item_id = catalogue->listings[i].item_id;
-		const char *status = status_of(call, i);
+		const char *status;
+		uint32_t	present;
 		int64_t		changed_s;
 
-		(void) catalogue_item(catalogue, call->shop, item_id, &count);
+		if (shopee_item(call, item_id, &count, &present) == NO_INDEX)
+			continue;
+		status = status_of(call, i, present);
 		changed_s = item_changed_s(call, i, count);
 		if (changed_s < from_s || changed_s > to_s || !request_has(call->request, "item_status", status))
 			continue;
@@ -89,7 +121,7 @@ shopee_get_item_list(ShopeeCall *call)
 		json_comma(&response);
 		text_addf(&response, "{\"item_id\":%" PRId64 ",\"item_status\":\"%s\",\"update_time\":%" PRId64
 				  ",\"tag\":{\"kit\":%s}}", item_id, status, changed_s,
-				  catalogue->listings[i].state == LISTING_KIT ? "true" : "false");
+				  call->sim->shopee.listings[present].state == LISTING_KIT ? "true" : "false");
 	}
 	text_addf(&response, "],\"total_count\":%" PRId64 ",\"has_next_page\":%s,\"next_offset\":%" PRId64 "}",
 			  n, n > offset + page_size ? "true" : "false",
@@ -99,9 +131,9 @@ shopee_get_item_list(ShopeeCall *call)
 }
 
 static void
-write_item(const ShopeeCall *call, Text *text, uint32_t first, uint32_t count)
+write_item(const ShopeeCall *call, Text *text, uint32_t first, uint32_t count, uint32_t present)
 {
-	const CatalogueListing *listing = &call->sim->catalogue.listings[first];
+	const CatalogueListing *listing = &call->sim->catalogue.listings[present];
 	bool		has_model = listing->model_id != 0;
 	int64_t		changed_s = item_changed_s(call, first, count);
 
@@ -111,7 +143,7 @@ write_item(const ShopeeCall *call, Text *text, uint32_t first, uint32_t count)
 	text_addf(text, ",\"item_sku\":");
 	json_string(text, has_model ? "" : catalogue_code(&call->sim->catalogue, first));
 	text_addf(text, ",\"item_status\":\"%s\",\"create_time\":%" PRId64 ",\"update_time\":%" PRId64,
-			  status_of(call, first), changed_s, changed_s);
+			  status_of(call, first, present), changed_s, changed_s);
 	text_addf(text, ",\"has_model\":%s,\"has_promotion\":%s", has_model ? "true" : "false",
 			  call->sim->market.reserved[first] > 0 ? "true" : "false");
 	if (!has_model)
@@ -138,15 +170,16 @@ shopee_get_item_base_info(ShopeeCall *call)
 		int64_t		item_id;
 		uint32_t	first;
 		uint32_t	count;
+		uint32_t	present;
 
 		if (!parse_integer(strsep(&rest, ","), &item_id) || ++n > MAX_ITEMS)
 		{
 			wrong = "item_id_list must have 1 to 50 numbers.";
 			break;
 		}
-		first = catalogue_item(&call->sim->catalogue, call->shop, item_id, &count);
+		first = shopee_item(call, item_id, &count, &present);
 		if (first != NO_INDEX)
-			write_item(call, &response, first, count);
+			write_item(call, &response, first, count, present);
 	}
 	text_addf(&response, "]}");
 	if (wrong != NULL)
@@ -164,6 +197,7 @@ shopee_get_model_list(ShopeeCall *call)
 	int64_t		item_id;
 	uint32_t	first;
 	uint32_t	count;
+	uint32_t	present;
 	Text		response = {0};
 
 	if (!shopee_argument(call, "item_id", 1, MAX_ID, &item_id))
@@ -171,15 +205,17 @@ shopee_get_model_list(ShopeeCall *call)
 		shopee_error(call->answer, "error_param", "item_id is invalid.");
 		return;
 	}
-	first = catalogue_item(catalogue, call->shop, item_id, &count);
+	first = shopee_item(call, item_id, &count, &present);
 	if (first == NO_INDEX)
 	{
 		shopee_error(call->answer, "error_item_not_found", "The item is not found.");
 		return;
 	}
 	text_addf(&response, "{\"tier_variation\":[],\"standardise_tier_variation\":[],\"model\":[");
-	for (uint32_t i = first; i < first + count && catalogue->listings[first].model_id != 0; i++)
+	for (uint32_t i = present; i < first + count && catalogue->listings[present].model_id != 0; i++)
 	{
+		if (!is_there(call, i))
+			continue;
 		json_comma(&response);
 		text_addf(&response, "{\"model_id\":%" PRId64 ",\"model_sku\":", catalogue->listings[i].model_id);
 		json_string(&response, catalogue_code(catalogue, i));

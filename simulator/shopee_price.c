@@ -27,6 +27,7 @@ shopee_init(ShopeeState *state, const Catalogue *catalogue)
 	{
 		state->listings[i].price = (int64_t) catalogue->listings[i].price;
 		state->listings[i].unlisted = catalogue->listings[i].state == LISTING_UNLISTED;
+		state->listings[i].state = state->listings[i].unlisted ? LISTING_NORMAL : catalogue->listings[i].state;
 	}
 }
 
@@ -88,7 +89,7 @@ apply_price(ShopeeCall *call, int64_t item_id, int64_t model_id, int64_t price)
 {
 	uint32_t	count;
 	uint32_t	first = catalogue_item(&call->sim->catalogue, call->shop, item_id, &count);
-	uint32_t	listing = catalogue_listing(&call->sim->catalogue, call->shop, item_id, model_id);
+	uint32_t	listing = shopee_model(call, item_id, model_id);
 
 	if (listing == NO_INDEX)
 		return "Wrong model_id.";
@@ -117,6 +118,7 @@ shopee_update_price(ShopeeCall *call)
 	const cJSON *entry;
 	int64_t		item_id = 0;
 	uint32_t	count;
+	uint32_t	present;
 	uint32_t	first;
 	int			done = 0;
 	Text		success = {0};
@@ -128,7 +130,7 @@ shopee_update_price(ShopeeCall *call)
 		shopee_error(call->answer, "error_param", "item_id or price_list is invalid.");
 		return;
 	}
-	first = catalogue_item(&call->sim->catalogue, call->shop, item_id, &count);
+	first = shopee_item(call, item_id, &count, &present);
 	if (first == NO_INDEX)
 	{
 		shopee_error(call->answer, "error_item_not_found", "The item is not found.");
@@ -144,13 +146,14 @@ shopee_update_price(ShopeeCall *call)
 	cJSON_ArrayForEach(entry, list)
 	{
 		int64_t		model_id = 0;
-		int64_t		price;
+		int64_t		price = 0;
 		const char *reason;
 
 		(void) json_field_integer(entry, "model_id", false, &model_id);
 		/* in Taiwan a price is a whole number */
 		reason = json_field_integer(entry, "original_price", false, &price) && price > 0 && price <= MAX_PRICE ?
 			apply_price(call, item_id, model_id, price) : "original_price is not permitted.";
+		writes_note(&call->sim->writes, call->shop, WRITE_PRICE, item_id, model_id, price, reason == NULL);
 		if (reason != NULL)
 		{
 			add_failure(&failure, "model_id", model_id, reason);
@@ -184,15 +187,22 @@ shopee_unlist_item(ShopeeCall *call)
 		const cJSON *unlist = cJSON_GetObjectItemCaseSensitive(entry, "unlist");
 		int64_t		item_id = 0;
 		uint32_t	count;
+		uint32_t	present;
 		uint32_t	first = NO_INDEX;
+		const char *reason = NULL;
 
 		if (json_field_integer(entry, "item_id", false, &item_id) && cJSON_IsBool(unlist))
-			first = catalogue_item(&call->sim->catalogue, call->shop, item_id, &count);
-		if (first == NO_INDEX || call->sim->catalogue.listings[first].state == LISTING_BANNED ||
-			faults_draw_item(&call->sim->faults, call->shop, call->path))
+			first = shopee_item(call, item_id, &count, &present);
+		if (first == NO_INDEX)
+			reason = "The item is not found.";
+		else if (call->sim->shopee.listings[present].state == LISTING_BANNED)
+			reason = "The item is banned.";
+		else if (faults_draw_item(&call->sim->faults, call->shop, call->path))
+			reason = "The item is busy.";
+		writes_note(&call->sim->writes, call->shop, WRITE_LISTED, item_id, 0, !cJSON_IsTrue(unlist), reason == NULL);
+		if (reason != NULL)
 		{
-			add_failure(&failure, "item_id", item_id, first == NO_INDEX ? "The item is not found." :
-						call->sim->catalogue.listings[first].state == LISTING_BANNED ? "The item is banned." : "The item is busy.");
+			add_failure(&failure, "item_id", item_id, reason);
 			continue;
 		}
 		call->sim->shopee.listings[first].unlisted = cJSON_IsTrue(unlist);
@@ -235,17 +245,15 @@ admin_offers(AdminCall *call)
 void
 admin_price_lock(AdminCall *call)
 {
-	uint32_t	shop = admin_shop(call);
-	uint32_t	listing;
+	uint32_t	listing = admin_body_listing(call);
 	int64_t		seconds;
 
-	if (shop == NO_INDEX)
+	if (listing == NO_INDEX)
 		return;
-	listing = admin_listing(call, shop, call->body);
-	if (listing == NO_INDEX || !json_field_integer(call->body, "seconds", false, &seconds) ||
+	if (!json_field_integer(call->body, "seconds", false, &seconds) ||
 		seconds < 0 || seconds > INT32_MAX)
 	{
-		admin_error(call, 400, "the shop has no such listing, or seconds are missing");
+		admin_error(call, 400, "seconds must be from 0 to 2147483647");
 		return;
 	}
 	call->sim->shopee.listings[listing].locked_until_us = clock_us() + seconds * 1000000;

@@ -16,6 +16,7 @@ typedef struct ShopeeListing
 {
 	int64_t		price;			/* in dollars */
 	bool		unlisted;		/* an item's is that of its first model */
+	CatalogueState state;		/* normal, banned, kit or gone */
 	int64_t		locked_until_us;	/* a promotion holds the price until then */
 } ShopeeListing;
 

@@ -76,13 +76,13 @@ read_entries(ShopeeCall *call, StockEntry *entries)
 
 /* Whether another shop has the item, which is another error than that nobody has. */
 static bool
-belongs_to_another(const Catalogue *catalogue, int64_t item_id)
+belongs_to_another(const Catalogue *catalogue, uint32_t own, int64_t item_id)
 {
 	uint32_t	count;
 
 	for (uint32_t shop = 0; shop < catalogue->n_shops; shop++)
 	{
-		if (catalogue_item(catalogue, shop, item_id, &count) != NO_INDEX)
+		if (shop != own && catalogue_item(catalogue, shop, item_id, &count) != NO_INDEX)
 			return true;
 	}
 	return false;
@@ -94,18 +94,19 @@ check_item(ShopeeCall *call, int64_t item_id, const StockEntry *entries, int n)
 {
 	const Catalogue *catalogue = &call->sim->catalogue;
 	uint32_t	count;
-	uint32_t	first = catalogue_item(catalogue, call->shop, item_id, &count);
+	uint32_t	present;
+	uint32_t	first = shopee_item(call, item_id, &count, &present);
 	bool		has_models;
 
 	if (first == NO_INDEX)
 	{
-		if (belongs_to_another(catalogue, item_id))
+		if (belongs_to_another(catalogue, call->shop, item_id))
 			shopee_error(call->answer, "error_item_not_belong_shop", "The item does not belong to the shop.");
 		else
 			shopee_error(call->answer, "error_item_not_found", "The item is not found.");
 		return false;
 	}
-	has_models = catalogue->listings[first].model_id != 0;
+	has_models = catalogue->listings[present].model_id != 0;
 	for (int i = 0; i < n; i++)
 	{
 		if (has_models && entries[i].model_id == 0)
@@ -127,18 +128,21 @@ check_item(ShopeeCall *call, int64_t item_id, const StockEntry *entries, int n)
 static bool
 apply_entry(ShopeeCall *call, int64_t item_id, const StockEntry *entry, Text *success, Text *failure)
 {
-	uint32_t	listing = catalogue_listing(&call->sim->catalogue, call->shop, item_id, entry->model_id);
+	uint32_t	listing = shopee_model(call, item_id, entry->model_id);
 	const char *reason = NULL;
 
 	if (listing == NO_INDEX)
 		reason = "Wrong model_id.";
 	else if (faults_draw_item(&call->sim->faults, call->shop, call->path))
 		reason = "The stock cannot be changed now.";
-	else if (call->sim->catalogue.listings[listing].state == LISTING_KIT)
+	else if (call->sim->shopee.listings[listing].state == LISTING_BANNED)
+		reason = "The item is banned.";
+	else if (call->sim->shopee.listings[listing].state == LISTING_KIT)
 		reason = "The stock of a kit cannot be edited.";
 	else if (entry->stock < call->sim->market.reserved[listing])
 		reason = "Total stock must be more than reserved stock.";
 
+	writes_note(&call->sim->writes, call->shop, WRITE_STOCK, item_id, entry->model_id, entry->stock, reason == NULL);
 	if (reason != NULL)
 	{
 		json_comma(failure);
@@ -170,8 +174,14 @@ shopee_update_stock(ShopeeCall *call)
 		return;
 	}
 	n = read_entries(call, entries);
-	if (n < 0 || !check_item(call, item_id, entries, n))
+	if (n < 0)
 		return;
+	if (!check_item(call, item_id, entries, n))
+	{
+		for (int i = 0; i < n; i++)
+			writes_note(&call->sim->writes, call->shop, WRITE_STOCK, item_id, entries[i].model_id, entries[i].stock, false);
+		return;
+	}
 
 	text_addf(&success, "{\"success_list\":[");
 	text_addf(&failure, "],\"failure_list\":[");

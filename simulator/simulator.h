@@ -15,6 +15,7 @@
 #include "shopee_state.h"
 #include "token.h"
 #include "trace.h"
+#include "writes.h"
 
 struct Simulator
 {
@@ -26,6 +27,7 @@ struct Simulator
 	ShopeeState shopee;			/* guarded by the market's lock, too */
 	RutenState	ruten;			/* guarded by the market's lock, too */
 	PchomeState pchome;			/* guarded by the market's lock, too */
+	Writes		writes;			/* guarded by the market's lock, too */
 	Trace		trace;			/* has a lock of its own */
 	Notices		notices;		/* likewise */
 };

@@ -43,8 +43,9 @@ COMMENT ON TYPE storesync.rate_limit IS
 'Calls a platform grants: N/unit or N/unit burst B, unit ms, s, min, h or day; several windows joined by commas hold all at once. Example: ''5/s burst 10, 350/min''.';
 
 CREATE TYPE storesync.movement_kind AS ENUM
-	('receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer');
-COMMENT ON TYPE storesync.movement_kind IS 'What a ledger row did to the stock of one SKU at one location.';
+	('receive', 'reserve', 'release', 'ship', 'restock', 'adjust', 'transfer', 'opening');
+COMMENT ON TYPE storesync.movement_kind IS
+'What a ledger row did to the stock of one SKU at one location. opening: nothing; it carries the balance of a place where nothing has moved for storesync.order_retention.';
 
 CREATE TYPE storesync.order_status AS ENUM
 	('unpaid', 'ready_to_ship', 'shipped', 'completed', 'in_cancel', 'cancelled', 'returned');
@@ -56,9 +57,9 @@ COMMENT ON TYPE storesync.line_state IS
 'Where a line stands with the stock: parked (nothing to book it on), short (stock did not cover it), reserved, shipped, restocked, cancelled, kept (from before the cut-over: no stock effect), lapsed (unpaid for longer than the store holds stock).';
 
 CREATE TYPE storesync.outbox_kind AS ENUM
-	('stock', 'listing', 'store', 'platform', 'order', 'task');
+	('stock', 'listing', 'store', 'platform', 'order', 'task', 'sale');
 COMMENT ON TYPE storesync.outbox_kind IS
-'What an outbox row says has changed; subject is a sku_id, listing_id, store_id, nothing, order_id or the task''s own id.';
+'What an outbox row says has changed; subject is a sku_id, listing_id, store_id, nothing, order_id, the task''s own id, or nothing.';
 
 CREATE TYPE storesync.outcome_class AS ENUM
 	('ok', 'partial', 'throttled', 'quota', 'auth', 'later', 'permanent', 'in_doubt');

@@ -89,7 +89,7 @@ COMMENT ON OPERATOR CLASS storesync.idempotency_key_ops USING hash IS 'Equality 
 CREATE FUNCTION storesync.derive_key(event_time timestamptz, VARIADIC parts text[]) RETURNS storesync.idempotency_key
 	AS 'MODULE_PATHNAME', 'derive_key' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION storesync.derive_key(timestamptz, text[]) IS
-'The idempotency key of a fact: whoever derives it again from the same time (to the millisecond) and the same parts, in any database, encoding or version, gets the same key. Parts are told apart by their lengths: (''ab'',''c'') is not (''a'',''bc''). Errors: 22004 the time or a part is null, 22008 event_time before 1970, after 10889 or infinite, 22021 a part is no valid text, 22023 no parts. Example: SELECT storesync.derive_key(''2024-05-01 10:00+08'', ''stocktake'', ''main'', ''SKU-1'');';
+'The idempotency key of a fact: whoever derives it again from the same time (to the millisecond) and the same parts, in any database, encoding or version, gets the same key. Parts are told apart by their lengths: (''ab'',''c'') is not (''a'',''bc''). Errors: 22004 the time or a part is null, 22008 event_time before 1970, after 10889 or infinite, 22021 a part is no valid text, 22023 no parts, 54000 more than 100 parts or 1 MB. Example: SELECT storesync.derive_key(''2024-05-01 10:00+08'', ''stocktake'', ''main'', ''SKU-1'');';
 
 CREATE FUNCTION storesync.new_key() RETURNS storesync.idempotency_key
 	AS 'MODULE_PATHNAME', 'new_key' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;

@@ -31,10 +31,11 @@ INSERT INTO storesync.partitioned VALUES
 	('order_gap', 'month', 'at', ARRAY[]::text[]),
 	('return_notice', 'month', 'at', ARRAY['(store_id, return_id)', '(store_id, order_sn)']);
 UPDATE storesync.partitioned SET append_only = true WHERE parent = 'ledger';
-UPDATE storesync.partitioned SET options = 'fillfactor = 80' WHERE parent = 'sales_order_line';
+UPDATE storesync.partitioned SET options = 'fillfactor = 80, vacuum_truncate = off' WHERE parent = 'sales_order_line';
 UPDATE storesync.partitioned p SET retention = r.retention
 FROM (VALUES ('outbox', 'consumed'), ('task_event', 'log'), ('push', 'log'), ('call_log', 'log'), ('order_gap', 'log'),
-	('return_notice', 'order'), ('idempotency', 'key')) AS r(parent, retention)
+	('return_notice', 'order'), ('sales_order_line', 'order'), ('order_history', 'order'), ('ledger', 'order'),
+	('idempotency', 'key')) AS r(parent, retention)
 WHERE p.parent = r.parent;
 
 -- ---------------------------------------------------------------- identity of this database
@@ -43,21 +44,25 @@ CREATE TABLE storesync.incarnation (
 	incarnation int PRIMARY KEY CHECK (incarnation <= 32767),
 	system_identifier bigint NOT NULL,
 	database_oid oid NOT NULL,
-	reason text NOT NULL CHECK (reason IN ('new', 'copy')),
-	started_at timestamptz NOT NULL DEFAULT clock_timestamp()
+	reason text NOT NULL,
+	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	recovery bigint NOT NULL DEFAULT 0,
+	timeline int NOT NULL DEFAULT 0,
+	CONSTRAINT incarnation_reason_check CHECK (reason IN ('new', 'copy', 'recovery', 'promotion'))
 );
 COMMENT ON TABLE storesync.incarnation IS
-'Lives of this data: a dump restored elsewhere finds its stored pair (system identifier, database OID) different from its own and starts the next one. Transaction ids of different incarnations are never compared.';
+'Lives of this data: a dump restored elsewhere finds its stored pair (system identifier, database OID) different from its own and starts the next one (reason copy), a cluster that came out of a backup finds the number of that recovery in no row and does the same (reason recovery), and a standby that was promoted finds another timeline than its own (reason promotion). recovery: recovery_id() when the life began; timeline: the one that was written then, or when the tables were upgraded from 1.0. Transaction ids of different incarnations are never compared.';
 
 CREATE TABLE storesync.instance (
 	name text NOT NULL,
 	system_identifier bigint NOT NULL,
 	database_oid oid NOT NULL,
 	confirmed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	confirmed_by name NOT NULL DEFAULT session_user
+	confirmed_by name NOT NULL DEFAULT session_user,
+	recovery bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE storesync.instance IS
-'The newest row names the instance that may call real platforms (confirm_instance). Never dumped: a copy waits for its operator.';
+'The newest row names the instance that may call real platforms (confirm_instance). recovery: recovery_id() then; one that is in no row waits for its operator. Never dumped: a copy waits for its operator.';
 
 -- ---------------------------------------------------------------- catalogue
 --
@@ -78,10 +83,12 @@ CREATE TABLE storesync.platform (
 	quota_scope text NOT NULL DEFAULT 'application' CHECK (quota_scope IN ('store', 'application')),
 	unpaid_hold interval CHECK (unpaid_hold BETWEEN '0' AND '366 days'),
 	sign_path_only boolean NOT NULL DEFAULT false,
-	sign_base64 boolean NOT NULL DEFAULT false
+	sign_base64 boolean NOT NULL DEFAULT false,
+	short_weight numeric NOT NULL DEFAULT 1 CHECK (short_weight BETWEEN 0 AND 1000),
+	ship_within interval NOT NULL DEFAULT '2 days' CHECK (ship_within BETWEEN '1 hour' AND '366 days')
 );
 COMMENT ON TABLE storesync.platform IS
-'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled; NULL: nobody knows, or not when it was cancelled, and the listing is written once more. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days. look_again: ages at which an hour''s orders are listed again and compared with what is booked (docs/intake.md), up to 8, of 30 days at most; {} for never. returns_interval: from one fetch of the list of returns to the next (1 s to 1 day; NULL: it is not fetched). quota_reset: when the day''s calls are granted anew; quota_scope: to whom they are granted, each store or the application with all its stores. unpaid_hold: of stores that are added from now on. sign_path_only, sign_base64: how Ruten''s requests and notifications are signed (docs/ruten.md), over the path instead of the whole URL, in base64 instead of hex; other platforms look at neither.';
+'One row per marketplace; an operator may update it (base_url pointing at a simulator or proxy is all that it takes; plain http only on loopback addresses). rate_limit: of the application, NULL for none. returns_on_cancel: the platform raises its own copy when an order is cancelled; NULL: nobody knows, or not when it was cancelled, and the listing is written once more. order_overlap: how far back each order fetch starts before the last one ended, at most 30 days. look_again: ages at which an hour''s orders are listed again and compared with what is booked (docs/intake.md), up to 8, of 30 days at most; {} for never. returns_interval: from one fetch of the list of returns to the next (1 s to 1 day; NULL: it is not fetched). quota_reset: when the day''s calls are granted anew; quota_scope: to whom they are granted, each store or the application with all its stores. unpaid_hold: of stores that are added from now on. sign_path_only, sign_base64: how Ruten''s requests and notifications are signed (docs/ruten.md), over the path instead of the whole URL, in base64 instead of hex; other platforms look at neither. short_weight: how heavily the platform punishes a paid order that is not sent, beside the others (0 to 1000): the first thing that short_work() ranks by; ship_within: how long after it was paid an order has to be sent there (1 hour to 366 days).';
 
 CREATE SEQUENCE storesync.store_id_seq AS int;
 CREATE TABLE storesync.store (
@@ -104,10 +111,15 @@ CREATE TABLE storesync.store (
 	breaker_window interval NOT NULL DEFAULT '10 minutes' CHECK (breaker_window BETWEEN '1 second' AND '1 day'),
 	max_price_change numeric DEFAULT 0.5 CHECK (max_price_change > 0 AND max_price_change < 1000000),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	night time[] NOT NULL DEFAULT '{02:00,06:00}' CHECK (cardinality(night) = 2 AND array_ndims(night) = 1
+		AND array_position(night, NULL) IS NULL AND night[1] <> night[2]),
+	drift_units bigint DEFAULT 20 CHECK (drift_units >= 0),
+	drift_share numeric DEFAULT 0.2 CHECK (drift_share >= 0 AND drift_share <= 1),
+	drift_least bigint NOT NULL DEFAULT 3 CHECK (drift_least >= 0),
 	UNIQUE (platform, shop_id)
 );
 COMMENT ON TABLE storesync.store IS
-'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day; poll_spread: how many times as often a busy store is fetched and as seldom a quiet one (1 to 60; 1: always at poll_interval). unpaid_hold: NULL where the platform cancels unpaid orders by itself. breaker_share, breaker_least, breaker_window: when so large a part of its listings (above 0, at most 1; NULL: never), and at least so many, are to change within that time (1 s to 1 day) for another cause than a sale, they are held (docs/breaker.md). max_price_change: the largest part of a listing''s price by which set_price() changes it unless it is forced; NULL: any.';
+'A shop on a platform. mode: off, shadow (orders booked, writes computed, none sent), lower_only, live. paused stops writes, never order intake. priority: the live store with the highest number shows the last units of a SKU. stock_from: cut-over, orders from before it that arrive finished move no stock. poll_interval: from one order fetch to the next, 100 ms to 1 day; poll_spread: how many times as often a busy store is fetched and as seldom a quiet one (1 to 60; 1: always at poll_interval). unpaid_hold: NULL where the platform cancels unpaid orders by itself. breaker_share, breaker_least, breaker_window: when so large a part of its listings (above 0, at most 1; NULL: never), and at least so many, are to change within that time (1 s to 1 day) for another cause than a sale, they are held (docs/breaker.md). max_price_change: the largest part of a listing''s price by which set_price() changes it unless it is forced; NULL: any. night: when its shop is quiet, from and until as its timezone has it (until may be the next day''s): compensate() reads it then. drift_units, drift_share, drift_least: what a shop shows too many or too few, as compensate() finds it, is proposed and not written by itself when it is more than drift_units units, or more than that share of what was expected (NULL: never), but in no case up to drift_least units (docs/compensate.md).';
 
 CREATE SEQUENCE storesync.location_id_seq AS int;
 CREATE TABLE storesync.location (
@@ -317,7 +329,7 @@ CREATE TABLE storesync.idempotency (
 	insufficient boolean NOT NULL
 ) PARTITION BY RANGE (key);
 COMMENT ON TABLE storesync.idempotency IS
-'Keys that callers used, a hash of the request each one stood for and the answer it got. One key, one effect. Of enqueue(): version 0, and in available the task''s id.';
+'Keys that callers used, a hash of the request each one stood for and the answer it got. One key, one effect. Of enqueue(): version 0, and in available the task''s id. Of settle_short(): version 0, in on_hand and reserved the units settled and still short, in available the task''s id.';
 
 -- ---------------------------------------------------------------- orders
 
@@ -372,6 +384,25 @@ CREATE TABLE storesync.sales_order_line (
 COMMENT ON TABLE storesync.sales_order_line IS
 'A line of an order and what it has booked. qty, cancelled_qty, returned_qty: sold units as the platform counts; reserved, shipped, restocked, short: units of the SKU (sold units times pack). shipped, restocked and lost never fall. returned_qty: NULL for none. lost: sent and closed without coming back, NULL for none. effects: how many ledger rows it has made. parts: NULL for a line of its own SKU at one place, else what it has of each SKU at each location (storesync.line_part shows both kinds alike); location_id is NULL then. ordered_at, recorded_at: of its order.';
 
+CREATE TABLE storesync.short_decision (
+	order_id bigint NOT NULL,
+	line_id text NOT NULL,
+	decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	login name NOT NULL DEFAULT session_user,
+	proposal text NOT NULL CHECK (proposal IN ('cancel', 'wait', 'move')),
+	task_id bigint,
+	until timestamptz,
+	location_id int,
+	units bigint NOT NULL CHECK (units > 0),
+	note text,
+	PRIMARY KEY (order_id, line_id),
+	CHECK ((proposal = 'cancel') = (task_id IS NOT NULL)),
+	CHECK ((proposal = 'wait') = (until IS NOT NULL)),
+	CHECK ((proposal = 'move') = (location_id IS NOT NULL))
+);
+COMMENT ON TABLE storesync.short_decision IS
+'What was decided last about a line that the stock did not cover, by whom and when: cancel (by task_id), wait (until), move (of units from location_id). units: of the SKU, that were short, or were moved. Written by settle_short(), which also takes old rows of lines away that wait for nothing any more; all decisions are in storesync.audit.';
+
 CREATE TABLE storesync.order_timer (
 	due_at timestamptz NOT NULL,
 	order_id bigint NOT NULL,
@@ -406,19 +437,21 @@ CREATE TABLE storesync.outbox (
 	id bigint,
 	payload jsonb,
 	-- who adds rows by himself cannot set id: tasks are made by enqueue() alone, which checks them
-	CHECK (kind <> 'task' OR (id IS NOT NULL AND subject = id AND payload IS NOT NULL))
+	CHECK (kind <> 'task' OR (id IS NOT NULL AND subject = id AND payload IS NOT NULL)),
+	sale bytea
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE storesync.outbox IS
-'Insert-only: something changed, committed with the change. A stock row says which SKU and its version, never a quantity: that is computed when the call is built. Consumers read it by transaction snapshots (docs/outbox.md). Only tasks have an id, the same as their subject.';
+'Insert-only: something changed, committed with the change. A stock row says which SKU and its version, never a quantity: that is computed when the call is built. Consumers read it by transaction snapshots (docs/outbox.md). Only tasks have an id, the same as their subject. sale: what the transaction changed in the sales that roll_up() counts, with one of its stock rows, or in a row of its own (kind sale).';
 
 CREATE TABLE storesync.consumer (
 	name text PRIMARY KEY CHECK (octet_length(name) BETWEEN 1 AND 200),
 	incarnation int,
 	snapshot pg_snapshot,
-	moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
+	moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	patience interval CHECK (patience > '0')
 );
 COMMENT ON TABLE storesync.consumer IS
-'How far each consumer of the outbox has durably come: everything visible in snapshot is done. Written seldom; the running cursor lives in the worker.';
+'How far each consumer of the outbox has durably come: everything visible in snapshot is done. Written seldom; the running cursor lives in the worker. patience: after that time without a move nobody waits for it any more, and it has to begin anew; NULL: it is waited for for ever.';
 
 CREATE TABLE storesync.task_event (
 	task_id bigint NOT NULL,
@@ -614,8 +647,11 @@ CREATE TABLE storesync.compensation (
 	CHECK ((settled_at IS NULL) = (settled_by IS NULL))
 );
 CREATE INDEX ON storesync.compensation (listing_id, version);
+CREATE INDEX ON storesync.compensation (settled_at) WHERE settled_at IS NOT NULL;
 COMMENT ON TABLE storesync.compensation IS
-'Work that was refused for good or ran out of attempts, with its whole story; task_id and payload: of a task, for which call is the kind. Stays until it is settled: requeued, discarded, or overtaken by a newer version.';
+'Work that was refused for good or ran out of attempts, with its whole story; task_id and payload: of a task, for which call is the kind. Open until it is settled: requeued, discarded, or overtaken by a newer version; kept for storesync.log_retention after that.';
+
+-- ---------------------------------------------------------------- night
 
 CREATE SEQUENCE storesync.certificate_id_seq;
 CREATE TABLE storesync.certificate (
@@ -626,9 +662,103 @@ CREATE TABLE storesync.certificate (
 	differing bigint NOT NULL DEFAULT 0,
 	corrected bigint NOT NULL DEFAULT 0,
 	left_open bigint NOT NULL DEFAULT 0,
-	detail jsonb
+	incarnation int NOT NULL DEFAULT storesync.current_incarnation(),
+	scope int[],
+	phase text NOT NULL DEFAULT 'replay' CHECK (phase IN ('replay', 'read', 'settle', 'done')),
+	pid int,
+	called_at timestamptz,
+	moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	replay_through bigint NOT NULL DEFAULT 0,
+	replayed bigint NOT NULL DEFAULT 0,
+	overtaken bigint NOT NULL DEFAULT 0,
+	resting bigint NOT NULL DEFAULT 0,
+	listings bigint NOT NULL DEFAULT 0,
+	coverage numeric,
+	unverified bigint,
+	oldest_verified timestamptz,
+	CHECK ((ended_at IS NOT NULL) = (phase = 'done'))
 );
-COMMENT ON TABLE storesync.certificate IS 'What a night''s reconciliation compared, corrected and left open.';
+-- one run at a time
+CREATE UNIQUE INDEX ON storesync.certificate ((ended_at IS NULL)) WHERE ended_at IS NULL;
+COMMENT ON TABLE storesync.certificate IS
+'Runs of compensate(), one row each; one that has not ended (ended_at NULL) is under way, or was broken off and is taken up by the next call. scope: the stores that were asked for, NULL for all. phase: replay (what was given up), read (shops), settle (corrections are waited for), done. pid, called_at: the session and statement that make it; moved_at: when it last came further. replayed, overtaken, resting: work given up that was tried again, was not wanted any more, was left to people. listings: of the stores that were read; compared: those of them that were read and compared; differing: of these, those that showed something that no order explains; corrected: of these, those whose shop has acknowledged what is wanted; left_open: of these, all others (proposed, or not acknowledged when the run ended). coverage: compared by listings, NULL for none. unverified: enabled listings of live stores that have never been verified in this life of the data; oldest_verified: of the others, the oldest. By store: certificate_store. incarnation: of which life of the data.';
+
+CREATE TABLE storesync.certificate_store (
+	certificate_id bigint NOT NULL,
+	store_id int NOT NULL,
+	state text NOT NULL CHECK (state IN ('left out', 'waiting', 'planned', 'reading', 'read')),
+	reason text,
+	task_id bigint,
+	started_at timestamptz,
+	ended_at timestamptz,
+	read_until timestamptz,
+	moved_at timestamptz,
+	calls bigint NOT NULL DEFAULT 0,
+	listings bigint NOT NULL DEFAULT 0,
+	compared bigint NOT NULL DEFAULT 0,
+	learnt bigint NOT NULL DEFAULT 0,
+	differing bigint NOT NULL DEFAULT 0,
+	proposed bigint NOT NULL DEFAULT 0,
+	corrected bigint NOT NULL DEFAULT 0,
+	left_open bigint NOT NULL DEFAULT 0,
+	moved bigint NOT NULL DEFAULT 0,
+	unread bigint NOT NULL DEFAULT 0,
+	unverified bigint,
+	oldest_verified timestamptz,
+	PRIMARY KEY (certificate_id, store_id)
+) WITH (fillfactor = 70);
+CREATE INDEX ON storesync.certificate_store (store_id) WHERE ended_at IS NULL;
+COMMENT ON TABLE storesync.certificate_store IS
+'A run of compensate() by store. state: left out (reason says why), waiting (for its night to begin, while the run lasts), planned, reading, read (reason: why not to its end, NULL when nothing was left). task_id: the dispatcher''s task; read_until: end of its night, NULL for a run by hand at another time; calls: about how many were expected. listings: enabled ones at the start; compared, differing, corrected, left_open: as in certificate; learnt: of those compared, those of which nothing was believed; proposed: of those differing, those that people have to confirm (storesync.drift); moved: changed or sold while they were read, each time; unread: their shop did not tell (storesync.verification). unverified, oldest_verified: as in certificate.';
+
+CREATE TABLE storesync.verify_item (
+	store_id int NOT NULL,
+	place bigint NOT NULL,
+	listing_id bigint NOT NULL,
+	tries int NOT NULL DEFAULT 0,
+	not_before timestamptz,
+	since timestamptz,
+	PRIMARY KEY (store_id, place),
+	UNIQUE (listing_id)
+);
+COMMENT ON TABLE storesync.verify_item IS
+'Listings that the run of compensate() under way has still to read, by store in the order of place. tries: how often its listing moved while it was read; not_before: not read again earlier; since: first read showing fewer than expected, where orders come late. A row goes when its listing is compared.';
+
+CREATE TABLE storesync.verification (
+	listing_id bigint PRIMARY KEY,
+	incarnation int NOT NULL,
+	certificate_id bigint NOT NULL,
+	verified_at timestamptz,
+	qty bigint,
+	failed_at timestamptz,
+	failure text,
+	CHECK ((verified_at IS NULL) = (qty IS NULL)),
+	CHECK ((failed_at IS NULL) = (failure IS NULL))
+) WITH (fillfactor = 70);
+COMMENT ON TABLE storesync.verification IS
+'When compensate() last read a listing in its shop and what that showed (verified_at, qty in sold units), in which life of the data and in which run; failed_at, failure: that it could not be read the last time, and why. Read listing_verified instead: what was verified in another life of the data is not.';
+
+CREATE SEQUENCE storesync.drift_id_seq;
+CREATE TABLE storesync.drift (
+	drift_id bigint PRIMARY KEY DEFAULT nextval('storesync.drift_id_seq'),
+	certificate_id bigint NOT NULL,
+	store_id int NOT NULL,
+	listing_id bigint NOT NULL,
+	expected bigint NOT NULL,
+	shown bigint NOT NULL,
+	read_at timestamptz NOT NULL,
+	found_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	state text NOT NULL CHECK (state IN ('pushed', 'proposed', 'confirmed', 'rejected', 'corrected', 'settled')),
+	settled_at timestamptz,
+	settled_by text,
+	CHECK ((settled_at IS NULL) = (settled_by IS NULL)),
+	CHECK ((settled_at IS NOT NULL) = (state IN ('corrected', 'settled')))
+);
+CREATE INDEX ON storesync.drift (certificate_id, store_id);
+CREATE INDEX ON storesync.drift (listing_id) WHERE state IN ('proposed', 'rejected');
+CREATE INDEX ON storesync.drift (listing_id) WHERE state IN ('pushed', 'confirmed');
+COMMENT ON TABLE storesync.drift IS
+'Differences that compensate() found: shown is what a shop showed at read_at, expected what it should have shown then by all that is known, orders fetched afterwards included, in sold units. state: pushed (to be written by itself), proposed (people decide: confirm_drift(), reject_drift()), confirmed (to be written), rejected (left as it is until it is counted or confirmed), corrected (the shop acknowledged what is wanted), settled (over without that; settled_by says how).';
 
 CREATE SEQUENCE storesync.audit_id_seq;
 CREATE TABLE storesync.audit (
@@ -639,6 +769,10 @@ CREATE TABLE storesync.audit (
 	action text NOT NULL,
 	subject text NOT NULL,
 	before jsonb,
-	after jsonb
+	after jsonb,
+	transaction xid8 DEFAULT pg_catalog.pg_current_xact_id(),
+	incarnation int DEFAULT storesync.current_incarnation()
 );
-COMMENT ON TABLE storesync.audit IS 'Append-only: who changed which platform, store, SKU, listing, switch or credential (name only), and how.';
+CREATE INDEX ON storesync.audit (at);
+CREATE INDEX ON storesync.audit (transaction) WHERE transaction IS NOT NULL;
+COMMENT ON TABLE storesync.audit IS 'Append-only: who changed which platform, store, SKU, listing, switch or credential (name only), and how. transaction, incarnation: in which transaction of which life of the data, for undo(); NULL in rows of release 1.0. Kept for storesync.order_retention, which roles were granted for good.';

@@ -7,14 +7,23 @@ CREATE TRIGGER keep_rows BEFORE TRUNCATE ON storesync.ledger
 
 -- A state of a holder may go when a newer one has taken its place, or when it says nothing.
 CREATE FUNCTION storesync.holder_is_newest(sku_id bigint, location_id int, reference text, version bigint) RETURNS boolean
-LANGUAGE SQL STABLE AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT NOT EXISTS (SELECT FROM storesync.holder h
 		WHERE h.sku_id = $1 AND h.location_id = $2 AND h.reference = $3 AND h.version > $4)
 $$;
 COMMENT ON FUNCTION storesync.holder_is_newest(bigint, int, text, bigint) IS
 'Whether no state of the holder is newer than this version; then its row is refused to be deleted. Example: SELECT storesync.holder_is_newest(1, 1, ''phone 1'', 4);';
+-- And when the row of the ledger that it rests on has gone by age, unless it holds units.
+CREATE FUNCTION storesync.holder_is_retired(sku_id bigint, location_id int, version bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT EXISTS (SELECT FROM storesync.ledger_opening o
+		WHERE o.sku_id = $1 AND o.location_id = $2 AND o.version >= $3)
+$$;
+COMMENT ON FUNCTION storesync.holder_is_retired(bigint, int, bigint) IS
+'Whether the row of the ledger that a holder''s state rests on has gone by age (storesync.ledger_opening). Example: SELECT storesync.holder_is_retired(1, 1, 4);';
 CREATE TRIGGER refuse_loss BEFORE DELETE ON storesync.holder
-	FOR EACH ROW WHEN ((OLD.held > 0 OR OLD.shipped > 0)
+	FOR EACH ROW WHEN ((OLD.held > 0 OR (OLD.shipped > 0
+			AND NOT storesync.holder_is_retired(OLD.sku_id, OLD.location_id, OLD.version)))
 		AND storesync.holder_is_newest(OLD.sku_id, OLD.location_id, OLD.reference, OLD.version))
 	EXECUTE FUNCTION storesync.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE ON storesync.holder
@@ -74,4 +83,4 @@ COMMENT ON FUNCTION storesync.available(text, text) IS
 CREATE FUNCTION storesync.balance_at(sku text, at timestamptz, location text DEFAULT 'main') RETURNS bigint
 	AS 'MODULE_PATHNAME', 'ledger_balance_at' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION storesync.balance_at(text, timestamptz, text) IS
-'Units of a SKU on hand at a location after the last movement recorded up to the given moment; 0 before the first. Errors: SS001 unknown SKU, SS204 the SKU is a bundle, SS003 unknown location, 22004 NULL argument. Example: SELECT storesync.balance_at(''T-SHIRT-M'', now() - interval ''1 day'');';
+'Units of a SKU on hand at a location after the last movement recorded up to the given moment; 0 before the first. Errors: 22008 the moment lies before what the ledger knows (rows older than storesync.order_retention go), SS001 unknown SKU, SS204 the SKU is a bundle, SS003 unknown location, 22004 NULL argument. Example: SELECT storesync.balance_at(''T-SHIRT-M'', now() - interval ''1 day'');';

@@ -16,7 +16,7 @@ COMMENT ON FUNCTION storesync.ingest_order(int, jsonb) IS
 CREATE FUNCTION storesync.ingest_orders(store int, docs jsonb) RETURNS SETOF storesync.order_result
 	AS 'MODULE_PATHNAME', 'ingest_orders' LANGUAGE C VOLATILE ROWS 50;
 COMMENT ON FUNCTION storesync.ingest_orders(int, jsonb) IS
-'Books a JSON array of at most 10000 order documents as ingest_order does, in their order and in one transaction; one row each in that order. A bad document is rejected alone. All orders and all stock are locked in one order, so calls never deadlock as long as each is a transaction of its own. Errors as ingest_order, and SS301 when docs is no array or too long. Example: SELECT order_sn, outcome FROM storesync.ingest_orders(1, ''[]'');';
+'Books a JSON array of at most 10000 order documents, 100000 lines together, as ingest_order does, in their order and in one transaction; one row each in that order. A bad document is rejected alone. All orders and all stock are locked in one order, so calls never deadlock as long as each is a transaction of its own. Errors as ingest_order, and SS301 when docs is no array or too long. Example: SELECT order_sn, outcome FROM storesync.ingest_orders(1, ''[]'');';
 
 CREATE FUNCTION storesync.release_expired(max int DEFAULT 1000) RETURNS int
 	AS 'MODULE_PATHNAME', 'release_expired' LANGUAGE C VOLATILE STRICT;
@@ -70,6 +70,17 @@ FROM storesync.return_notice n
 ORDER BY n.store_id, n.return_id, n.order_sn, n.line_id, n.at DESC;
 COMMENT ON VIEW storesync.return_status IS
 'Each return that a platform lists, by order line, as it stands since then: return_id, order and line ('''' where the platform does not tell), units as sold, the platform''s word for its state, and whether goods may still come (is_open). Example: SELECT * FROM storesync.return_status WHERE is_open;';
+
+CREATE FUNCTION storesync.units_due(status storesync.order_status, qty bigint, cancelled_qty bigint, returned_qty bigint,
+	pack int, shipped bigint, restocked bigint, lost bigint) RETURNS bigint
+	LANGUAGE sql IMMUTABLE
+	RETURN CASE
+		WHEN status IN ('cancelled', 'unpaid', 'ready_to_ship', 'in_cancel') THEN shipped
+		WHEN returned_qty > 0 THEN least(shipped, returned_qty::numeric * pack)::bigint
+		WHEN cancelled_qty > 0 THEN shipped - (greatest(qty - cancelled_qty, 0)::numeric * pack)::bigint
+		ELSE 0 END - restocked - coalesce(lost, 0);
+COMMENT ON FUNCTION storesync.units_due(storesync.order_status, bigint, bigint, bigint, int, bigint, bigint, bigint) IS
+'Units of a shipped line, by its columns of these names, that its order says should come back and have not, as returns_due has them; 0 or less: none. Example: SELECT storesync.units_due(''cancelled'', 2, 0, NULL, 1, 2, 0, NULL);';
 
 CREATE VIEW storesync.returns_due AS
 SELECT l.store_id, o.order_sn, l.line_id, k.code AS sku, d.units, d.since, d.cause, l.order_id

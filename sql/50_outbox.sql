@@ -44,7 +44,8 @@ COMMENT ON FUNCTION storesync.consumer_drop(text) IS
 -- has been away for a week.
 CREATE VIEW storesync.stat_outbox AS
 SELECT c.name AS consumer, c.incarnation, c.moved_at,
-	behind.rows AS lag_rows, behind.oldest AS lag_since, clock_timestamp() - behind.oldest AS lag
+	behind.rows AS lag_rows, behind.oldest AS lag_since, clock_timestamp() - behind.oldest AS lag,
+	coalesce(c.moved_at > clock_timestamp() - c.patience, true) AS waited
 FROM storesync.consumer c
 CROSS JOIN LATERAL (
 	SELECT count(*) AS rows, min(r.at) AS oldest
@@ -58,4 +59,4 @@ CROSS JOIN LATERAL (
 		ORDER BY o.xid LIMIT 10000)
 		LIMIT 10000) r) behind;
 COMMENT ON VIEW storesync.stat_outbox IS
-'Each consumer of the outbox: rows committed since its durable cursor (counted up to 10,000), since when the oldest of them waits, and for how long. The cursor is written seldom, so a healthy consumer shows a small lag.';
+'Each consumer of the outbox: rows committed since its durable cursor (counted up to 10,000), since when the oldest of them waits, and for how long. The cursor is written seldom, so a healthy consumer shows a small lag. waited: whether partitions stay for it; false when it has not moved for longer than its patience.';

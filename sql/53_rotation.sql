@@ -35,7 +35,7 @@ COMMENT ON FUNCTION storesync.partition_days(name) IS
 -- Nobody writes into a day that ended an hour ago: a row's time is taken as it is written.
 CREATE FUNCTION storesync.rotation(at timestamptz DEFAULT clock_timestamp())
 	RETURNS TABLE(parent name, partition name, to_at timestamptz, waits_for text)
-	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH day AS MATERIALIZED (SELECT * FROM storesync.partition_days('outbox')),
 	life AS MATERIALIZED (SELECT storesync.current_incarnation() AS incarnation, storesync.oldest_xid() AS oldest)
@@ -50,7 +50,8 @@ AS $$
 		ORDER BY o.xid DESC LIMIT 1) last ON true
 	LEFT JOIN LATERAL (
 		SELECT min(c.name) AS name FROM storesync.consumer c
-		WHERE c.incarnation IS DISTINCT FROM life.incarnation OR last.xid >= pg_snapshot_xmin(c.snapshot)) behind ON true
+		WHERE coalesce(c.moved_at > $1 - c.patience, true)
+			AND (c.incarnation IS DISTINCT FROM life.incarnation OR last.xid >= pg_snapshot_xmin(c.snapshot))) behind ON true
 	WHERE p.to_at <= $1 - '1 hour'::interval
 	UNION ALL
 	-- an event outlives each row of its task: without it the task would be taken for an open one
@@ -65,10 +66,10 @@ AS $$
 	CROSS JOIN LATERAL storesync.partition_days(t.parent) p
 	WHERE t.retention = 'log' AND t.parent <> 'task_event' AND p.to_at <= $1 - storesync.log_retention()
 	UNION ALL
-	-- each key in it is refused since an hour
+	-- each key in it is refused since an hour, by the clock: whatever `at` says, an answer outlives its key
 	SELECT 'idempotency'::name, p.partition, p.to_at, NULL
 	FROM storesync.partition_days('idempotency') p
-	WHERE p.to_at <= $1 - storesync.key_horizon() - '1 hour'::interval
+	WHERE p.to_at <= least($1, clock_timestamp()) - storesync.key_horizon() - '1 hour'::interval
 	UNION ALL
 	SELECT 'return_notice'::name, p.partition, p.to_at, CASE WHEN EXISTS (
 		SELECT FROM storesync.return_notice n
@@ -78,9 +79,11 @@ AS $$
 				AND m.line_id = n.line_id AND m.at > n.at)) THEN 'a return that is still open' END
 	FROM storesync.partition_days('return_notice') p
 	WHERE p.to_at <= $1 - storesync.order_retention()
+	UNION ALL
+	SELECT m.parent, m.partition, m.to_at, m.waits_for FROM storesync.old_months($1) m
 $$;
 COMMENT ON FUNCTION storesync.rotation(timestamptz) IS
-'Partitions whose time is over at `at` (storesync.partitioned says how long each table is kept), and what each of them waits for before it can go: the consumer of the outbox that is not past it (of several the first by name; one that consumer_drop() may forget), an open transaction or snapshot as old as it, a return that is still open; NULL: nothing. Example: SELECT * FROM storesync.rotation();';
+'Partitions whose time is over at `at` (storesync.partitioned says how long each table is kept), and what each of them waits for before it can go: the consumer of the outbox that is not past it (of several the first by name; one that consumer_drop() may forget), an open transaction or snapshot as old as it, a return that is still open, orders and opening balances that retire() has to see to; NULL: nothing. Example: SELECT * FROM storesync.rotation();';
 
 CREATE FUNCTION storesync.carry_tasks(before timestamptz, at timestamptz DEFAULT clock_timestamp()) RETURNS bigint
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -117,38 +120,69 @@ $$;
 COMMENT ON FUNCTION storesync.left_detached() IS
 'Former partitions of tables that are not kept for good, detached and not yet dropped, oldest first.';
 
--- Nobody reaches the table any more but by its name, so what is found now is final. A row that came
--- too late to be seen by everybody brings the whole day back.
-CREATE FUNCTION storesync.drop_detached(partition name) RETURNS boolean
+-- Nobody reaches the table any more but by its name, so what is found now is final.
+CREATE FUNCTION storesync.detached_is_needed(partition name) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	day date;
-	is_late boolean := false;
+	is_needed boolean;
 BEGIN
-	EXECUTE format('LOCK TABLE storesync.%I IN ACCESS EXCLUSIVE MODE', $1);
-	IF $1 LIKE 'outbox%' THEN
-		EXECUTE format('SELECT EXISTS (SELECT FROM storesync.%1$I o
+	EXECUTE format(CASE
+		WHEN $1 LIKE 'outbox%' THEN 'SELECT EXISTS (SELECT FROM storesync.%1$I o
 			JOIN storesync.consumer c ON c.incarnation = o.incarnation AND o.xid >= pg_snapshot_xmin(c.snapshot)
+				AND coalesce(c.moved_at > clock_timestamp() - c.patience, true)
 			WHERE o.incarnation = storesync.current_incarnation())
 			OR EXISTS (SELECT FROM storesync.%1$I o
 			WHERE o.kind = ''task''
 				AND NOT EXISTS (SELECT FROM storesync.outbox n WHERE n.kind = ''task'' AND n.subject = o.subject)
 				AND NOT EXISTS (SELECT FROM storesync.task_event e
-					WHERE e.task_id = o.subject AND storesync.task_is_closed(e.state)))', $1) INTO is_late;
-	END IF;
-	IF is_late THEN
-		day := to_date(right($1, 10), 'YYYY_MM_DD');
-		EXECUTE format('ALTER TABLE storesync.outbox ATTACH PARTITION storesync.%I FOR VALUES FROM (%L) TO (%L)',
-			$1, day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
-	ELSE
+					WHERE e.task_id = o.subject AND storesync.task_is_closed(e.state)))'
+		WHEN $1 LIKE 'sales\_order\_line%' THEN 'SELECT EXISTS (SELECT FROM storesync.%1$I)'
+		WHEN $1 LIKE 'ledger%' THEN 'WITH RECURSIVE place AS (
+			(SELECT g.sku_id, g.location_id FROM storesync.%1$I g ORDER BY g.sku_id, g.location_id LIMIT 1)
+			UNION ALL
+			SELECT n.sku_id, n.location_id FROM place p CROSS JOIN LATERAL (
+				SELECT g.sku_id, g.location_id FROM storesync.%1$I g
+				WHERE (g.sku_id, g.location_id) > (p.sku_id, p.location_id)
+				ORDER BY g.sku_id, g.location_id LIMIT 1) n)
+			SELECT EXISTS (SELECT FROM place p
+				CROSS JOIN LATERAL (SELECT g.version FROM storesync.%1$I g
+					WHERE g.sku_id = p.sku_id AND g.location_id = p.location_id ORDER BY g.version DESC LIMIT 1) last
+				JOIN storesync.stock t ON t.sku_id = p.sku_id AND t.location_id = p.location_id
+				LEFT JOIN storesync.ledger_opening o ON o.sku_id = p.sku_id AND o.location_id = p.location_id
+				WHERE last.version > coalesce(o.version, 0) OR t.version <= o.version)'
+		ELSE 'SELECT false' END, $1) INTO is_needed;
+	RETURN is_needed;
+END
+$$;
+COMMENT ON FUNCTION storesync.detached_is_needed(name) IS
+'Whether a former partition holds what is still needed: a row of the outbox that a consumer has not seen, a task that is open and was not carried forward, an order line, a row of the ledger that no opening balance covers.';
+
+CREATE FUNCTION storesync.drop_detached(partition name) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	is_daily boolean := $1 ~ '_\d{4}_\d\d_\d\d$';
+	first_day date;
+	next_day date;
+BEGIN
+	EXECUTE format('LOCK TABLE storesync.%I IN ACCESS EXCLUSIVE MODE', $1);
+	IF NOT storesync.detached_is_needed($1) THEN
 		EXECUTE format('DROP TABLE storesync.%I', $1);
+		RETURN true;
 	END IF;
-	RETURN NOT is_late;
+	first_day := to_date(right($1, CASE WHEN is_daily THEN 10 ELSE 7 END), 'YYYY_MM_DD');
+	next_day := first_day + CASE WHEN is_daily THEN '1 day'::interval ELSE '1 month'::interval END;
+	-- retire() has to see to it once more
+	UPDATE storesync.retired x SET through = first_day::timestamp AT TIME ZONE 'UTC'
+	WHERE x.parent = regexp_replace($1, '_\d{4}_[0-9_]+$', '') AND x.through > first_day::timestamp AT TIME ZONE 'UTC';
+	EXECUTE format('ALTER TABLE storesync.%I ATTACH PARTITION storesync.%I FOR VALUES FROM (%L) TO (%L)',
+		regexp_replace($1, '_\d{4}_[0-9_]+$', ''), $1, first_day || ' 00:00:00+00', next_day || ' 00:00:00+00');
+	RETURN false;
 END
 $$;
 COMMENT ON FUNCTION storesync.drop_detached(name) IS
-'Drops a former partition, or attaches it again when it holds a row of the outbox that a consumer has not seen, or a task that is open and was not carried forward. False in that case.';
+'Drops a former partition, or attaches it again when it holds what is still needed (detached_is_needed), for retire() to see to. False in that case.';
 
 CREATE FUNCTION storesync.drop_consumed(at timestamptz DEFAULT clock_timestamp()) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
@@ -181,4 +215,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.drop_consumed(timestamptz) IS
-'Drops what rotation() says can go, open tasks carried forward before; returns how many partitions. For databases without a dispatcher, which does the same without taking a lock that readers of the outbox wait for: this one waits at most 100 ms for each, and leaves what somebody holds to the next call. at: as if it were then. Errors: 25006 on a standby, 55P03 when somebody is making partitions. Example: SELECT storesync.drop_consumed();';
+'Drops what rotation() says can go, open tasks carried forward before; returns how many partitions. For databases without a dispatcher, which does the same without taking a lock that readers of the outbox wait for: this one waits at most 100 ms for each, and leaves what somebody holds to the next call. at: as if it were then; answers of keys go by the clock alone. Errors: 25006 on a standby, 55P03 when somebody is making partitions. Example: SELECT storesync.drop_consumed();';

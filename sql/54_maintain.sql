@@ -3,6 +3,9 @@
 -- A procedure that commits can be neither SECURITY DEFINER nor pin a search_path: it is a shell, and each
 -- step of it is a function that does both. No step queues longer than 50 ms for a lock that others would
 -- queue behind: at most two of them, of a table and of one partition.
+--
+-- Months of orders and of the ledger are made ready to go first, in steps of some tens of milliseconds
+-- that may hold locks of orders and places as old as that (retire(), sql/56_retire.sql).
 
 CREATE TABLE storesync.maintenance (
 	part name PRIMARY KEY,
@@ -93,7 +96,11 @@ BEGIN
 	SELECT d.partition INTO former FROM storesync.left_detached() d WHERE d.parent = $1 LIMIT 1;
 	BEGIN
 		IF former IS NOT NULL THEN
-			PERFORM storesync.drop_detached(former);
+			-- one that comes back is for the next call, so that none can go and come all night
+			is_more := storesync.drop_detached(former);
+		ELSIF $1 IN ('compensation', 'audit') THEN
+			is_more := storesync.forget_old($1, 1000);
+		ELSIF storesync.retire($1, CASE $1 WHEN 'ledger' THEN 20000 ELSE 1000 END) THEN
 			is_more := true;
 		ELSE
 			is_more := storesync.maintain_detach($1);
@@ -109,14 +116,16 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.maintain_step(name) IS
-'A step of maintain(): detaches one partition of a table, or drops one that is detached. more: there may be more to do; done; busy: somebody has it open; failed: storesync.maintenance says why.';
+'A step of maintain(): detaches one partition of a table, drops one that is detached, or takes a step of retire() or, of compensation and audit, of forget_old(). more: there may be more to do; done; busy: somebody has it open; failed: storesync.maintenance says why.';
 
 -- 100 ms between two tries let go on whoever waited behind the one before.
 CREATE PROCEDURE storesync.maintain()
 	LANGUAGE plpgsql
 AS $$
 DECLARE
-	parents pg_catalog.name[] := ARRAY(SELECT p.parent FROM storesync.partitioned p WHERE p.retention IS NOT NULL ORDER BY p.parent);
+	-- orders go before what was written of them
+	parents pg_catalog.name[] := pg_catalog.array_cat(ARRAY(SELECT p.parent FROM storesync.partitioned p WHERE p.retention IS NOT NULL
+		ORDER BY p.parent OPERATOR(pg_catalog.<>) 'sales_order_line', p.parent), '{compensation,audit}');
 	parent pg_catalog.name;
 	outcome pg_catalog.text;
 	tries pg_catalog.int4;
@@ -129,8 +138,8 @@ BEGIN
 	COMMIT;
 	FOREACH parent IN ARRAY parents LOOP
 		tries := 5;
-		-- a year's days, each in two steps
-		FOR i IN 1..1000 LOOP
+		-- years of days, each in two steps, or of months, each in hundreds
+		FOR i IN 1..100000 LOOP
 			outcome := storesync.maintain_step(parent);
 			COMMIT;
 			IF outcome OPERATOR(pg_catalog.=) 'busy' THEN
@@ -145,15 +154,29 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE storesync.maintain() IS
-'Makes partitions 8 days ahead and drops those that rotation() says can go, table by table, each partition in transactions of its own. It waits at most 50 ms for a lock that others might queue behind, five times a table, and leaves what somebody holds open to the next call. What it could not do is in storesync.maintenance and health(). Once a day is enough; beside a dispatcher, which does the same by itself, it does no harm. Ledger and orders are kept. Errors: 2D000 inside a transaction block, 25006 on a standby. Example: CALL storesync.maintain();';
+'Makes partitions 8 days ahead and drops those that rotation() says can go, table by table, each partition in transactions of its own. It waits at most 50 ms for a lock that others might queue behind, five times a table, and leaves what somebody holds open to the next call. What it could not do is in storesync.maintenance and health(). Once a day is enough; beside a dispatcher, which does the same by itself, it does no harm. Months of orders and of the ledger go when they are older than storesync.order_retention: settled orders are deleted, open ones and balances carried on. Settled work of compensation goes after storesync.log_retention, the audit after storesync.order_retention. Errors: 2D000 inside a transaction block, 25006 on a standby. Example: CALL storesync.maintain();';
 
 CREATE FUNCTION storesync.health_maintenance() RETURNS TABLE(component text, state text, reason text)
-	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 	SELECT concat('maintenance of ', m.part), 'degraded',
 		format('%s: %s, since %s', m.code, m.problem, date_trunc('second', m.failing_since))
 	FROM storesync.maintenance m
 	WHERE m.problem IS NOT NULL AND (m.code <> '55P03' OR m.failing_since < clock_timestamp() - '1 day'::interval)
+	UNION ALL
+	SELECT concat('retention of ', m.parent), 'degraded',
+		format('months that should have gone: %s, %s waits for %s', count(*), min(m.partition),
+			coalesce((array_agg(m.waits_for ORDER BY m.to_at))[1], 'maintain()'))
+	FROM storesync.old_months(clock_timestamp() - '7 days'::interval) m
+	GROUP BY m.parent
+	UNION ALL
+	SELECT concat('retention of ', p.parent), 'degraded',
+		format('partitions that should have gone: %s, from %s on: rotation() tells what they wait for', count(*), min(d.partition))
+	FROM storesync.partitioned p
+	CROSS JOIN LATERAL storesync.partition_days(p.parent) d
+	WHERE p.retention IN ('consumed', 'log', 'key') AND d.to_at < clock_timestamp() - '7 days'::interval - CASE p.retention
+		WHEN 'consumed' THEN '1 hour'::interval WHEN 'log' THEN storesync.log_retention() ELSE storesync.key_horizon() END
+	GROUP BY p.parent
 $$;
 COMMENT ON FUNCTION storesync.health_maintenance() IS
-'The part of health() about maintain(): what it could not do; a table that somebody had open counts after a day.';
+'The part of health() about maintain(): what it could not do (a table that somebody had open counts after a day), and partitions that should have gone a week ago, whoever drops them.';

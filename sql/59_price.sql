@@ -96,7 +96,7 @@ CREATE FUNCTION storesync.is_overtaken(call text, payload jsonb) RETURNS boolean
 AS $$
 	SELECT coalesce((
 		SELECT l.listed <> ($1 = 'list') FROM storesync.listing l
-		WHERE $1 IN ('list', 'unlist') AND l.listing_id = ($2 ->> 'listing')::bigint), false)
+		WHERE $1 IN ('list', 'unlist') AND l.listing_id = ($2 ->> 'listing')::numeric::bigint), false)
 $$;
 COMMENT ON FUNCTION storesync.is_overtaken(text, jsonb) IS
 'Whether a task to list or unlist asks for what is not wanted any more: then it is not done again. Example: SELECT storesync.is_overtaken(''list'', ''{"listing": 7}'');';
@@ -107,13 +107,34 @@ CREATE FUNCTION storesync.set_price(listing bigint, price numeric, key storesync
 COMMENT ON FUNCTION storesync.set_price(bigint, numeric, storesync.idempotency_key, timestamptz, timestamptz, boolean) IS
 'Sets a listing''s price, in its shop''s currency, and returns the id of the task push_price that is done when the shop shows it (task_state()). not_before: it takes place then, at most 366 days ahead. valid_until: it is a campaign''s price, and the price from before comes back by itself then; another set_price() or a change of listing.price ends the campaign. force: a change larger than store.max_price_change is meant. The same call with the same key is one change, whose task comes back. Errors: SS501 below price_floor, SS502 a larger change than store.max_price_change and not forced, SS503 a campaign of a listing that has no price to come back to, SS004 unknown listing, 22003 not above 0 and below 10^12, 22008 a time that is infinite, too far ahead, or an end that is past or not after not_before, 22004 null, SS101 the key stands for another request, SS102, SS103 its time is too old or ahead, 25006 on a standby. Example: SELECT storesync.set_price(7, 199, storesync.new_key(), valid_until => ''2026-11-12 00:00+08'');';
 
+-- A campaign that has begun is ended by another price: what brings the old one back is not taken away alone.
+CREATE FUNCTION storesync.drop_planned_offer(planned_offer_id bigint) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	gone storesync.planned_offer;
+BEGIN
+	-- whoever carries plans out locks the listing first
+	PERFORM FROM storesync.listing l
+	WHERE l.listing_id = (SELECT p.listing_id FROM storesync.planned_offer p WHERE p.planned_offer_id = $1) FOR NO KEY UPDATE;
+	DELETE FROM storesync.planned_offer p WHERE p.planned_offer_id = $1 AND p.action <> 'back' RETURNING p.* INTO gone;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	INSERT INTO storesync.audit (action, subject, before)
+	VALUES ('drop planned offer', concat('listing ', gone.listing_id), to_jsonb(gone));
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION storesync.drop_planned_offer(bigint) IS
+'Calls off a change of a price or of being listed that was planned for later (set_price() and enqueue() with not_before) and has not taken place. False when there is none of that id, or it is the end of a campaign that has begun: set_price() ends that. Example: SELECT storesync.drop_planned_offer(3);';
+
 CREATE FUNCTION storesync.offer_changed() RETURNS trigger AS 'MODULE_PATHNAME', 'offer_changed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.offer_changed() IS
-'Row trigger of storesync.listing: a changed price, listed or at_zero has to be written, and ends the campaign of another price.';
-CREATE TRIGGER offer_changed AFTER UPDATE OF price, listed, at_zero ON storesync.listing
-	FOR EACH ROW
-	WHEN ((OLD.price, OLD.listed, OLD.at_zero) IS DISTINCT FROM (NEW.price, NEW.listed, NEW.at_zero))
-	EXECUTE FUNCTION storesync.offer_changed();
+'Statement trigger of storesync.listing: a changed price, listed or at_zero has to be written, and ends the campaign of another price.';
+CREATE TRIGGER offer_changed AFTER UPDATE ON storesync.listing
+	REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION storesync.offer_changed();
 
 CREATE FUNCTION storesync.offer_renamed() RETURNS trigger AS 'MODULE_PATHNAME', 'offer_renamed' LANGUAGE C;
 COMMENT ON FUNCTION storesync.offer_renamed() IS

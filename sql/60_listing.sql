@@ -8,7 +8,7 @@ COMMENT ON FUNCTION storesync.wanted_quantity(bigint, bigint, numeric, int, bigi
 'Sold units a listing should show: floor((available - safety) * share / pack) - buffer, between 0 and the smaller of cap (NULL: none) and max_quantity; available and safety in units of the SKU. Exact, rounds down only. NULL when an argument other than cap is. Error 22023 for a share outside 0..1, a pack below 1, a negative safety or buffer. Example: SELECT storesync.wanted_quantity(10, 1, 0.5, 2, 0, NULL, 1000); -- 2';
 
 CREATE FUNCTION storesync.drawn_versions(sku bigint) RETURNS bigint
-	LANGUAGE sql STABLE
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce(sum(x.version), 0)::bigint FROM storesync.stock x
 	WHERE x.sku_id = ANY (ARRAY(
@@ -104,14 +104,16 @@ SELECT l.listing_id, l.store_id, l.sku_id, l.item_id, l.model_id, l.enabled,
 	EXISTS (SELECT FROM storesync.compensation x
 		WHERE x.listing_id = l.listing_id AND x.version = t.version AND x.call = 'push_stock'
 			AND (x.settled_at IS NULL OR x.settled_by LIKE 'discarded%')) AS dead,
-	l.held, w.sent_at, CASE WHEN w.acked_incarnation <> d.incarnation THEN -1 ELSE w.acked_revision END AS acked_revision
+	l.held, w.sent_at, CASE WHEN w.acked_incarnation NOT BETWEEN coalesce(d.origin, d.incarnation) AND d.incarnation THEN -1 ELSE w.acked_revision END AS acked_revision
 FROM storesync.listing l
 JOIN storesync.store s ON s.store_id = l.store_id
 JOIN storesync.platform p ON p.platform = s.platform
 JOIN storesync.sku k ON k.sku_id = l.sku_id
 CROSS JOIN (SELECT storesync.clock_doubt() + '1 second'::interval AS doubt,
 	storesync.max_fetch_age() AS fetch_age,
-	storesync.current_incarnation() AS incarnation) d
+	storesync.current_incarnation() AS incarnation,
+	(SELECT CASE WHEN max(x.incarnation) = storesync.current_incarnation()
+		THEN max(x.incarnation) FILTER (WHERE x.reason <> 'promotion') END FROM storesync.incarnation x) AS origin) d
 LEFT JOIN storesync.order_cursor q ON q.store_id = l.store_id
 LEFT JOIN LATERAL (SELECT z.store_id FROM storesync.store_location z WHERE z.store_id = s.store_id LIMIT 1) z ON true
 CROSS JOIN LATERAL (
@@ -223,7 +225,7 @@ CROSS JOIN LATERAL (
 		ELSE storesync.wanted_quantity(v.left_units, 0, 1, l.pack, u.unseen, l.cap, p.max_quantity)
 		END AS to_send) n;
 COMMENT ON VIEW storesync.listing_target IS
-'Per listing, in sold units: wanted; allotted and allotted_to_others, what remains of units set aside for it and for others as far as the stock covers it, those that platforms keep locked and then the oldest first, in units of the SKU (NULL: nothing); left_units, available less that of others and safety stock, in units of the SKU; sole_id, the one listing of the SKU that shows its last units (NULL: each shows its own part); stopped, the reason of a stop_selling() that holds it at 0; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version; held: why nothing but 0 is sent; sent_at, acked_revision: of the last acknowledgement, -1 for one of another incarnation.';
+'Per listing, in sold units: wanted; allotted and allotted_to_others, what remains of units set aside for it and for others as far as the stock covers it, those that platforms keep locked and then the oldest first, in units of the SKU (NULL: nothing); left_units, available less that of others and safety stock, in units of the SKU; sole_id, the one listing of the SKU that shows its last units (NULL: each shows its own part); stopped, the reason of a stop_selling() that holds it at 0; version (its revision plus the versions of all stock it draws on); believed, what the platform is thought to show (last acknowledged, less own units ordered after that write, plus own units cancelled after it; NULL: unknown); at_most, the most it may show (NULL: never acknowledged); dirty: enabled and believed is not wanted; unseen: units that its shop has probably sold since its store''s orders were fetched through fetched_through (per_second, its own of the minute before that, less those known already; 0 where nothing has to be written); to_send: what a write has to say, wanted before its bounds less unseen; needs_fetch_after: a write that may raise what the shop shows waits until orders are fetched through this moment and one after the change (NULL: may go now); not_before: a write of the same again has to wait until then; dead: refused for good or discarded at this version; held: why nothing but 0 is sent; sent_at, acked_revision: of the last acknowledgement, -1 for one of another incarnation, unless promotions alone lie between.';
 
 CREATE FUNCTION storesync.listing_terms(listings bigint[], OUT listing_id bigint, OUT direct boolean, OUT version bigint,
 	OUT wanted bigint, OUT believed bigint, OUT at_most bigint, OUT dirty boolean, OUT due boolean, OUT unseen bigint,
@@ -239,6 +241,7 @@ SELECT t.listing_id, t.store_id, s.platform, s.name AS store, k.code AS sku, t.i
 		WHEN t.sending_qty IS NOT NULL THEN 'sending'
 		WHEN t.stopped IS NOT NULL AND NOT t.dirty THEN 'stopped' WHEN l.held IS NOT NULL AND NOT t.dirty THEN 'held'
 		WHEN t.dirty AND EXISTS (SELECT FROM storesync.breaker_listing b WHERE b.listing_id = t.listing_id AND NOT b.passed) THEN 'held by breaker'
+		WHEN t.dirty AND EXISTS (SELECT FROM storesync.drift d WHERE d.listing_id = t.listing_id AND d.state IN ('proposed', 'rejected')) THEN 'proposed'
 		WHEN t.dirty AND w.put_off_at > w.written_at THEN 'put off'
 		WHEN t.dirty THEN 'dirty' ELSE 'ok' END AS state,
 	t.available, t.wanted, t.believed, t.at_most, t.dirty, t.version,
@@ -253,7 +256,7 @@ JOIN storesync.sku k ON k.sku_id = t.sku_id
 LEFT JOIN storesync.offer_state y ON y.listing_id = t.listing_id AND y.facet = 'price'
 LEFT JOIN storesync.offer_state z ON z.listing_id = t.listing_id AND z.facet = 'listed';
 COMMENT ON VIEW storesync.listing_status IS
-'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, held by breaker, put off: refused by the platform for the moment, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units; price and listed with what was last acknowledged of them and their states (unknown: never written here). explain(listing) has every term.';
+'For people: each listing with its state (disabled, dead, in doubt, sending, stopped, held, held by breaker, proposed: what compensate() found has to be confirmed, put off: refused by the platform for the moment, dirty, ok), the quantity wanted, believed and last acknowledged, in sold units; price and listed with what was last acknowledged of them and their states (unknown: never written here). explain(listing) has every term.';
 
 -- Versions bound the rows from below: of all stock that a listing draws on, no more than n rows were
 -- added since, so at each place none of them is older than the newest n. What was read from a shop
@@ -304,6 +307,11 @@ $$
 	JOIN storesync.sku k ON k.sku_id = l.sku_id
 	LEFT JOIN storesync.listing_shown w ON w.listing_id = l.listing_id
 	LEFT JOIN LATERAL (
+		SELECT CASE WHEN h.is_present THEN f.qty END AS qty, CASE WHEN h.is_present THEN f.verified_at END AS verified_at, f.failed_at, f.failure
+		FROM storesync.verification f
+		CROSS JOIN LATERAL (SELECT f.incarnation = storesync.current_incarnation() AS is_present) h
+		WHERE f.listing_id = l.listing_id) v ON true
+	LEFT JOIN LATERAL (
 		SELECT h.at, m.sold
 		FROM storesync.breaker_listing h
 		CROSS JOIN LATERAL storesync.breaker_moves(h.listing_id, t.acked_version, t.acked_revision, t.sent_at) m
@@ -342,27 +350,30 @@ $$
 		(29, 'believed', t.believed::text),
 		(30, 'read back', w.read_qty::text),
 		(31, 'read back at', w.read_at::text),
-		(32, 'dirty', t.dirty::text),
-		(33, 'orders fetched through', t.fetched_through::text),
-		(34, 'units a second', round(t.per_second, 3)::text),
-		(35, 'unseen', t.unseen::text),
-		(36, 'to send', t.to_send::text),
-		(37, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
-		(38, 'dead', t.dead::text),
-		(39, 'held by the breaker since', b.at::text),
-		(40, 'sold since the acknowledgement', b.sold::text),
-		(41, 'put off since', CASE WHEN t.dirty AND w.put_off_at > w.written_at THEN concat_ws(', ', w.put_off_at, w.put_off) END),
-		(42, 'price', trim_scale(l.price)::text),
-		(43, 'price shown', y.acked::text),
-		(44, 'price state', y.state),
-		(45, 'listed', l.listed::text),
-		(46, 'listed shown', (z.acked = 1)::text),
-		(47, 'listed state', z.state)) AS x(place, term, value)
+		(32, 'verified', v.qty::text),
+		(33, 'verified at', v.verified_at::text),
+		(34, 'could not be verified', CASE WHEN v.failed_at IS NOT NULL THEN concat_ws(', ', v.failed_at, v.failure) END),
+		(35, 'dirty', t.dirty::text),
+		(36, 'orders fetched through', t.fetched_through::text),
+		(37, 'units a second', round(t.per_second, 3)::text),
+		(38, 'unseen', t.unseen::text),
+		(39, 'to send', t.to_send::text),
+		(40, 'waits for orders through', CASE WHEN t.dirty THEN t.needs_fetch_after::text END),
+		(41, 'dead', t.dead::text),
+		(42, 'held by the breaker since', b.at::text),
+		(43, 'sold since the acknowledgement', b.sold::text),
+		(44, 'put off since', CASE WHEN t.dirty AND w.put_off_at > w.written_at THEN concat_ws(', ', w.put_off_at, w.put_off) END),
+		(45, 'price', trim_scale(l.price)::text),
+		(46, 'price shown', y.acked::text),
+		(47, 'price state', y.state),
+		(48, 'listed', l.listed::text),
+		(49, 'listed shown', (z.acked = 1)::text),
+		(50, 'listed state', z.state)) AS x(place, term, value)
 	WHERE t.listing_id = storesync.known_listing($1)
 	ORDER BY x.place
 $$;
 COMMENT ON FUNCTION storesync.explain(bigint) IS
-'Every term of what a listing should show and is believed to show, as rows (term, value), in the order of the arithmetic; quantities in sold units, available and safety stock in units of the SKU. Error SS004 for an unknown listing. Example: SELECT * FROM storesync.explain(1);';
+'Every term of what a listing should show and is believed to show, as rows (term, value), in the order of the arithmetic; quantities in sold units, available and safety stock in units of the SKU. verified: what compensate() last read in the shop, in this life of the data. Error SS004 for an unknown listing. Example: SELECT * FROM storesync.explain(1);';
 
 CREATE FUNCTION storesync.release_hold(listing bigint) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'release_hold' LANGUAGE C STRICT;

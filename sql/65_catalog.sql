@@ -61,14 +61,16 @@ COMMENT ON FUNCTION storesync.platform_replace() IS
 'Row trigger of storesync.platform: an inserted row replaces the one of the same name while its application has no credentials, so that a restored dump meets the row that CREATE EXTENSION made.';
 CREATE TRIGGER platform_replace BEFORE INSERT ON storesync.platform
 	FOR EACH ROW EXECUTE FUNCTION storesync.platform_replace();
+-- also where the rows come by logical replication
+ALTER TABLE storesync.platform ENABLE ALWAYS TRIGGER platform_replace;
 
-INSERT INTO storesync.platform (platform, base_url, max_quantity)
-VALUES ('shopee', 'https://partner.shopeemobile.com', 999999);
+INSERT INTO storesync.platform (platform, base_url, max_quantity, short_weight)
+VALUES ('shopee', 'https://partner.shopeemobile.com', 999999, 3);
 -- what these two do with a cancelled order's units no source says, and when it was cancelled they do not say
 INSERT INTO storesync.platform (platform, base_url, max_quantity, returns_on_cancel, quota_scope, unpaid_hold)
 VALUES ('ruten', 'https://partner.ruten.com.tw', 1200, NULL, 'store', '3 days');
-INSERT INTO storesync.platform (platform, base_url, max_quantity, returns_on_cancel, quota_scope)
-VALUES ('pchome', 'https://ecvdr.pchome.com.tw/vdr', 1200, NULL, 'store');
+INSERT INTO storesync.platform (platform, base_url, max_quantity, returns_on_cancel, quota_scope, short_weight)
+VALUES ('pchome', 'https://ecvdr.pchome.com.tw/vdr', 1200, NULL, 'store', 2);
 
 -- NULL, '' and '0' are three spellings of an item without models.
 CREATE FUNCTION storesync.listing_normalise() RETURNS trigger
@@ -162,6 +164,9 @@ BEGIN
 	DELETE FROM storesync.listing_reserved w WHERE w.listing_id = OLD.listing_id;
 	DELETE FROM storesync.allotment a WHERE a.listing_id = OLD.listing_id;
 	DELETE FROM storesync.breaker_listing b WHERE b.listing_id = OLD.listing_id;
+	DELETE FROM storesync.verify_item i WHERE i.listing_id = OLD.listing_id;
+	DELETE FROM storesync.verification v WHERE v.listing_id = OLD.listing_id;
+	DELETE FROM storesync.drift d WHERE d.listing_id = OLD.listing_id AND d.settled_at IS NULL;
 	-- what was set aside for it is the others' now
 	PERFORM storesync.outbox_add('stock', ARRAY[OLD.sku_id]);
 	RETURN NULL;
@@ -213,8 +218,12 @@ CREATE TRIGGER listing_mapped AFTER UPDATE ON storesync.listing
 
 -- ---------------------------------------------------------------- audit
 
-CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON storesync.audit
+CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON storesync.audit
 	FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change();
+-- what is younger nobody deletes, what is older maintain() alone has a right to
+CREATE TRIGGER refuse_loss BEFORE DELETE ON storesync.audit
+	FOR EACH ROW WHEN (OLD.at >= clock_timestamp() - storesync.order_retention() OR OLD.action = 'grant role')
+	EXECUTE FUNCTION storesync.refuse_change();
 
 CREATE FUNCTION storesync.audit_change() RETURNS trigger AS 'MODULE_PATHNAME', 'audit_change' LANGUAGE C;
 COMMENT ON FUNCTION storesync.audit_change() IS

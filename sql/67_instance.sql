@@ -1,4 +1,4 @@
--- The guard that keeps copies of a database from calling real platforms (docs/operations.md).
+-- The guard that keeps copies of a database from calling real platforms (docs/copies.md).
 
 CREATE FUNCTION storesync.instance_confirmed() RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -8,21 +8,23 @@ AS $$
 		WHERE newest.name = i.instance_name
 			AND newest.system_identifier = i.system_identifier
 			AND newest.database_oid = i.database_oid)
-	FROM storesync.database_identity() i
+		AND (r.id = 0 OR EXISTS (SELECT FROM storesync.instance c WHERE c.recovery = r.id))
+	FROM storesync.database_identity() i, storesync.recovery_id() r(id)
 $$;
 COMMENT ON FUNCTION storesync.instance_confirmed() IS
-'Whether the newest confirmation names this very database: storesync.instance_name, system identifier and database OID. Example: SELECT storesync.instance_confirmed();';
+'Whether the newest confirmation names this very database (storesync.instance_name, system identifier and database OID), and the last recovery from a backup was confirmed. Example: SELECT storesync.instance_confirmed();';
 
 CREATE FUNCTION storesync.is_copy() RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT NOT coalesce((
 		SELECT n.reason = 'new' AND n.system_identifier = i.system_identifier AND n.database_oid = i.database_oid
-		FROM storesync.incarnation n ORDER BY n.incarnation DESC LIMIT 1), true)
-	FROM storesync.database_identity() i
+			AND (r.id = 0 OR EXISTS (SELECT FROM storesync.incarnation l WHERE l.recovery = r.id))
+		FROM storesync.incarnation n WHERE n.reason <> 'promotion' ORDER BY n.incarnation DESC LIMIT 1), true)
+	FROM storesync.database_identity() i, storesync.recovery_id() r(id)
 $$;
 COMMENT ON FUNCTION storesync.is_copy() IS
-'Whether this data began its life in another database: a restored dump, a template copy, an upgraded cluster. Example: SELECT storesync.is_copy();';
+'Whether this data began its life elsewhere: a restored dump, a template copy, an upgraded cluster, or a cluster that came out of a backup. A standby that was promoted is what its primary was. Example: SELECT storesync.is_copy();';
 
 CREATE FUNCTION storesync.sending_allowed(platform text) RETURNS boolean
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -51,8 +53,8 @@ BEGIN
 			USING ERRCODE = '22023', DETAIL = format('storesync.instance_name is "%s".', ours.instance_name);
 	END IF;
 	PERFORM storesync.current_incarnation();
-	INSERT INTO storesync.instance (name, system_identifier, database_oid)
-	VALUES ($1, ours.system_identifier, ours.database_oid);
+	INSERT INTO storesync.instance (name, system_identifier, database_oid, recovery)
+	VALUES ($1, ours.system_identifier, ours.database_oid, storesync.recovery_id());
 	INSERT INTO storesync.audit (action, subject, after)
 	VALUES ('confirm instance', concat('instance ', $1), to_jsonb(ours));
 	PERFORM storesync.outbox_add('platform', '{0}');

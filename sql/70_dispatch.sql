@@ -33,13 +33,16 @@ BEGIN
 	VALUES (split_part($2, ':', 1), concat('compensation ', $1),
 		jsonb_build_object('call', given_up.call, 'class', given_up.class, 'reason', given_up.reason),
 		jsonb_build_object('settled_by', $2));
-	IF $2 = 'requeued' AND given_up.listing_id IS NOT NULL THEN
+	IF $2 LIKE 'requeued%' AND given_up.listing_id IS NOT NULL THEN
 		PERFORM storesync.offer_revive(given_up.listing_id, given_up.call);
 	END IF;
 	IF given_up.task_id IS NOT NULL THEN
-		PERFORM storesync.task_settled(given_up.task_id, CASE WHEN $2 <> 'requeued' THEN $2
+		PERFORM storesync.task_settled(given_up.task_id, CASE WHEN $2 NOT LIKE 'requeued%' THEN $2
 			WHEN storesync.is_overtaken(given_up.call, given_up.payload) THEN 'discarded: overtaken, it is not wanted any more'
 			ELSE concat('requeued as task ', storesync.enqueue(given_up.store_id, given_up.call, given_up.payload)) END);
+	END IF;
+	IF $2 LIKE 'requeued%' AND given_up.task_id IS NULL AND given_up.story -> 0 ->> 'order_sn' IS NOT NULL THEN
+		PERFORM storesync.enqueue(given_up.store_id, 'fetch_orders', jsonb_build_object('order_sn', jsonb_build_array(given_up.story -> 0 ->> 'order_sn')));
 	END IF;
 	IF given_up.listing_id IS NOT NULL THEN
 		PERFORM storesync.outbox_add('listing', ARRAY[given_up.listing_id]);
@@ -58,7 +61,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.requeue(bigint) IS
-'Try work that was given up once more: a task is enqueued anew (task_state() of the old one names the new one), a listing is written again when it still differs, with the quantity of then. An order that could not be booked comes again with its store''s next fetch only while it is inside the overlap. Errors: SS007 when the row does not exist or is settled; of a task also those of enqueue(). Example: SELECT storesync.requeue(17);';
+'Try work that was given up once more: a task is enqueued anew (task_state() of the old one names the new one), a listing is written again when it still differs, with the quantity of then, and an order that could not be booked is fetched again, by a task of its own. Errors: SS007 when the row does not exist or is settled; of a task also those of enqueue(). Example: SELECT storesync.requeue(17);';
 
 CREATE FUNCTION storesync.discard(compensation_id bigint, reason text) RETURNS void
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

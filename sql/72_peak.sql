@@ -24,13 +24,15 @@ CREATE TABLE storesync.peak_window (
 	spread interval NOT NULL,
 	CHECK (ends > starts AND ends <= starts + '31 days'::interval),
 	CHECK (num_nonnulls(platform, store_id) = 1),
-	CHECK (kinds <> '{}' AND kinds <@ ARRAY['raise', 'price', 'list', 'unlist', 'read_back', 'fetch_listings']),
+	CONSTRAINT peak_window_kinds_check CHECK (kinds <@ ARRAY['raise', 'price', 'list', 'unlist', 'read_back', 'fetch_listings']),
 	CHECK (spread BETWEEN '0' AND '1 day'),
 	-- far from where a clock's time has no moment: the view peak is read by every start of the dispatcher
-	CONSTRAINT peak_window_years CHECK (starts >= '2000-01-01' AND ends < '3000-01-01')
+	CONSTRAINT peak_window_years CHECK (starts >= '2000-01-01' AND ends < '3000-01-01'),
+	poll_interval interval CHECK (poll_interval BETWEEN '100 milliseconds' AND '1 day'),
+	CONSTRAINT peak_window_purpose CHECK (kinds <> '{}' OR poll_interval IS NOT NULL)
 );
 COMMENT ON TABLE storesync.peak_window IS
-'Hours in which a store, or all stores of a platform, hold work back: from starts to ends by the clock of each store (store.timezone), these kinds of it, which then go out spread over the time in spread. Made by add_peak_window().';
+'Hours in which a store, or all stores of a platform, hold work back: from starts to ends by the clock of each store (store.timezone), these kinds of it, which then go out spread over the time in spread. poll_interval: from one order fetch to the next at most, from starts to ends (NULL: as ever). Made by add_peak_window().';
 
 CREATE FUNCTION storesync.peak_changed(peak_window storesync.peak_window) RETURNS void
 	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -44,7 +46,8 @@ COMMENT ON FUNCTION storesync.peak_changed(storesync.peak_window) IS
 'Has the dispatcher look again at the stores that a peak window is for.';
 
 CREATE FUNCTION storesync.add_peak_window(starts timestamp, ends timestamp, store int DEFAULT NULL, platform text DEFAULT NULL,
-	kinds text[] DEFAULT '{price,list,unlist,read_back,fetch_listings}', spread interval DEFAULT '10 minutes') RETURNS int
+	kinds text[] DEFAULT '{price,list,unlist,read_back,fetch_listings}', spread interval DEFAULT '10 minutes',
+	poll_interval interval DEFAULT NULL) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -60,16 +63,16 @@ BEGIN
 	IF $4 IS NOT NULL AND NOT EXISTS (SELECT FROM storesync.platform p WHERE p.platform = $4) THEN
 		RAISE EXCEPTION 'platform "%" does not exist', $4 USING ERRCODE = 'SS005';
 	END IF;
-	INSERT INTO storesync.peak_window AS w (platform, store_id, starts, ends, kinds, spread)
-	VALUES ($4, $3, $1, $2, $5, $6) RETURNING w.* INTO made;
+	INSERT INTO storesync.peak_window AS w (platform, store_id, starts, ends, kinds, spread, poll_interval)
+	VALUES ($4, $3, $1, $2, $5, $6, $7) RETURNING w.* INTO made;
 	INSERT INTO storesync.audit (action, subject, after)
 	VALUES ('add peak window', concat('peak window ', made.peak_window_id), to_jsonb(made));
 	PERFORM storesync.peak_changed(made);
 	RETURN made.peak_window_id;
 END
 $$;
-COMMENT ON FUNCTION storesync.add_peak_window(timestamp, timestamp, int, text, text[], interval) IS
-'Hold work back from starts to ends, by the clock of each store (store.timezone), for one store or for all of a platform: kinds raise, price, list, unlist, and the tasks read_back and fetch_listings; afterwards it goes out spread over the time in spread. Decreases and order fetches never wait. Returns its id. Errors: 22023 when not one of store and platform is given or an argument is NULL, SS002 and SS005 for an unknown store or platform, 23514 for an end before its start, more than 31 days, times before the year 2000 or after 2999, an unknown kind or a spread beyond a day. Example: SELECT storesync.add_peak_window(''2026-11-11 00:00'', ''2026-11-11 02:00'', platform => ''shopee'');';
+COMMENT ON FUNCTION storesync.add_peak_window(timestamp, timestamp, int, text, text[], interval, interval) IS
+'Hold work back from starts to ends, by the clock of each store (store.timezone), for one store or for all of a platform: kinds raise, price, list, unlist, and the tasks read_back and fetch_listings; afterwards it goes out spread over the time in spread. Decreases and order fetches never wait. poll_interval: meanwhile orders are fetched at least so often (100 ms to 1 day; NULL: as ever), as far as the fetches'' part of the budget goes; at the end it is as before. With kinds ''{}'' a window does that alone. Returns its id. Errors: 22023 when not one of store and platform is given or an argument is NULL, SS002 and SS005 for an unknown store or platform, 23514 for an end before its start, more than 31 days, times before the year 2000 or after 2999, an unknown kind, neither a kind nor a poll_interval, one out of its range, or a spread beyond a day. Example: SELECT storesync.add_peak_window(''2026-11-11 00:00'', ''2026-11-11 02:00'', platform => ''shopee'', poll_interval => ''2 seconds'');';
 
 CREATE FUNCTION storesync.drop_peak_window(peak_window_id int) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -91,12 +94,15 @@ COMMENT ON FUNCTION storesync.drop_peak_window(int) IS
 'Take a peak window away; what it holds back goes out at once. False when there is none of that id. Example: SELECT storesync.drop_peak_window(3);';
 
 CREATE VIEW storesync.peak AS
-SELECT s.store_id, w.peak_window_id, k.kind, x.starts, x.ends, w.spread,
-	x.starts OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp() AS is_on
+SELECT s.store_id, w.peak_window_id, k.kind, x.starts, x.ends, k.spread,
+	x.starts OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp() AS is_on, k.poll_interval
 FROM storesync.peak_window w
 JOIN storesync.store s ON s.store_id OPERATOR(pg_catalog.=) w.store_id OR s.platform OPERATOR(pg_catalog.=) w.platform
 CROSS JOIN LATERAL (SELECT w.starts AT TIME ZONE s.timezone AS starts, w.ends AT TIME ZONE s.timezone AS ends) x
-CROSS JOIN LATERAL pg_catalog.unnest(w.kinds) AS k (kind)
-WHERE x.ends OPERATOR(pg_catalog.+) w.spread OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp();
+CROSS JOIN LATERAL (
+	SELECT h.kind, w.spread, NULL::interval AS poll_interval FROM pg_catalog.unnest(w.kinds) AS h (kind)
+	UNION ALL
+	SELECT 'fetch_orders', '0'::interval, w.poll_interval WHERE w.poll_interval IS NOT NULL) k
+WHERE x.ends OPERATOR(pg_catalog.+) k.spread OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp();
 COMMENT ON VIEW storesync.peak IS
-'Peak windows that are on or to come, per store and kind of work, with their moments; is_on: it has begun, and the time in spread after its end, in which work goes out, is not over. Example: SELECT * FROM storesync.peak WHERE is_on;';
+'Peak windows that are on or to come, per store and kind of work, with their moments; is_on: it has begun, and the time in spread after its end, in which work goes out, is not over. kind fetch_orders is not held back: from starts to ends orders are fetched every poll_interval at least. Example: SELECT * FROM storesync.peak WHERE is_on;';

@@ -72,7 +72,8 @@ COMMENT ON FUNCTION storesync.note_authorization(int, timestamptz) IS
 'Notes until when the platform says that a store is authorised (its console, or a notification that it ends soon), where the dispatcher has not asked it yet; NULL: unknown, a year from the authorisation is taken (token_life()). The next authorisation, and the next answer of the platform, take its place. Error SS002 when the store does not exist or was never authorised. Example: SELECT storesync.note_authorization(1, ''2027-03-01 00:00+08'');';
 
 -- When the dispatcher refreshes: half an hour before the access token ends, or in the last quarter of a
--- shorter life; at once when the answer to the last try is not known; a refused one an hour later.
+-- shorter life; at once when the answer to the last try is not known, and when the tokens came with a copy
+-- or out of a backup, where they may have been used since; a refused one an hour later.
 CREATE VIEW storesync.token_status AS
 SELECT s.store_id, s.platform, s.shop_id, s.name, e.authorized_at, e.authorization_expires,
 	e.authorization_expires OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp() AS authorization_left,
@@ -82,9 +83,11 @@ SELECT s.store_id, s.platform, s.shop_id, s.name, e.authorized_at, e.authorizati
 	CASE WHEN r.set_at IS NULL THEN NULL
 		WHEN t.asked_at IS NOT NULL OR a.set_at IS NULL THEN '-infinity'::timestamptz
 		WHEN t.refused_at IS NOT NULL THEN t.refused_at OPERATOR(pg_catalog.+) '1 hour'::interval
+		WHEN e.superseded THEN '-infinity'::timestamptz
 		ELSE e.expires OPERATOR(pg_catalog.-) LEAST('30 minutes'::interval,
 			(e.expires OPERATOR(pg_catalog.-) a.set_at) OPERATOR(pg_catalog./) 4::double precision) END AS refresh_due,
-	t.asked_at, t.refused_at, t.reason, c.set_at AS code_given_at, t.code_refused_at, t.code_reason
+	t.asked_at, t.refused_at, t.reason, c.set_at AS code_given_at, t.code_refused_at, t.code_reason,
+	r.store_id IS NOT NULL AND e.superseded AS superseded
 FROM storesync.store s
 LEFT JOIN storesync.credential r ON r.store_id OPERATOR(pg_catalog.=) s.store_id AND r.name OPERATOR(pg_catalog.=) 'refresh_token'
 LEFT JOIN storesync.credential a ON a.store_id OPERATOR(pg_catalog.=) s.store_id AND a.name OPERATOR(pg_catalog.=) 'access_token'
@@ -94,10 +97,11 @@ CROSS JOIN LATERAL storesync.token_life(s.platform) l
 CROSS JOIN LATERAL (
 	SELECT COALESCE(t.access_expires, a.set_at OPERATOR(pg_catalog.+) l.access) AS expires,
 		COALESCE(t.authorized_at, r.set_at) AS authorized_at,
-		COALESCE(t.authorization_ends, COALESCE(t.authorized_at, r.set_at) OPERATOR(pg_catalog.+) l.authorization_life) AS authorization_expires) e
+		COALESCE(t.authorization_ends, COALESCE(t.authorized_at, r.set_at) OPERATOR(pg_catalog.+) l.authorization_life) AS authorization_expires,
+		COALESCE(t.incarnation OPERATOR(pg_catalog.<) storesync.current_incarnation(), false) AS superseded) e
 WHERE l.access IS NOT NULL AND (r.store_id IS NOT NULL OR t.store_id IS NOT NULL);
 COMMENT ON VIEW storesync.token_status IS
-'One row per store that has, or was to have, a refresh token: when it was authorised and when that ends (as the platform said, else a year later for Shopee), when the refresh token ends (30 days after the last refresh), the time left of both, the last refresh, the end of the access token (NULL: set by people, not known), when it is refreshed next (refresh_due), and what went wrong: asked_at (a refresh whose answer is not known), refused_at with the platform''s reason; code_given_at (a code waits to be exchanged), code_refused_at with the reason of the last one. Example: SELECT name, refresh_left, authorization_left FROM storesync.token_status ORDER BY authorization_left;';
+'One row per store that has, or was to have, a refresh token: when it was authorised and when that ends (as the platform said, else a year later for Shopee), when the refresh token ends (30 days after the last refresh), the time left of both, the last refresh, the end of the access token (NULL: set by people, not known), when it is refreshed next (refresh_due), and what went wrong: asked_at (a refresh whose answer is not known), refused_at with the platform''s reason; code_given_at (a code waits to be exchanged), code_refused_at with the reason of the last one; superseded: the tokens came with a copy of the data or out of a backup, and the refresh token, which works once, may have been used elsewhere: so until a refresh, or a new authorisation, went well here. Example: SELECT name, refresh_left, authorization_left FROM storesync.token_status ORDER BY authorization_left;';
 
 CREATE FUNCTION storesync.health_tokens() RETURNS TABLE(component text, state text, reason text)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -118,14 +122,12 @@ AS $$
 			CASE WHEN t.refresh_left < '7 days' THEN format('its refresh token ends at %s', date_trunc('second', t.refresh_expires)) END,
 			CASE WHEN t.authorization_left < '14 days'
 				THEN format('ends at %s: authorise the shop again before', date_trunc('second', t.authorization_expires)) END,
-			CASE WHEN k.incarnation < (SELECT max(i.incarnation) FROM storesync.incarnation i)
-				AND NOT EXISTS (SELECT FROM storesync.store_stats() c WHERE c.store_id = t.store_id AND c.calls_ok > 0)
-				THEN 'may be superseded: these tokens are those of the database that this one was copied from' END) AS reason
+			CASE WHEN t.superseded
+				THEN 'may be superseded: its tokens came with a copy of the data or out of a backup, and none was refreshed since' END) AS reason
 		FROM storesync.token_status t
 		JOIN storesync.store s USING (store_id)
-		LEFT JOIN storesync.token k USING (store_id)
 		WHERE s.mode <> 'off') x
 	WHERE x.reason <> ''
 $$;
 COMMENT ON FUNCTION storesync.health_tokens() IS
-'The part of health() about tokens: refused, without an answer, a code that was refused or waits, about to end (refresh token in 7 days, authorisation in 14), or copied from another database and not tried since.';
+'The part of health() about tokens: refused, without an answer, a code that was refused or waits, about to end (refresh token in 7 days, authorisation in 14), or come with a copy or out of a backup and not refreshed since.';

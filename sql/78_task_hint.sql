@@ -18,7 +18,7 @@ AS $$
 	FROM (SELECT o.payload FROM storesync.outbox o WHERE o.kind = 'task' AND o.subject = $1 LIMIT 1) o
 	JOIN storesync.store s ON s.store_id = (o.payload ->> 'store')::int
 	CROSS JOIN LATERAL (SELECT o.payload ->> 'kind' NOT LIKE 'fetch%'
-		AND o.payload ->> 'kind' NOT IN ('read_back', 'refresh_token', 'exchange_code') AS writes,
+		AND o.payload ->> 'kind' NOT IN ('read_back', 'verify', 'refresh_token', 'exchange_code') AS writes,
 		o.payload ->> 'kind' NOT IN ('ship_order', 'cancel_order') AS raises) x
 	LEFT JOIN storesync.store_stats() t ON t.store_id = s.store_id
 	LEFT JOIN LATERAL (

@@ -49,9 +49,10 @@ AS $$
 			WHERE NOT n.application AND c.store_id = s.store_id AND c.name = n.name)
 		AND NOT EXISTS (SELECT FROM storesync.app_credential a
 			WHERE n.application AND a.platform = s.platform AND a.name = n.name)
+	HAVING EXISTS (SELECT FROM storesync.store s WHERE s.store_id = $1)
 $$;
 COMMENT ON FUNCTION storesync.missing_credentials(int) IS
-'Names of the credentials that a store or its platform''s application needs and has not; {} when all are there. Example: SELECT storesync.missing_credentials(1);';
+'Names of the credentials that a store or its platform''s application needs and has not; {} when all are there, NULL when there is no such store. Example: SELECT storesync.missing_credentials(1);';
 
 CREATE FUNCTION storesync.health_rates()
 	RETURNS TABLE(store_id int, quota_until timestamptz, pace int, slowed_since timestamptz, roomless boolean)
@@ -79,7 +80,7 @@ CREATE FUNCTION storesync.health_stores() RETURNS TABLE(component text, state te
 AS $$
 	SELECT concat('instance ', p.platform), CASE WHEN x.allowed THEN 'ok' ELSE 'degraded' END,
 		CASE WHEN x.allowed THEN NULL
-			WHEN storesync.is_copy() THEN 'sending is paused: this data came from another database, confirm_instance() lets it go on'
+			WHEN storesync.is_copy() THEN 'sending is paused: this data came from another database or out of a backup, confirm_instance() lets it go on'
 			ELSE 'sending is paused until confirm_instance()' END
 	FROM storesync.platform p CROSS JOIN LATERAL storesync.sending_allowed(p.platform) x(allowed)
 	WHERE EXISTS (SELECT FROM storesync.store s WHERE s.platform = p.platform AND s.mode <> 'off')
@@ -127,7 +128,7 @@ AS $$
 	FROM (
 		SELECT s.consumer, s.lag_rows, coalesce(s.lag, '0') AS lag,
 			s.incarnation IS DISTINCT FROM (SELECT max(i.incarnation) FROM storesync.incarnation i) AS lost
-		FROM storesync.stat_outbox s) o
+		FROM storesync.stat_outbox s WHERE s.waited) o
 $$;
 COMMENT ON FUNCTION storesync.health_data() IS 'The part of health() about what lies in tables.';
 
@@ -157,18 +158,24 @@ COMMENT ON FUNCTION storesync.health_put_off() IS
 'The part of health() about listings whose platform refuses for the moment to have them lowered: one row for each store that has such.';
 
 CREATE FUNCTION storesync.health() RETURNS TABLE(component text, state text, reason text)
-	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 	SELECT * FROM storesync.health_workers()
+	UNION ALL SELECT * FROM storesync.health_version()
+	UNION ALL SELECT * FROM storesync.health_replay()
+	UNION ALL SELECT * FROM storesync.health_replicas()
 	UNION ALL SELECT * FROM storesync.health_stores()
 	UNION ALL SELECT * FROM storesync.health_tokens()
 	UNION ALL SELECT * FROM storesync.health_notifications()
 	UNION ALL SELECT * FROM storesync.health_breakers()
 	UNION ALL SELECT * FROM storesync.health_put_off()
 	UNION ALL SELECT * FROM storesync.health_data()
+	UNION ALL SELECT * FROM storesync.health_cache()
+	UNION ALL SELECT * FROM storesync.health_olap()
+	UNION ALL SELECT * FROM storesync.health_reconciliation()
 	UNION ALL SELECT * FROM storesync.health_maintenance()
 	UNION ALL SELECT * FROM storesync.health_allotments()
 	UNION ALL SELECT * FROM storesync.health_prices()
 $$;
 COMMENT ON FUNCTION storesync.health() IS
-'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; listings of store N where some cannot be lowered for now; authorisation of store N where it needs somebody; notifications of PLATFORM where some are refused, authorisations of PLATFORM where it says that some end; compensation, partitions, maintenance of TABLE where maintain() could not do its work, consumer NAME, allotments of SKU; prices of store N where some are not sent or wait long. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';
+'How each part is: state ok, degraded (works, with less than it should) or down, and the reason when it is not ok. Components: preload, launcher, dispatcher; version where library and SQL objects are of different releases; replica on a standby, replica NAME for each standby that follows, with how far it is behind; instance PLATFORM for each platform in use; store N where it is not simply live; breaker of store N where it is open; listings of store N where some cannot be lowered for now; authorisation of store N where it needs somebody; notifications of PLATFORM where some are refused, authorisations of PLATFORM where it says that some end; compensation, partitions, reconciliation, drift of store N where people have to confirm differences, maintenance of TABLE where maintain() could not do its work, consumer NAME, cache where storesync.redis_url is set, olap where storesync.clickhouse_url is set, allotments of SKU; prices of store N where some are not sent or wait long. Example: SELECT * FROM storesync.health() WHERE state <> ''ok'';';

@@ -1,63 +1,12 @@
 /*
  * fuzz_pchome_build.c
- *		Requests from any texts: refused with a reason, or a URL of visible
- *		ASCII and a body that is JSON. The input is texts separated by '\n'.
+ *		Requests from any texts (fuzz_build.h), which the input holds
+ *		separated by '\n'.
  */
 #define FUZZ_PLATFORM	platform_pchome
-#include "fuzz_judge.h"
-
-#include "json.h"
+#include "fuzz_build.h"
 
 #define TEXTS 10
-
-/* split cuts the input into TEXTS texts in the arena; the last takes the rest, missing ones are "". */
-static void
-split(const uint8_t *data, size_t size, Arena *arena, const char **texts)
-{
-	const char *p = (const char *) data;
-	const char *end = p + size;
-	int			i;
-
-	for (i = 0; i < TEXTS; i++)
-	{
-		const char *stop = p < end ? memchr(p, '\n', (size_t) (end - p)) : NULL;
-		char	   *copy;
-
-		if (stop == NULL || i == TEXTS - 1)
-			stop = end;
-		copy = arena_alloc(arena, (size_t) (stop - p) + 1);
-		REQUIRE(copy != NULL);
-		if (stop > p)
-			memcpy(copy, p, (size_t) (stop - p));
-		texts[i] = copy;
-		p = stop < end ? stop + 1 : end;
-	}
-}
-
-static void
-check(const PlatformCall *call, const PlatformAccess *access, Arena *arena)
-{
-	PlatformRequest request;
-	const char *error = NULL;
-	cJSON	   *body;
-
-	if (!platform_pchome.build(call, access, arena, &request, &error))
-	{
-		REQUIRE(error != NULL && *error != '\0');
-		REQUIRE(request.url == NULL && request.body == NULL);
-		return;
-	}
-	REQUIRE(error == NULL);
-	REQUIRE(platform_pchome.calls & CALL_BIT(call->kind));
-	REQUIRE(plain_visible(request.url, 1024 * 1024));
-	REQUIRE(strchr(request.path, '?') == NULL);
-	REQUIRE((request.body == NULL) == platform_call_reads(call->kind));
-	if (request.body == NULL)
-		return;
-	body = jread_parse(request.body, request.body_length);
-	REQUIRE(body != NULL);
-	cJSON_Delete(body);
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -66,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *texts[TEXTS];
 	int			kind;
 
-	split(data, size, arena, texts);
+	fuzz_split(data, size, arena, texts, TEXTS);
 	{
 		PlatformItem items[] = {
 			{.listing_id = 1, .item_id = texts[1], .model_id = texts[2], .quantity = (int64_t) size, .price = texts[5]},
@@ -87,7 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			call.kind = (CallKind) kind;
 			if (call.kind == CALL_CANCEL_LINES)
 				call.n_items = 0;
-			check(&call, &access, arena);
+			fuzz_build(&call, &access, arena);
 		}
 	}
 	arena_free(arena);

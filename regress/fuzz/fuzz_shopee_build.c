@@ -1,61 +1,11 @@
 /*
  * fuzz_shopee_build.c
- *		Requests from any texts: refused with a reason, or a URL of visible
- *		ASCII and a body that is JSON. The input is texts separated by '\n'.
+ *		Requests from any texts (fuzz_build.h), which the input holds
+ *		separated by '\n'.
  */
-#include "fuzz_judge.h"
-
-#include "json.h"
+#include "fuzz_build.h"
 
 #define TEXTS 10
-
-/* split cuts the input into TEXTS texts in the arena; the last takes the rest, missing ones are "". */
-static void
-split(const uint8_t *data, size_t size, Arena *arena, const char **texts)
-{
-	const char *p = (const char *) data;
-	const char *end = p + size;
-	int			i;
-
-	for (i = 0; i < TEXTS; i++)
-	{
-		const char *stop = p < end ? memchr(p, '\n', (size_t) (end - p)) : NULL;
-		char	   *copy;
-
-		if (stop == NULL || i == TEXTS - 1)
-			stop = end;
-		copy = arena_alloc(arena, (size_t) (stop - p) + 1);
-		REQUIRE(copy != NULL);
-		if (stop > p)
-			memcpy(copy, p, (size_t) (stop - p));
-		texts[i] = copy;
-		p = stop < end ? stop + 1 : end;
-	}
-}
-
-static void
-check(const PlatformCall *call, const PlatformAccess *access, Arena *arena)
-{
-	PlatformRequest request;
-	const char *error = NULL;
-
-	if (!platform_shopee.build(call, access, arena, &request, &error))
-	{
-		REQUIRE(error != NULL && *error != '\0');
-		REQUIRE(request.url == NULL && request.body == NULL);
-		return;
-	}
-	REQUIRE(error == NULL);
-	REQUIRE(plain_visible(request.url, 1024 * 1024));
-	REQUIRE(strchr(request.path, '?') == NULL);
-	if (request.body != NULL)
-	{
-		cJSON	   *body = jread_parse(request.body, request.body_length);
-
-		REQUIRE(cJSON_IsObject(body));
-		cJSON_Delete(body);
-	}
-}
 
 /* check_page: the address of the seller's consent, or what stands against it. */
 static void
@@ -75,13 +25,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *texts[TEXTS];
 	int			kind;
 
-	split(data, size, arena, texts);
+	fuzz_split(data, size, arena, texts, TEXTS);
 	{
 		PlatformItem items[] = {
-			{.listing_id = 1, .item_id = texts[5], .model_id = texts[6], .quantity = (int64_t) size},
-			{.listing_id = 2, .item_id = texts[5], .model_id = texts[7], .quantity = -(int64_t) (size % 2)}
+			{.listing_id = 1, .item_id = texts[5], .model_id = texts[6], .quantity = (int64_t) size, .price = texts[9]},
+			{.listing_id = 2, .item_id = texts[5], .model_id = texts[7], .quantity = -(int64_t) (size % 2), .price = texts[9]}
 		};
 		const char *const sns[] = {texts[8], texts[9]};
+		const char *const ids[] = {texts[5], texts[6]};
 		PlatformAccess access = {
 			.base_url = "http://127.0.0.1:8", .shop_id = texts[0], .partner_id = texts[1], .partner_key = texts[2],
 			.access_token = texts[3], .refresh_token = texts[4], .auth_code = texts[4],
@@ -89,13 +40,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		};
 		PlatformCall call = {
 			.items = items, .n_items = 2, .from = (int64_t) size, .to = (int64_t) size + 60,
-			.cursor = texts[9], .order_sns = sns, .n_order_sns = 2
+			.cursor = texts[9], .order_sns = sns, .n_order_sns = 2, .item_ids = ids, .n_item_ids = 1 + (int) (size % 2),
+			.order_sn = texts[8], .package_id = size % 3 == 0 ? texts[9] : NULL, .carrier = texts[9], .tracking = texts[9],
+			.quantity = (int64_t) (size % 5), .reason = texts[9], .listed = size % 7 == 0
 		};
 
-		for (kind = CALL_PUSH_STOCK; kind <= CALL_GET_TOKEN; kind++)
+		for (kind = 0; kind < CALL_KINDS; kind++)
 		{
 			call.kind = (CallKind) kind;
-			check(&call, &access, arena);
+			fuzz_build(&call, &access, arena);
 		}
 		check_page(&access, texts[9], arena);
 	}

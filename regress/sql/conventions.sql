@@ -30,6 +30,21 @@ WHERE p.pronamespace IN ('storesync'::regnamespace, 'storesync_report'::regnames
 	AND p.prosecdef AND NOT coalesce(p.proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']
 ORDER BY 1;
 
+-- Nor does a name in any other body mean something else to another caller: it is looked up in one place,
+-- or was when the function was made. Procedures that commit cannot pin it, and qualify every name.
+SELECT p.oid::regprocedure AS search_path_of_caller FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace IN ('storesync'::regnamespace, 'storesync_report'::regnamespace)
+	AND l.lanname <> 'c' AND p.prokind = 'f' AND p.prosqlbody IS NULL
+	AND NOT coalesce(p.proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']
+ORDER BY 1;
+-- Every member lies in our schemas, but the schemas.
+SELECT pg_describe_object(d.classid, d.objid, 0) AS elsewhere FROM pg_depend d
+JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) i
+WHERE e.extname = 'storesync' AND d.deptype = 'e' AND i.type NOT IN ('schema', 'cast')
+	AND coalesce(i.schema, substring(i.identity FROM 'storesync(?:_report)?\.')) NOT LIKE 'storesync%'
+ORDER BY 1;
+
 -- Stock, orders and budgets move in C, and nothing there is interpreted.
 SELECT p.oid::regprocedure AS hot_but_not_c, l.lanname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname <> 'c'
@@ -40,11 +55,17 @@ ORDER BY 1;
 SELECT p.oid::regprocedure AS interpreted FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE p.pronamespace = 'storesync'::regnamespace AND l.lanname = 'plpgsql' AND p.prokind <> 'p'
 	AND p.proname NOT IN ('add_store', 'add_sku', 'add_location', 'add_listing', 'set_store_locations', 'set_bundle', 'check_bundle', 'set_paused',
-		'confirm_instance', 'grant_role', 'settle_compensation', 'task_settled', 'requeue', 'discard', 'drop_detached', 'drop_consumed', 'maintain_ahead', 'maintain_detach', 'maintain_step', 'check_text', 'refuse_change',
+		'confirm_instance', 'grant_role', 'revoke_role', 'role_begin', 'take_rights', 'settle_compensation', 'task_settled', 'requeue', 'discard', 'drop_detached', 'detached_is_needed', 'drop_consumed', 'maintain_ahead', 'maintain_detach', 'maintain_step', 'retire', 'retire_orders', 'retire_places', 'forget_old', 'check_text', 'refuse_change',
 		'platform_check', 'platform_replace', 'listing_normalise', 'listing_moved', 'refuse_orphans', 'listing_mapped', 'store_hold',
 		'resolve_stop', 'revise_stopped', 'stop_selling', 'start_selling',
-		'store_timezone_check', 'listing_gone', 'store_gone', 'add_peak_window', 'drop_peak_window', 'release_breaker', 'tell_siblings', 'note_authorization', 'backfill',
-		'accept_matches', 'preview', 'go_live')
+		'store_timezone_check', 'listing_gone', 'store_gone', 'add_peak_window', 'drop_peak_window', 'drop_planned_offer', 'release_breaker', 'tell_siblings', 'note_authorization', 'backfill',
+		'accept_matches', 'preview', 'go_live', 'remap_target', 'short_served',
+		'undo', 'undo_lock', 'undo_set',
+		'csv_judge', 'csv_begin', 'csv_open', 'csv_check', 'csv_write_sku', 'csv_write_listing', 'csv_write_price', 'csv_write_stock', 'csv_lock', 'csv_confirm',
+		'verify_reason', 'verify_compare', 'verify_note', 'drift_look', 'decide_drift', 'confirm_drift', 'confirm_drifts', 'reject_drift',
+		'compensate_replay', 'dispatcher_state', 'compensate_check', 'compensate_new', 'compensate_begin', 'compensate_ask',
+		'compensate_watch', 'compensate_settle', 'compensate_step', 'roll_up_anew',
+		'roll_up_stock_step', 'roll_up_stock_reset', 'roll_up_stock_anew', 'roll_up_pushed_step', 'search_lists', 'search_complete', 'search_absorb', 'search_forget', 'search_step')
 ORDER BY 1;
 
 -- Nothing is granted to everybody.

@@ -6,6 +6,7 @@ CREATE EXTENSION storesync;
 RESET client_min_messages;
 SELECT storesync.add_store('shopee', '220001', 'Main') AS store \gset
 SELECT storesync.missing_credentials(:store);
+SELECT storesync.missing_credentials(0) IS NULL AS no_such_store;
 
 PREPARE app(text, text, text) AS SELECT storesync.set_app_credential($1, $2, $3);
 PREPARE store(int, text, text) AS SELECT storesync.set_credential($1, $2, $3);

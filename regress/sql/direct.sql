@@ -109,11 +109,11 @@ SELECT what FROM seen;
 ROLLBACK;
 BEGIN;
 ALTER TABLE storesync.ledger ADD COLUMN host text DEFAULT 'here', ADD COLUMN room bigint GENERATED ALWAYS AS (on_hand - reserved) STORED;
-ALTER TABLE storesync.sales_order_line ALTER unit_price TYPE numeric(12, 1);
+ALTER TABLE storesync.sales_order_line ALTER sku_code TYPE char(5);
 ALTER TABLE storesync.sales_order ADD COLUMN plain text;
 SELECT pg_temp.receive(1), pg_temp.sell('O4');
 SELECT DISTINCT host, room = on_hand - reserved AS room FROM storesync.ledger;
-SELECT l.unit_price FROM storesync.sales_order_line l JOIN storesync.sales_order o USING (order_id) WHERE o.order_sn = 'O4';
+SELECT octet_length(l.sku_code) FROM storesync.sales_order_line l JOIN storesync.sales_order o USING (order_id) WHERE o.order_sn = 'O4';
 ROLLBACK;
 
 -- a partition made by hand: other order of columns, a dropped one, no index
@@ -127,7 +127,7 @@ ALTER TABLE storesync.by_hand DROP COLUMN gone;
 SELECT pg_temp.run(format('ALTER TABLE storesync.ledger DETACH PARTITION %s', :'old'));
 SELECT pg_temp.run(format('INSERT INTO storesync.by_hand (sku_id, version, on_hand_delta, reserved_delta, on_hand, reserved, order_id, event_at, recorded_at, location_id, kind, key, reference, reason) SELECT * FROM %s', :'old'));
 SELECT pg_temp.run(format('ALTER TABLE storesync.ledger ATTACH PARTITION storesync.by_hand FOR VALUES FROM (%L) TO (%L)',
-	date_trunc('month', now(), 'UTC'), date_trunc('month', now(), 'UTC') + interval '1 month'));
+	date_trunc('month', now(), 'UTC'), (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'));
 SELECT pg_temp.receive(5, 'hand'), pg_temp.sell('O5');
 CREATE UNIQUE INDEX ON storesync.by_hand (sku_id, location_id, version);
 SELECT pg_temp.receive(5, 'hand'), pg_temp.sell('O6');
@@ -140,7 +140,7 @@ SELECT pg_temp.run(format('ALTER TABLE storesync.outbox DETACH PARTITION %s', pg
 CREATE TABLE storesync.divided (LIKE storesync.outbox INCLUDING CONSTRAINTS) PARTITION BY LIST (kind);
 CREATE TABLE storesync.divided_stock PARTITION OF storesync.divided FOR VALUES IN ('stock');
 SELECT pg_temp.run(format('ALTER TABLE storesync.outbox ATTACH PARTITION storesync.divided FOR VALUES FROM (%L) TO (%L)',
-	date_trunc('day', now(), 'UTC'), date_trunc('day', now(), 'UTC') + interval '1 day'));
+	date_trunc('day', now(), 'UTC'), date_trunc('day', now(), 'UTC') + interval '24 hours'));
 SELECT pg_temp.receive(1);
 SELECT kind, version IS NOT NULL AS versioned FROM storesync.divided_stock;
 ROLLBACK;

@@ -1,6 +1,17 @@
 -- What CREATE EXTENSION leaves behind, and that it can go and come again.
 \set VERBOSITY terse
 SELECT extversion FROM pg_extension WHERE extname = 'storesync';
+
+-- The library is of the same release; where it is not, health() says what is to be done.
+SELECT storesync.library_version() = extversion AS same FROM pg_extension WHERE extname = 'storesync';
+SELECT * FROM storesync.health_version();
+BEGIN;
+UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'storesync';
+SELECT component, state, regexp_replace(reason, 'is of [0-9.]+', 'is of X') AS reason FROM storesync.health() WHERE component = 'version';
+UPDATE pg_extension SET extversion = '1.10' WHERE extname = 'storesync';
+SELECT component, state, regexp_replace(reason, 'is of [0-9.]+', 'is of X') AS reason FROM storesync.health() WHERE component = 'version';
+ROLLBACK;
+
 SELECT platform, base_url, rate_limit, max_quantity FROM storesync.platform ORDER BY platform;
 -- no partition, no row but the script's own
 SELECT count(*) AS partitions FROM pg_class WHERE relispartition AND relnamespace = 'storesync'::regnamespace;

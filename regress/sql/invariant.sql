@@ -101,6 +101,7 @@ SELECT (storesync.reserve('CUP', 20, storesync.new_key())).outcome;
 SELECT * FROM pg_temp.broken();
 UPDATE storesync.sku SET allow_backorder = false;
 SELECT * FROM pg_temp.broken(); ROLLBACK;
--- nothing of that is left, and the ledger refuses again
+-- nothing of that is left, and the ledger refuses again (the message names the partition of this month; its code will do)
 SELECT * FROM storesync.check_invariants();
+\set VERBOSITY sqlstate
 UPDATE storesync.ledger SET on_hand = 0;

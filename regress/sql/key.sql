@@ -25,6 +25,11 @@ SELECT storesync.derive_key(now(), 'x', NULL);
 SELECT storesync.derive_key(now(), VARIADIC NULL);
 SELECT storesync.derive_key(now(), VARIADIC '{}'::text[]);
 SELECT storesync.derive_key(now(), VARIADIC ARRAY[['a', 'b'], ['c', 'd']]);
+-- as many and as long as they may be; the second is of 1,048,576 bytes, an "x" each
+SELECT storesync.derive_key('2024-05-01 02:00:00.123+00', VARIADIC array_fill('x'::text, ARRAY[100])) AS many,
+	storesync.derive_key('2024-05-01 02:00:00.123+00', repeat('x', 1024 * 1024)) AS long;
+SELECT storesync.derive_key('2024-05-01 02:00:00.123+00', VARIADIC array_fill('x'::text, ARRAY[101]));
+SELECT storesync.derive_key('2024-05-01 02:00:00.123+00', 'x', repeat('x', 1024 * 1024));
 
 -- Text: either case, I and L read as 1, O as 0; 26 digits that fit 128 bits.
 SELECT t AS written, t::storesync.idempotency_key AS read

@@ -31,10 +31,12 @@ INSERT INTO change VALUES
 	('store', 'name', '''new''', 'store'), ('store', 'mode', '''lower_only''', 'store'), ('store', 'paused', 'true', 'store'),
 	('store', 'priority', '4', 'store'), ('store', 'rate_limit', '''7/s''', 'store'), ('store', 'poll_interval', '''7 s''', 'store'),
 	('store', 'poll_spread', '7', 'store'), ('platform', 'look_again', '''{1 day}''', 'platform'), ('platform', 'returns_interval', '''1 day''', 'platform'),
+	('platform', 'ship_within', '''1 day''', 'platform'), ('platform', 'short_weight', '7', 'platform'),
 	('store', 'stock_from', '''2024-01-01''', 'store'), ('store', 'unpaid_hold', '''3 days''', 'store'),
 	('store', 'returns', '''platform''', 'store'), ('store', 'timezone', '''UTC''', 'store'),
 	('store', 'breaker_share', '0.5', 'store'), ('store', 'breaker_least', '7', 'store'), ('store', 'breaker_window', '''7 min''', 'store'),
-	('store', 'max_price_change', '0.7', 'store'),
+	('store', 'max_price_change', '0.7', 'store'), ('store', 'night', '''{01:00,05:00}''', 'store'),
+	('store', 'drift_units', '7', 'store'), ('store', 'drift_share', '0.7', 'store'), ('store', 'drift_least', '7', 'store'),
 	-- what a trigger keeps
 	('listing', 'shaped', NULL, NULL), ('listing', 'freed', NULL, NULL),
 	('platform', 'platform', NULL, NULL),

@@ -26,6 +26,11 @@ SELECT * FROM storesync.ingest_orders(:one, '7');
 SELECT * FROM storesync.ingest_orders(:one, '"x"');
 SELECT * FROM storesync.ingest_orders(:one, 'null');
 SELECT * FROM storesync.ingest_orders(:one, (SELECT jsonb_agg(n) FROM generate_series(1, 10001) n));
+-- lines of a page together, sound or not
+SELECT * FROM storesync.ingest_orders(:one, (SELECT jsonb_agg(pg_temp.doc(jsonb_build_object('order_sn', 'L' || n, 'lines', x.lines)))
+	FROM generate_series(1, 11) n, (SELECT jsonb_agg(0) AS lines FROM generate_series(1, 9091)) x));
+SELECT outcome, count(*) FROM storesync.ingest_orders(:one, (SELECT jsonb_agg(pg_temp.doc(jsonb_build_object('order_sn', 'L' || n, 'lines', x.lines)))
+	FROM generate_series(1, 10) n, (SELECT jsonb_agg(0) AS lines FROM generate_series(1, 10000)) x)) GROUP BY 1;
 \set VERBOSITY sqlstate
 SELECT * FROM storesync.ingest_orders(:one, NULL);
 SELECT * FROM storesync.ingest_orders(-1, '[]');

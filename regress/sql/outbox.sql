@@ -63,6 +63,24 @@ BEGIN READ ONLY;
 SELECT storesync.current_incarnation();
 ROLLBACK;
 
+-- A promoted standby writes on another timeline: the next life, of the same data. What a shop has acknowledged is
+-- believed no more, but can be compared with what was booked since.
+SELECT storesync.add_listing(storesync.add_store('shopee', '1', 'One'), 'A', '1') AS listing FROM storesync.add_sku('A') \gset
+INSERT INTO storesync.listing_shown (listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at, acked_revision)
+VALUES (:listing, 7, 1, storesync.current_incarnation(), now() - interval '1 hour', now() - interval '1 hour', 1);
+SELECT believed, acked_revision FROM storesync.listing_target;
+UPDATE storesync.incarnation SET timeline = timeline - 1 WHERE incarnation = storesync.current_incarnation();
+\c -
+SELECT storesync.current_incarnation();
+SELECT believed, acked_revision FROM storesync.listing_target;
+SELECT incarnation, reason, timeline - lag(timeline) OVER (ORDER BY incarnation) AS later FROM storesync.incarnation ORDER BY 1;
+SELECT storesync.is_copy();
+UPDATE storesync.incarnation SET database_oid = 1;
+\c -
+SELECT believed, acked_revision FROM storesync.listing_target;
+SELECT believed, acked_revision FROM storesync.listing_target;
+SELECT incarnation, reason FROM storesync.incarnation ORDER BY 1 DESC LIMIT 1;
+
 -- as found
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS storesync CASCADE;

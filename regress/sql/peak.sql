@@ -40,3 +40,14 @@ SELECT storesync.add_peak_window('2100-01-01', '2100-03-01', store => :taipei);
 SELECT storesync.add_peak_window('4714-11-24 00:00 BC', '4714-11-24 01:00 BC', store => :taipei);
 SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', store => :taipei, kinds => '{decrease}');
 SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', store => :taipei, spread => '2 days');
+
+-- Orders more often: beside what is held, or alone; until the end, without the spread.
+SELECT storesync.add_peak_window(now() AT TIME ZONE 'Asia/Taipei', (now() + '1 hour') AT TIME ZONE 'Asia/Taipei', store => :taipei,
+	kinds => '{price}', poll_interval => '2 seconds') AS both \gset
+SELECT storesync.add_peak_window((now() - '2 minutes'::interval) AT TIME ZONE 'Asia/Taipei', (now() - '1 minute'::interval) AT TIME ZONE 'Asia/Taipei', store => :taipei,
+	kinds => '{raise}', poll_interval => '1 second') AS over \gset
+SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', platform => 'shopee', kinds => '{}', poll_interval => '3 seconds') AS alone \gset
+SELECT CASE peak_window_id WHEN :both THEN 'both' WHEN :over THEN 'over' ELSE 'alone' END AS of, store_id = :taipei AS in_taipei, kind, spread, is_on, poll_interval
+FROM storesync.peak WHERE peak_window_id IN (:both, :over, :alone) ORDER BY peak_window_id, store_id, kind;
+SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', store => :taipei, kinds => '{}');
+SELECT storesync.add_peak_window('2100-01-01', '2100-01-02', store => :taipei, kinds => '{}', poll_interval => '1 millisecond');

@@ -102,6 +102,24 @@ SELECT storesync.release_expired(100) AS done;
 SELECT l.price, (SELECT count(*) FROM storesync.planned_offer p WHERE p.listing_id = :one) AS planned
 FROM storesync.listing l WHERE l.listing_id = :one;
 
+-- called off before it begins, by an operator, once; a campaign that has begun is ended by another price
+SELECT l.price FROM storesync.listing l WHERE l.listing_id = :one \gset
+SELECT storesync.set_price(:one, :price - 1, storesync.new_key(), now() + interval '1 day', now() + interval '2 days') > 0 AS task;
+SELECT storesync.set_price(:one, :price - 2, storesync.new_key(), valid_until => now() + interval '1 day') > 0 AS task;
+CREATE ROLE regress_operator;
+SELECT storesync.grant_role('regress_operator', 'operator');
+SET ROLE regress_operator;
+SELECT p.action, storesync.drop_planned_offer(p.planned_offer_id) AS called_off, storesync.drop_planned_offer(p.planned_offer_id) AS again
+FROM storesync.planned_offer p WHERE p.listing_id = :one ORDER BY p.action;
+SELECT storesync.drop_planned_offer(0), storesync.drop_planned_offer(NULL);
+RESET ROLE;
+SELECT a.action, a.before ->> 'action' AS what FROM storesync.audit a ORDER BY a.audit_id DESC LIMIT 1;
+SELECT p.action FROM storesync.planned_offer p WHERE p.listing_id = :one;
+UPDATE storesync.listing SET price = :price WHERE listing_id = :one;
+SELECT count(*) AS planned FROM storesync.planned_offer p WHERE p.listing_id = :one;
+SELECT storesync.revoke_role('regress_operator');
+DROP ROLE regress_operator;
+
 -- listed: a column, or a task; of an item with models as long as one of them is to be
 SELECT storesync.enqueue(:store, 'unlist', jsonb_build_object('listing', :one)) > 0 AS task;
 SELECT l.listing_id = :one AS first, l.listed FROM storesync.listing l WHERE l.store_id = :store ORDER BY l.listing_id;
@@ -129,6 +147,9 @@ SELECT x.term, x.value FROM storesync.explain(:one) x WHERE x.term ~ 'price|list
 
 -- another item: nothing is known of it
 UPDATE storesync.listing SET item_id = '7302' WHERE listing_id = :one;
+SELECT * FROM pg_temp.offers(:one);
+-- another item, and at once another price: that is written
+UPDATE storesync.listing SET item_id = '7303', price = 981 WHERE listing_id = :one;
 SELECT * FROM pg_temp.offers(:one);
 DELETE FROM storesync.listing WHERE listing_id IN (:one, :two);
 SELECT count(*) FROM storesync.offer o WHERE o.listing_id IN (:one, :two);

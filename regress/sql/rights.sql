@@ -39,10 +39,38 @@ SELECT storesync.grant_role('regress_operator', 'king');
 SELECT storesync.grant_role('regress_operator', NULL);
 SELECT storesync.grant_role('regress_nobody', 'operator');
 SELECT storesync.grant_role(NULL, 'operator');
+-- a word that stands for everybody, whatever its quotes
+SELECT storesync.grant_role('public', 'reporter');
+SELECT storesync.grant_role('PUBLIC', 'reporter');
+SELECT storesync.grant_role('current_user', 'reporter');
 SET ROLE regress_operator;
 SELECT storesync.grant_role('regress_public', 'operator');
 RESET ROLE;
+SET ROLE regress_application;
+SELECT storesync.take_rights('regress_operator');
+RESET ROLE;
 SELECT subject, after FROM storesync.audit WHERE action = 'grant role' ORDER BY audit_id;
+-- A role is of the kind that was said last, and others keep theirs; one with an odd name, too.
+CREATE ROLE "regress; Odd ""one""";
+SELECT storesync.grant_role('regress; Odd "one"', 'operator');
+SELECT storesync.grant_role('regress; Odd "one"', 'application');
+CREATE VIEW rights AS
+SELECT a.grantee::regrole, 'routine' AS kind, p.oid, a.privilege_type AS may
+	FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'storesync'::regnamespace
+UNION ALL SELECT a.grantee::regrole, 'relation', c.oid, a.privilege_type
+	FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'storesync'::regnamespace
+UNION ALL SELECT a.grantee::regrole, 'column ' || t.attname, c.oid, a.privilege_type
+	FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid, aclexplode(t.attacl) a WHERE c.relnamespace = 'storesync'::regnamespace
+UNION ALL SELECT a.grantee::regrole, 'type', t.oid, a.privilege_type
+	FROM pg_type t, aclexplode(t.typacl) a WHERE t.typnamespace = 'storesync'::regnamespace;
+SELECT kind, oid, may FROM rights WHERE grantee = '"regress; Odd ""one"""'::regrole
+EXCEPT SELECT kind, oid, may FROM rights WHERE grantee = 'regress_application'::regrole;
+SELECT kind, oid, may FROM rights WHERE grantee = 'regress_application'::regrole
+EXCEPT SELECT kind, oid, may FROM rights WHERE grantee = '"regress; Odd ""one"""'::regrole;
+SELECT count(*) > 0 AS kept FROM rights WHERE grantee = 'regress_operator'::regrole AND may = 'UPDATE';
+DROP VIEW rights;
+DROP OWNED BY "regress; Odd ""one""";
+DROP ROLE "regress; Odd ""one""";
 
 -- Every name in the matrix exists.
 SELECT name FROM storesync.role_functions() EXCEPT SELECT proname FROM pg_proc WHERE pronamespace = 'storesync'::regnamespace;
@@ -92,6 +120,8 @@ INSERT INTO storesync.outbox (subject, kind) VALUES (1, 'order');
 INSERT INTO storesync.outbox (subject, kind, xid) VALUES (1, 'order', '1');
 INSERT INTO storesync.outbox (subject, kind, incarnation) VALUES (1, 'order', 1);
 INSERT INTO storesync.outbox (id, subject, kind) VALUES (1, 1, 'order');
+INSERT INTO storesync.outbox (subject, kind, payload) VALUES (1, 'order', '{}');
+SELECT * FROM storesync.dispatcher_stats();
 SELECT storesync.add_sku('C');
 SELECT storesync.set_app_credential('shopee', 'partner_id', '1');
 SELECT storesync.outbox_add('stock', '{1}');

@@ -8,7 +8,7 @@ SET timezone = 'UTC';
 SET datestyle = 'SQL, DMY';
 -- days are told from today
 CREATE FUNCTION day(n int) RETURNS timestamptz LANGUAGE sql STABLE AS
-	$$ SELECT date_trunc('day', now(), 'UTC') + n * interval '1 day' $$;
+	$$ SELECT date_trunc('day', now(), 'UTC') + n * interval '24 hours' $$;
 CREATE FUNCTION day_of(name name) RETURNS int LANGUAGE sql STABLE AS
 	$$ SELECT to_date(right(name, 10), 'YYYY_MM_DD') - date_trunc('day', now(), 'UTC')::date $$;
 CREATE VIEW days AS

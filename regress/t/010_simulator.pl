@@ -724,6 +724,31 @@ start();
 $sim->post('start');
 ok($sim->get('progress')->{finished}, 'a trace of nothing is finished at once');
 
+# ---------------------------------------------------------------- items that end, and come back
+
+start();
+sub items_of { return join ' ', map { $_->{item_id} } @{ get_call('/api/v2/product/get_item_list', offset => 0, page_size => 9, item_status => $_[0])->[1]{response}{item} }; }
+sub models { return join ' ', map { $_->{model_id} } @{ get_call('/api/v2/product/get_model_list', item_id => 100001)->[1]{response}{model} }; }
+is(admin('POST', 'state', { shop_id => $shop, item_id => 100001, model_id => 200001, state => 'gone' })->[0], 200, 'a model goes');
+is(models(), '200002', 'it is not among the models');
+write_stock(100001, [ 200001, 1 ], [ 200002, 2 ]);
+is($sim->stock($shop, 100001, 200001) . ' ' . $sim->stock($shop, 100001, 200002), '10 2', 'nor written');
+is($sim->order($shop, [ 100001, 200001, 1 ])->{lost_units}, 1, 'nor bought');
+is(admin('POST', 'state', { shop_id => $shop, item_id => 100002, state => 'banned' })->[0], 200, 'an item is banned');
+is(items_of('BANNED') . '/' . items_of('NORMAL'), '100002/100001', 'it is listed as such');
+error_is(write_stock(100002, [ 0, 1 ]), 'error_busi_update_stock_failed', 'not written');
+is($sim->order($shop, [ 100002, 0, 1 ])->{lost_units}, 1, 'not bought');
+admin('POST', 'state', { shop_id => $shop, item_id => 100002, state => $_ }) foreach qw(gone normal gone);
+is(items_of('BANNED') . '/' . items_of('NORMAL'), '/100001', 'one that is gone is not listed at all');
+error_is(write_stock(100002, [ 0, 1 ]), 'error_item_not_found', 'nor found');
+admin('POST', 'state', { shop_id => $shop, item_id => $_, state => 'normal' }) foreach 100001, 100002;
+is(items_of('NORMAL') . '/' . models(), '100001 100002/200001 200002', 'all come back');
+is(admin('POST', 'state', { shop_id => $shop, item_id => 100002, state => 'odd' })->[0], 400, 'an unknown state');
+is(admin('POST', 'state', { shop_id => $shop, item_id => 100003, state => 'gone' })->[0], 400, 'an unknown item');
+is(join(', ', map { join ' ', @$_{qw(kind item_id model_id value)}, $_->{applied} ? 'applied' : 'refused' } @{ $sim->get('writes')->{writes} }),
+	'stock 100001 200001 1 refused, stock 100001 200002 2 applied, stock 100002 0 1 refused, stock 100002 0 1 refused',
+	'the log of writes');
+
 # ---------------------------------------------------------------- start and end
 
 $sim->faults(slow => 1, slow_ms => 60000);

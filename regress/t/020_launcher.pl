@@ -8,7 +8,6 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync;
 use Test::More;
-use Time::HiRes qw(time);
 
 my $node = Storesync->cluster('main', 'storesync.databases' => 'shop, "Two", gone');
 
@@ -133,10 +132,10 @@ ok(wait_running('Two', $two), 'it notices the end of one that it did not start')
 sub timed
 {
 	my ($what, $sql) = @_;
-	my $began = time;
-	my ($status, undef, $error) = $node->psql('postgres', $sql);
+	my ($status, $error);
+	my $took = Storesync->elapsed(sub { ($status, undef, $error) = $node->psql('postgres', $sql); });
 	is($status, 0, "$what succeeds under a running dispatcher") or diag $error;
-	cmp_ok(time - $began, '<', 2, 'within two seconds');
+	cmp_ok($took, '<', 2, 'within two seconds');
 	return;
 }
 

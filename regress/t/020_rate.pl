@@ -96,9 +96,8 @@ foreach my $mode (qw(immediate fast kill immediate))
 	{
 		my $session = $node->background_psql('shop', on_error_stop => 0);
 		my $pid = $session->query_safe('SELECT pg_backend_pid()');
-		kill 'KILL', $pid;
+		Storesync->crash($node, $pid) or die 'no recovery';
 		$session->{run}->finish;
-		$node->poll_query_until('shop', 'SELECT true') or die 'no recovery';
 	}
 	else
 	{

@@ -8,7 +8,6 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync;
 use Test::More;
-use Time::HiRes qw(time);
 
 my $shops = 20;
 my $node = Storesync->cluster('main', 'storesync.max_in_flight' => 40);
@@ -31,9 +30,7 @@ sub fill
 sub timed
 {
 	my ($what, $code) = @_;
-	my $began = time;
-	$code->();
-	return cmp_ok(time - $began, '<', 2, $what);
+	return cmp_ok(Storesync->elapsed($code), '<', 2, $what);
 }
 
 # drop_database: how long it takes; dirty buffers of others are not its business
@@ -41,9 +38,7 @@ sub drop_database
 {
 	my ($name) = @_;
 	$node->safe_psql('postgres', 'CHECKPOINT');
-	my $began = time;
-	$node->safe_psql('postgres', "DROP DATABASE $name");
-	return time - $began;
+	return Storesync->elapsed(sub { $node->safe_psql('postgres', "DROP DATABASE $name"); });
 }
 
 Storesync->converged($node, $sim, 'at first every shop shows what the database wants');

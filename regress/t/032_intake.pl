@@ -128,6 +128,10 @@ $node->safe_psql('shop', 'DROP TRIGGER stand ON storesync.sales_order');
 is($node->safe_psql('shop', 'SELECT last_value FROM public.attempts'), 3, 'at the third run of its transaction');
 is($node->safe_psql('shop', q(SELECT count(*) FROM storesync.call_log WHERE code = '40001')), 0, 'by the same call');
 
+# somebody folds in a transaction that stays open: calls go on below
+my $folder = $node->background_psql('shop');
+$folder->query_safe('BEGIN; SELECT FROM storesync.roll_up_cursor FOR UPDATE');
+
 # switches: a paused store is fetched but not written
 my $paused = $store->{2};
 $node->safe_psql('shop', "SELECT storesync.pause($paused)");
@@ -152,6 +156,18 @@ is($counters->{refused_limit}, 0, 'no call was refused for the limit');
 cmp_ok($counters->{max_in_second}, '<=', 20, 'in no second a shop had more calls than granted');
 is($counters->{bad_signature}, 0, 'all calls were signed well');
 is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.compensation'), 1, 'nothing else was given up');
+ok(Storesync->wait_until(sub { slurp_file($node->logfile) =~ /canceling statement due to lock timeout/ }, 'a fold gives up'),
+	'the dispatcher does not wait for whoever folds');
+$node->safe_psql('shop', "SELECT storesync.reserve('CUP', 1, storesync.new_key())");
+Storesync->converged($node, $sim, 'nor do calls');
+$folder->query_safe('COMMIT');
+$folder->quit;
+# the roll-ups follow by themselves, some seconds later
+Storesync->query_until($node, <<'SQL', 't', 'the roll-ups say what the orders say');
+SELECT sum(d.units) = (SELECT sum(o.units) FROM storesync.order_sale o) AND sum(d.units) > 0
+	AND (SELECT ended_at IS NOT NULL FROM storesync.roll_up_stock) AND (SELECT ended_at IS NOT NULL FROM storesync.roll_up_pushed)
+FROM storesync.sales_day d
+SQL
 Storesync->sound($node);
 is(Storesync->dispatcher($node), $dispatcher, 'the dispatcher never ended');
 cmp_ok(scalar(() = slurp_file($node->logfile) =~ /ERROR:  poisoned/g), '<=', 2, 'the log is not flooded');

@@ -81,16 +81,34 @@ Storesync->query_until($node, "SELECT state FROM storesync.task_state($read)", '
 sql(<<"SQL");
 SELECT storesync.add_peak_window((clock_timestamp() - interval '1 minute') AT TIME ZONE s.timezone,
 	(clock_timestamp() + interval '3 seconds') AT TIME ZONE s.timezone, store => s.store_id, kinds => '{read_back}', spread => '2 seconds')
-FROM storesync.store s WHERE s.store_id = $one
+FROM storesync.store s WHERE s.store_id = $one;
+SELECT count(storesync.enqueue(store_id, 'read_back', jsonb_build_object('listing', listing_id)))
+FROM storesync.listing WHERE store_id = $one AND item_id::int <= 12;
 SQL
-sql("SELECT count(storesync.enqueue(store_id, 'read_back', jsonb_build_object('listing', listing_id)))"
-	  . " FROM storesync.listing WHERE store_id = $one AND item_id::int <= 12");
 Storesync->query_until($node, "SELECT count(*) FROM storesync.task_open WHERE store_id = $one", 0, 'all are read');
 is(sql("SELECT count(*), min(e.at) >= min(w.ends) FROM storesync.task_event e, (SELECT max(w.ends AT TIME ZONE s.timezone) AS ends"
 		. " FROM storesync.peak_window w JOIN storesync.store s USING (store_id) WHERE w.kinds = '{read_back}') w"
 		. " WHERE e.state = 'sent' AND e.task_id > $fetch"), '12|t', 'none of them before the end');
 cmp_ok(sql("SELECT extract(epoch FROM max(e.at) - min(e.at)) FROM storesync.task_event e WHERE e.state = 'sent' AND e.task_id > $fetch"),
 	'>=', 0.5, 'and not all at once');
+
+# Orders more often: for as long as the window lasts, and then as before by itself.
+my $every = "SELECT polled_every FROM storesync.stat_store WHERE store_id = $one";
+sql("UPDATE storesync.store SET poll_interval = '1 hour', poll_spread = 1 WHERE store_id = $one");
+Storesync->query_until($node, $every, '01:00:00', 'hardly ever fetched');
+my $sn = $sim->order(1001, [ 5, 0, 1 ])->{order_sn};
+sql(<<"SQL");
+SELECT storesync.add_peak_window(clock_timestamp() AT TIME ZONE s.timezone, clock_timestamp() AT TIME ZONE s.timezone + '6 seconds',
+	store => s.store_id, kinds => '{}', poll_interval => '300 milliseconds')
+FROM storesync.store s WHERE s.store_id = $one
+SQL
+Storesync->query_until($node, $every, '00:00:00.3', 'the window begins');
+ok(Storesync->query_until($node, "SELECT count(*) FROM storesync.sales_order WHERE order_sn = '$sn'", 1, 'the order'), 'a window fetches orders more often');
+ok(Storesync->query_until($node, $every, '01:00:00', 'the old rhythm'), 'at its end the old rhythm is back');
+is(sql('SELECT count(*) FROM storesync.peak'), '0', 'nothing is left of it');
+cmp_ok(sql("SELECT count(*) FROM storesync.call_log c, (SELECT max(w.ends AT TIME ZONE s.timezone) AS ends FROM storesync.peak_window w"
+		. " JOIN storesync.store s USING (store_id) WHERE w.kinds = '{}') w WHERE c.store_id = $one AND c.call = 'list_orders'"
+		. " AND c.at BETWEEN w.ends - interval '6 seconds' AND w.ends"), '>=', 4, 'again and again meanwhile');
 
 Storesync->sound($node);
 $node->stop;

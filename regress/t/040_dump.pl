@@ -52,12 +52,15 @@ SELECT storesync.set_store_locations((SELECT min(store_id) FROM storesync.store)
 SELECT * FROM storesync.ingest_order((SELECT max(store_id) FROM storesync.store), jsonb_build_object('order_sn', 'set', 'status', 'shipped',
 	'create_time', extract(epoch FROM now())::bigint - 60, 'lines', '[{"line_id": "1", "item_id": "1001", "model_id": "9", "qty": 2}]'::jsonb));
 SELECT * FROM storesync.ingest_orders((SELECT max(store_id) FROM storesync.store), '$documents');
+SELECT * FROM storesync.ingest_order((SELECT max(store_id) FROM storesync.store), jsonb_build_object('order_sn', 'late', 'status', 'ready_to_ship',
+	'create_time', extract(epoch FROM now())::bigint - 60, 'lines', '[{"line_id": "1", "sku": "SKU-6", "qty": 500}]'::jsonb));
+SELECT storesync.settle_short(max(store_id), 'late', NULL, 'wait', storesync.new_key(), until => now() + interval '1 day', note => '船') FROM storesync.store;
 UPDATE storesync.listing SET price = 100 WHERE store_id = (SELECT max(store_id) FROM storesync.store);
 SELECT storesync.set_price(max(listing_id), 90, storesync.new_key(), valid_until => now() + interval '1 day') FROM storesync.listing;
 SELECT storesync.reserve_seen(min(listing_id), 2, now(), now() + interval '1 day') FROM storesync.listing;
 INSERT INTO storesync.outbox (subject, kind, payload) VALUES (1, 'order', '{"é": "雪"}');
 -- the newest partition of each, with the rows that time will bring there
-SELECT storesync.ensure_partitions('40 days');
+SELECT storesync.ensure_partitions('12 days');
 -- what the dispatcher writes
 INSERT INTO storesync.listing_walk (run, store_id, ended_at, current) SELECT 6 + store_id, store_id, now(), true FROM storesync.store;
 INSERT INTO storesync.listing_seen (run, store_id, item_id, model_id, seller_code, name, reserved, listed, ended, writable, seen_at)
@@ -69,10 +72,10 @@ INSERT INTO storesync.order_gap (store_id, age, hour, listed, missing, order_sns
 SELECT store_id, '1 hour', date_trunc('hour', now()), 3, 1, '{SN31}' FROM storesync.store;
 INSERT INTO storesync.notification (at, fingerprint, store_id, platform, shop_id, kind, code, order_sn)
 SELECT now(), 1, store_id, platform, shop_id, 'order', '3', 'SN1' FROM storesync.store;
-INSERT INTO storesync.outbox (at, subject, version, kind) VALUES (now() + interval '40 days', 1, 3, 'stock');
-INSERT INTO storesync.task_event (task_id, at, state) VALUES (1, now() + interval '40 days', 'sent');
+INSERT INTO storesync.outbox (at, subject, version, kind) VALUES (now() + interval '12 days', 1, 3, 'stock');
+INSERT INTO storesync.task_event (task_id, at, state) VALUES (1, now() + interval '12 days', 'sent');
 INSERT INTO storesync.ledger (sku_id, version, on_hand_delta, reserved_delta, on_hand, reserved, event_at, recorded_at, location_id, kind, key)
-SELECT sku_id, version + 1, 5, 0, on_hand + 5, reserved, now(), now() + interval '40 days', location_id, 'adjust', storesync.new_key()
+SELECT sku_id, version + 1, 5, 0, on_hand + 5, reserved, now(), now() + interval '12 days', location_id, 'adjust', storesync.new_key()
 FROM storesync.stock WHERE sku_id = 2;
 SQL
 
@@ -105,6 +108,7 @@ sub content
 		"SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1;");
 }
 my $content = content('shop');
+my $owner = $node->safe_psql('shop', 'SELECT current_user');
 
 foreach my $partition (split / /, "$first $newest")
 {
@@ -152,31 +156,86 @@ sub check
 	is($ask->(q(SELECT count(*) FROM storesync.outbox WHERE incarnation = 2)), '3', "$how: outbox rows of the new incarnation");
 	is($ask->(q(SELECT outcome FROM storesync.restock('SKU-1', 1, storesync.new_key(), reference => 'basket'))), 'applied', "$how: what was shipped may come back");
 	is($ask->(q(SELECT held, shipped, restocked FROM storesync.holder WHERE reference = 'basket')), '5|1|1', "$how: holders go on with what they had");
-	$ask->(q(SELECT storesync.ensure_partitions('80 days')));
+	$ask->(q(SELECT storesync.ensure_partitions('20 days')));
 	is($ask->('SELECT * FROM storesync.check_invariants()'), '', "$how: no invariant is broken afterwards");
 	return;
 }
 
 my $directory = PostgreSQL::Test::Utils::tempdir();
 
-$node->command_ok([ 'pg_dump', '-f', "$directory/plain.sql", 'shop' ], 'pg_dump, plain');
+$node->command_ok([ 'pg_dump', '--no-sync', '-f', "$directory/plain.sql", 'shop' ], 'pg_dump, plain');
 $node->safe_psql('postgres', 'CREATE DATABASE plain');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$directory/plain.sql", 'plain' ], 'psql restores it without an error');
 check('plain', 'plain');
 
-$node->command_ok([ 'pg_dump', '-Fd', '-j', '2', '-f', "$directory/folder", 'shop' ], 'pg_dump, directory format, two at a time');
+$node->command_ok([ 'pg_dump', '--no-sync', '-Fd', '-j', '2', '-f', "$directory/folder", 'shop' ], 'pg_dump, directory format, two at a time');
 $node->safe_psql('postgres', 'CREATE DATABASE custom');
 $node->command_ok([ 'pg_restore', '-e', '-j', '2', '-d', 'custom', "$directory/folder" ], 'pg_restore restores it without an error');
 check('custom', 'parallel');
 
-unlike(slurp_file("$directory/plain.sql"), qr/SECRET/, 'no secret in the dump');
+# restored DATABASE, HOW, COMMAND...: a new database made by these commands is the same, and is a copy
+sub restored
+{
+	my ($database, $how, @command) = @_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->command_ok($_, "$how: " . join ' ', grep { !m{/} } @$_) foreach @command;
+	# rights name the owner
+	is(content($database) =~ s/\badmin\b/$owner/gr, $content, "$how: same rows, sequences, rights, indexes and triggers");
+	is($node->safe_psql($database, q(SELECT count(*), storesync.sending_allowed('shopee'), storesync.current_incarnation() FROM storesync.check_invariants())),
+		'0|f|2', "$how: sound, and a copy");
+	is($node->safe_psql($database, q(SELECT outcome FROM storesync.receive('SKU-2', 1, storesync.new_key()))), 'applied', "$how: and goes on");
+	return;
+}
+
+my @psql = ('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1');
+$node->command_ok([ 'pg_dump', '--no-sync', '-s', '-f', "$directory/schema.sql", 'shop' ], 'pg_dump, the schema alone');
+$node->command_ok([ 'pg_dump', '--no-sync', '-a', '-f', "$directory/data.sql", 'shop' ], 'pg_dump, the data alone');
+restored('halves', 'schema, then data', map { [ @psql, '-f', "$directory/$_.sql", 'halves' ] } qw(schema data));
+restored('sections', 'section by section', map { [ 'pg_restore', '-e', '-d', 'sections', "--section=$_", "$directory/folder" ] } qw(pre-data data post-data));
+$node->safe_psql('postgres', 'CREATE ROLE admin SUPERUSER');
+restored('single', 'in one transaction, as another superuser', [ 'pg_restore', '-1', '--no-owner', '--role=admin', '-d', 'single', "$directory/folder" ]);
+is($node->safe_psql('single', q(SELECT count(*) FROM pg_class c WHERE c.relnamespace = 'storesync'::regnamespace AND c.relkind <> 'i' AND pg_get_userbyid(c.relowner) <> 'admin')),
+	'0', 'to whom everything belongs');
+
+# only a superuser: storesync is no trusted extension
+$node->safe_psql('postgres', 'CREATE ROLE owner LOGIN; CREATE DATABASE hers OWNER owner');
+$node->command_fails_like([ 'pg_restore', '-e', '--no-owner', '--role=owner', '-d', 'hers', "$directory/folder" ],
+	qr/permission denied to create extension "storesync"/, 'the owner of a database restores nothing');
+
+unlike(slurp_file("$directory/$_.sql"), qr/SECRET/, "no secret in $_.sql") foreach qw(plain schema data);
 
 # a second generation: what was restored can be dumped again
-$node->command_ok([ 'pg_dump', '-Fc', '-f', "$directory/again.dump", 'custom' ], 'pg_dump of the restored database');
+$node->command_ok([ 'pg_dump', '--no-sync', '-Fc', '-f', "$directory/again.dump", 'custom' ], 'pg_dump of the restored database');
 $node->safe_psql('postgres', 'CREATE DATABASE again');
 $node->command_ok([ 'pg_restore', '-e', '-d', 'again', "$directory/again.dump" ], 'pg_restore of that');
 is($node->safe_psql('again', q(SELECT storesync.sending_allowed('shopee'), storesync.current_incarnation())), 'f|3', 'paused again, third incarnation');
 is($node->safe_psql('again', 'SELECT * FROM storesync.check_invariants()'), '', 'no invariant is broken in the third generation');
+
+# ---------------------------------------------------------------- of the release before
+
+# partitions as its library made them had no replica identity
+$node->safe_psql('postgres', 'CREATE DATABASE old');
+$node->safe_psql('old', <<"SQL");
+CREATE EXTENSION storesync VERSION '1.0';
+SELECT storesync.add_store('shopee', '1', 'One'), storesync.add_sku('SKU');
+SELECT storesync.add_listing(store_id, 'SKU', '1') FROM storesync.store;
+SELECT storesync.receive('SKU', 5, '$key');
+SELECT storesync.ingest_order(store_id, jsonb_build_object('order_sn', 'a', 'status', 'ready_to_ship', 'create_time', now() - interval '1 minute',
+	'lines', '[{"line_id": "1", "item_id": "1", "qty": 1}]'::jsonb)) FROM storesync.store;
+SELECT format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', inhrelid::regclass) FROM pg_inherits WHERE inhparent = 'storesync.sales_order_line'::regclass \\gexec
+SQL
+my $identity = q(SELECT count(*) FROM pg_inherits JOIN pg_index ON indrelid = inhrelid WHERE indisunique AND NOT indisreplident AND indrelid::regclass::text LIKE 'storesync.%');
+cmp_ok($node->safe_psql('old', $identity), '>', 0, 'a database of release 1.0');
+$node->command_ok([ 'pg_dump', '--no-sync', '-Fc', '-f', "$directory/old.dump", 'old' ], 'pg_dump of it');
+$node->safe_psql('postgres', 'CREATE DATABASE newer');
+$node->safe_psql('newer', q(CREATE EXTENSION storesync VERSION '1.0'));
+$node->command_ok([ 'pg_restore', '-e', '-d', 'newer', "$directory/old.dump" ], 'restored into the same release');
+$node->safe_psql('newer', 'ALTER EXTENSION storesync UPDATE');
+is($node->safe_psql('newer', $identity), '0', 'upgraded, its partitions have one');
+is($node->safe_psql('newer', q(SELECT outcome, available FROM storesync.receive('SKU', 5, $1) ) =~ s/\$1/'$key'/r), 'replayed|5', 'a key is known');
+is($node->safe_psql('newer', q(SELECT outcome, available FROM storesync.receive('SKU', 3, storesync.new_key()))), 'applied|7', 'stock goes on');
+is($node->safe_psql('newer', q(SELECT storesync.current_incarnation(), count(*) FROM storesync.check_invariants())), '2|0', 'sound, and a copy');
 
 $node->stop;
 done_testing();

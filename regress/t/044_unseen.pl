@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Storesync;
 use Test::More;
 
-my ($units, $rate) = (2010, 30);
+my ($units, $rate) = (20010, 30);
 my ($list, $update) = ('/api/v2/order/get_order_list', '/api/v2/product/update_stock');
 my $sim = Storesync->simulator(catalogue => Storesync->catalogue(shops => 2, skus => 1, units => $units), rate => 0);
 my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms');
@@ -44,10 +44,20 @@ sql(q(UPDATE storesync.store SET poll_interval = '1 hour'));
 Storesync->converged($node, $sim, 'all is shown at first');
 
 # The first shop sells fast, and that is known: something has to be expected of it.
-$sim->order(1001, [ 1, 0, 2000 ]);
+$sim->order(1001, [ 1, 0, 20000 ]);
 fetch($one);
 Storesync->converged($node, $sim, 'what it sold is known');
 is(shown(), '10 10', 'ten are left');
+# A raise by less than it sells until its orders are fetched again: there is nothing to tell it, however often they are.
+my ($told, $asked) = (scalar(() = calls($update)), scalar(() = calls($list)));
+sql("UPDATE storesync.store SET poll_interval = '1 s' WHERE store_id = $one");
+sql("SELECT storesync.receive('S1', 1, storesync.new_key())");
+Storesync->wait_until(sub { $asked + 4 <= (() = calls($list)) }, 'its orders are fetched four times');
+is(scalar(() = calls($update)), $told, 'and nothing is written meanwhile');
+sql("UPDATE storesync.store SET poll_interval = '1 hour' WHERE store_id = $one");
+sql("SELECT storesync.reserve('S1', 1, storesync.new_key())");
+Storesync->converged($node, $sim, 'what came has gone again');
+is(shown(), '10 10', 'ten are left, as before');
 Storesync->query_until($node, "SELECT clock_timestamp() > fetched_through + interval '1500 milliseconds' "
 	  . "FROM storesync.order_cursor WHERE store_id = $one", 't', 'a while passes');
 

@@ -239,8 +239,8 @@ sub a_step
 			place => rand() < 0.02 ? 'nowhere' : rand() < 0.6 ? 'main' : pick(@{ $world->{places} })->{code},
 			qty => 1 + int rand 3, ref => pick('', 'r'), key => $n
 		};
-		# the key of a fact of long ago, or to come
-		($op->{days}, $op->{old}) = @{ pick([ -79 ], [ -81, 'SS102' ], [ 13, 'SS103' ]) } if rand() < 0.04;
+		# the key of a fact of long ago, or to come; on either side of the horizon tomorrow, too, should midnight come meanwhile
+		($op->{days}, $op->{old}) = @{ pick([ -78 ], [ -81, 'SS102' ], [ 13, 'SS103' ]) } if rand() < 0.04;
 		$op->{expires} = '1 hour' if $op->{do} eq 'reserve' && rand() < 0.4;
 		return { %{ pick(@key_of) } } if @key_of && rand() < 0.15;
 		@$op{qw(key days old)} = @{ pick(@key_of) }{qw(key days old)} if @key_of && rand() < 0.05;

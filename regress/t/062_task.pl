@@ -13,9 +13,10 @@ my $node = Storesync->cluster('main', 'max_prepared_transactions' => 5);
 my $sim = Storesync->simulator(
 	catalogue => Storesync->catalogue(shops => 2, skus => 5, units => 50),
 	rate => 0);
+# the first fetch of orders takes a while
+my $list = '/api/v2/order/get_order_list';
+$sim->faults(slow => 1, slow_ms => 2000, path => $list);
 Storesync->load($node, $sim, rate_limit => '50/s burst 10', shown => 1);
-$node->safe_psql('shop', "UPDATE storesync.store SET poll_interval = '1 hour'");
-Storesync->converged($node, $sim);
 
 sub sql { return $node->safe_psql('shop', $_[0]); }
 sub store { return sql("SELECT store_id FROM storesync.store WHERE shop_id = '$_[0]'"); }
@@ -38,10 +39,21 @@ sub until_state
 	return is($ok ? $wanted : $last, $wanted, $name);
 }
 
+# A fetch that is asked for while another is under way is made after it, and not at the next poll.
+sub lists { return scalar grep { $_->{path} eq $list } @{ $sim->calls(1001) }; }
+sql("UPDATE storesync.store SET poll_interval = '1 hour'");
+Storesync->wait_until(sub { lists() > 0 }, 'the first fetch is under way');
+my $meanwhile = ask($one, 'fetch_orders', '{}');
+Storesync->query_until($node, "SELECT state IN ('sent', 'done') FROM storesync.task_state($meanwhile)", 't', 'it is heard of');
+$sim->faults;
+until_state($meanwhile, 'done', 'a fetch that is asked for while another is under way');
+cmp_ok(lists(), '>=', 2, 'is made when that one is over');
+Storesync->converged($node, $sim);
+
 my ($listing) = sql("SELECT listing_id FROM storesync.listing WHERE store_id = $one AND item_id = '1'");
 
 # Push: at once done where nothing differs, when it is acknowledged where something does.
-until_state(ask($one, 'push_stock', qq({"listing": $listing})), 'done', 'a listing that shows what is wanted');
+until_state(ask($one, 'push_stock', qq({"listing": $listing.0})), 'done', 'a listing that shows what is wanted, however its number is written');
 sql("SELECT storesync.pause($one)");
 sql("SELECT storesync.receive('S1', 7, storesync.new_key())");
 my $push = ask($one, 'push_stock', qq({"listing": $listing}));
@@ -61,6 +73,7 @@ sql("SELECT count(storesync.enqueue($one, 'push_stock', '{\"listing\": $listing}
 my $held = sql("SELECT max(task_id) FROM storesync.task_open WHERE store_id = $one AND next_at IS NULL");
 until_state(ask($one, 'refresh_token', '{}'), 'done', 'a token is not behind a thousand writes that wait');
 until_state(ask($one, 'fetch_orders', '{}'), 'done', 'nor is a fetch');
+until_state(ask($one, 'verify', '{}'), 'done', 'nor what compensate() asks for, for which nobody waits here');
 is(state($held), 'queued', 'which still wait');
 sql("SELECT storesync.resume($one)");
 ok(Storesync->query_until($node, "SELECT count(*) FROM storesync.task_open WHERE store_id = $one AND next_at IS NULL", 0,
@@ -116,7 +129,7 @@ until_state(sql("SELECT storesync.enqueue(store_id, 'push_stock', jsonb_build_ob
 
 # a listing that the platform does not know: what it said stands in the task's story too
 sql("UPDATE storesync.listing SET item_id = '999' WHERE item_id = '3' AND store_id = $two");
-my $unknown = sql("SELECT storesync.enqueue(store_id, 'push_stock', jsonb_build_object('listing', listing_id))"
+my $unknown = sql("SELECT storesync.enqueue(store_id, 'push_stock', jsonb_build_object('listing', listing_id * 1.0))"
 	  . " FROM storesync.listing WHERE item_id = '999'");
 until_state($unknown, 'dead', 'a listing that the platform does not know');
 is(sql("SELECT class, story -> 0 ->> 'class', (story -> 0 ->> 'http_status')::int > 0, story -> 0 ? 'excerpt', story -> -1 ->> 'reason' = reason"
@@ -141,7 +154,8 @@ sql("SELECT storesync.resume($one)");
 Storesync->query_until($node, "SELECT count(*) FROM storesync.task_open WHERE kind = 'push_stock' AND task_id <> $later", '0', 'all of them done');
 
 # The platform is away: the try fails, waits, is done later; killed in between it is not forgotten.
-$sim->faults(error_5xx => 1);
+# (all else is answered: where nothing is, the platform counts as away, and tries as none)
+$sim->faults(error_5xx => 1, path => 'get_order_detail');
 my $retried = ask($two, 'fetch_orders', qq({"order_sn": ["$sn"]}));
 Storesync->query_until($node, "SELECT state IN ('waiting', 'sent') AND attempts > 0 FROM storesync.task_state($retried)", 't', 'a try that fails');
 Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.task_event WHERE task_id = $retried AND state = 'waiting' AND class IS NOT NULL AND next_at > at", 't', 'waits');
@@ -149,9 +163,7 @@ Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.task_event WHE
 my $given_up = ask($two, 'fetch_orders', qq({"order_sn": ["$sn"]}));
 Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.task_event WHERE task_id = $given_up AND state = 'waiting' AND next_at > at", 't', 'another that fails');
 sql("INSERT INTO storesync.task_event (task_id, state, class, attempts, next_at, detail) VALUES ($given_up, 'waiting', 'later', 9, clock_timestamp(), 'by hand')");
-my $pid = Storesync->dispatcher($node);
-kill 'KILL', $pid;
-$node->poll_query_until('postgres', 'SELECT true') or die;
+Storesync->crash($node, Storesync->dispatcher($node)) or die 'no server';
 until_state($given_up, 'dead', 'the tenth try is the last');
 is(sql("SELECT jsonb_array_length(s) >= 3, bool_and(t ? 'class' AND t ? 'reason' AND t ? 'at'),"
 	  . " bool_and((t ->> 'http_status')::int >= 500 AND (t -> 'us' ->> 'total')::int > 0 AND t ? 'excerpt' AND t ? 'curl_code')"

@@ -9,35 +9,29 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync;
 use Test::More;
-use Time::HiRes qw(time);
 
 my $node = Storesync->cluster('primary', -streaming => 1, 'storesync.databases' => undef);
 
 sub sql { return $node->safe_psql('shop', $_[0]); }
 
-# A partition of some days ago as it would have been made then, with a row.
 sql(<<'SQL');
 SELECT storesync.ensure_partitions();
-CREATE FUNCTION public.old_day(ago int) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	at date := (now() AT TIME ZONE 'UTC')::date - ago;
-	made text := 'outbox' || to_char(at, '_YYYY_MM_DD');
-	index text;
-BEGIN
-	EXECUTE format('CREATE TABLE storesync.%I (LIKE storesync.outbox INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', made);
-	FOREACH index IN ARRAY (SELECT p.indexes FROM storesync.partitioned p WHERE p.parent = 'outbox') LOOP
-		EXECUTE format('CREATE INDEX ON storesync.%I %s', made, index);
-	END LOOP;
-	EXECUTE format('ALTER TABLE storesync.outbox ATTACH PARTITION storesync.%I FOR VALUES FROM (%L) TO (%L)',
-		made, at || ' 00:00:00+00', at + 1 || ' 00:00:00+00');
-	INSERT INTO storesync.outbox (subject, kind, at) VALUES (ago, 'stock', at + interval '12 hours');
-	RETURN made;
-END
-$$;
 SELECT storesync.add_store('shopee', '1', 'one');
 UPDATE storesync.store SET mode = 'off';
 SQL
-sql('SELECT public.old_day(2)');
+Storesync->old_days($node);
+
+# day AGO: a partition of that day, with a row; its name
+sub day
+{
+	my ($ago) = @_;
+	my $made = sql("SELECT public.old_day('outbox', $ago)");
+
+	sql("INSERT INTO storesync.outbox (subject, kind, at) SELECT $ago, 'stock', from_at + interval '12 hours'"
+		  . " FROM storesync.partition_days('outbox') WHERE partition = '$made'");
+	return $made;
+}
+day(2);
 
 $node->backup('copy');
 my $replica = PostgreSQL::Test::Cluster->new('replica');
@@ -58,8 +52,8 @@ my $early = $replica->background_psql('shop');
 $early->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 is($early->query_safe('SELECT count(*) FROM storesync.sku'), '0', 'a snapshot on the replica');
 Storesync->query_until($node, 'SELECT count(*) FROM pg_stat_replication WHERE backend_xmin IS NOT NULL', '1', 'is told to the primary');
-sql('SELECT public.old_day(3)');
-my $waits = "SELECT waits_for FROM storesync.rotation() WHERE partition = 'outbox' || to_char((now() AT TIME ZONE 'UTC')::date - 3, '_YYYY_MM_DD')";
+my $third = day(3);
+my $waits = "SELECT waits_for FROM storesync.rotation() WHERE partition = '$third'";
 Storesync->query_until($node, $waits, 'a transaction that is still open', 'a day whose rows it does not see yet stays');
 is($early->query_safe($old), '1', 'it sees what it saw');
 $early->query_safe('COMMIT');
@@ -73,21 +67,21 @@ $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 is($reader->query_safe($old), '2', 'a reader on the replica sees both days');
 $node->append_conf('postgresql.conf', "storesync.databases = 'shop'");
 $node->restart;
-my $gone = "SELECT count(*) FROM storesync.partition_days('outbox') WHERE to_at < now()";
+my $gone = "SELECT count(*) FROM storesync.partition_days('outbox') WHERE to_at < now() - interval '1 day'";
 Storesync->query_until($node, $gone, '0', 'the days go on the primary');
 Storesync->query_until($node, 'SELECT count(*) FROM storesync.left_detached()', '0', 'to the end');
 
 # The replica has come as far as the first lock that the reader's stands against, and no further.
 Storesync->query_until($replica, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'",
 	't', 'the replay waits for the reader');
-my $since = time;
-is($replica->safe_psql('shop', 'SET statement_timeout = 5000; SELECT count(*) > 0 FROM storesync.outbox'), 't', 'others read the outbox there');
-is($replica->safe_psql('shop', 'SET statement_timeout = 5000; SELECT count(*) FROM storesync.stat_outbox'), '1', 'and what is behind');
-cmp_ok(time - $since, '<', 3, 'and wait for nothing');
+my $took = Storesync->elapsed(sub {
+	is($replica->safe_psql('shop', 'SET statement_timeout = 5000; SELECT count(*) > 0 FROM storesync.outbox'), 't', 'others read the outbox there');
+	is($replica->safe_psql('shop', 'SET statement_timeout = 5000; SELECT count(*) FROM storesync.stat_outbox'), '1', 'and what is behind');
+});
+cmp_ok($took, '<', 3, 'and wait for nothing');
 is($reader->query_safe($old), '2', 'the reader still sees both');
-$since = time;
-sql("SELECT storesync.outbox_add('stock', '{7}')");
-cmp_ok(time - $since, '<', 3, 'nor does a writer on the primary wait');
+$took = Storesync->elapsed(sub { sql("SELECT storesync.outbox_add('stock', '{7}')"); });
+cmp_ok($took, '<', 3, 'nor does a writer on the primary wait');
 $reader->query_safe('COMMIT');
 $reader->quit;
 Storesync->query_until($replica, $gone, '0', 'when it ends they go there too');

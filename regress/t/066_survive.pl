@@ -66,22 +66,22 @@ is(sql("SELECT string_agg(s.state, ',') FROM unnest(ARRAY[$tasks]) t, storesync.
 foreach my $end ('fast', 'immediate')
 {
 	dispatching('');
-	sql("SELECT public.old_day(p, a) FROM unnest('{outbox,task_event}'::text[]) p, generate_series(2, 4) a"
-		  . " WHERE to_regclass('storesync.' || p || to_char((now() AT TIME ZONE 'UTC')::date - a, '_YYYY_MM_DD')) IS NULL");
+	sql("SELECT public.old_day(p, a) FROM unnest('{outbox,task_event}'::text[]) p, generate_series(2, 4) a");
 	sql("UPDATE storesync.outbox SET at = at - interval '3 days' WHERE kind = 'task' AND at > now() - interval '1 day'");
 	sql("UPDATE storesync.task_event SET at = at - interval '3 days' WHERE task_id IN ($tasks) AND at > now() - interval '1 day'");
+	# the dispatcher looks for days that can go once an hour: the roll-ups, which read the outbox too, are past these by then
+	sql('CALL storesync.roll_up()');
 	is(sql("SELECT count(*) FROM storesync.outbox WHERE kind = 'task' AND subject IN ($tasks) AND at > now() - interval '1 day'"), '0',
 		"$end: all of it lies days back");
 	dispatching('shop');
-	Storesync->query_until($node, "SELECT count(*) FROM storesync.partition_days('outbox') WHERE to_at < now()", '0', "$end: the days go");
+	Storesync->query_until($node, "SELECT count(*) FROM storesync.partition_days('outbox') WHERE to_at < now() - interval '1 day'", '0', "$end: the days go");
 	is(sql($states), $before, "$end: the tasks stand as before");
 	$node->stop($end);
 	$node->start;
 	Storesync->wait_until(sub { Storesync->dispatcher($node) ne '' }, 'the dispatcher');
 	if ($end eq 'immediate')
 	{
-		kill 'KILL', Storesync->dispatcher($node);
-		$node->poll_query_until('postgres', 'SELECT true') or die 'no server';
+		Storesync->crash($node, Storesync->dispatcher($node)) or die 'no server';
 	}
 	is(sql($states), $before, "$end: and after it");
 	is(sql("SELECT string_agg(task_id::text, ', ' ORDER BY task_id) FROM (SELECT DISTINCT task_id FROM storesync.task_open WHERE task_id IN ($tasks)) x"),

@@ -33,7 +33,8 @@ is(sql($old), $all, 'old days');
 # a transaction that is older than the rows of two of those days
 my $long = $node->background_psql('shop');
 $long->query_safe('BEGIN; SELECT pg_current_xact_id()');
-sql("INSERT INTO storesync.outbox (subject, kind, at) SELECT 1, 'stock', now() - a * interval '1 day' FROM generate_series(2, 3) a");
+sql("INSERT INTO storesync.outbox (subject, kind, at) SELECT 1, 'stock', to_at - interval '1 hour' FROM storesync.partition_days('outbox')"
+	  . " WHERE to_at < now() - interval '1 day' ORDER BY to_at DESC LIMIT 2");
 
 # and a report that has all tables open
 my $report = $node->background_psql('shop');

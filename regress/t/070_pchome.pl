@@ -204,6 +204,16 @@ is($node->safe_psql('shop', 'SELECT count(*) FROM storesync.compensation WHERE s
 
 is($sim->counters->{refused_limit}, 0, 'no call was refused for the limit');
 
+# compensate() reads 20 products by a call, and all specs of a group
+sub reads { return $node->safe_psql('shop', "SELECT count(*), coalesce(sum(items), 0) FROM storesync.call_log WHERE store_id = 1 AND call IN ('get_items', 'get_models')"); }
+my ($calls, $products) = split /\|/, reads();
+$sim->set_stock(39001, 5, 0, $sim->stock(39001, 5, 0) + 2);
+$node->safe_psql('shop', "SET client_min_messages = warning; SET statement_timeout = '80s'; CALL storesync.compensate(ARRAY[1])");
+is($node->safe_psql('shop', 'SELECT listings, compared, differing, corrected FROM storesync.certificate'), "$n_skus|$n_skus|1|1", 'what somebody wrote into the shop is found');
+converged('and corrected');
+my ($calls_now, $products_now) = split /\|/, reads();
+is($calls_now - $calls . ' ' . ($products_now - $products), "3 $n_skus", 'by three calls');
+
 # its list of returns says what is to come back, and moves nothing
 $http->request('POST', "$url/admin/order_status", { content => '{"order_sn":"20260101000003","status":"TO_RETURN"}' });
 Storesync->wait_until(sub { line('20260101000003') eq '01 3 shipped,02 0 shipped,03 1 cancelled' }, 'all that is left of the order is with its buyer');

@@ -31,8 +31,13 @@ sub place
 sql("UPDATE storesync.platform SET look_again = '{}'; UPDATE storesync.store SET poll_interval = '300 ms'");
 sql("INSERT INTO storesync.order_cursor (store_id, fetched_through) VALUES ($late, now() - interval '5 hours'), "
 	. "($away, now() - interval '40 days')");
-place(1001, 'INTIME', 3 * 3600);
+# both orders of the store are of one moment, and so of one hour
+my $moment = time - 3 * 3600;
+place(1001, 'INTIME', time - $moment);
 place(1002, "AWAY$_", $_ * 86400) foreach 1, 14, 16, 29, 31, 39, 41;
+# and one that was never fetched, whose cut-over is known: what is open from before that is to be sent
+sql("UPDATE storesync.store SET stock_from = now() - interval '1 hour' WHERE store_id = $old");
+place(1003, 'OPEN14', 14 * 86400);
 $node->append_conf('postgresql.conf', "storesync.databases = 'shop'");
 $node->reload;
 
@@ -44,7 +49,7 @@ answers("SELECT fetched_through > now() - interval '1 minute' FROM storesync.ord
 
 # Behind the cursor: nobody meets it but the second look.
 answers(booked($late), 'INTIME', 'the other store has what was listed in time');
-place(1001, 'LATE', 3 * 3600);
+place(1001, 'LATE', time - $moment);
 my $polled = sql("SELECT fetched_at FROM storesync.order_cursor WHERE store_id = $late");
 answers("SELECT fetched_at > '$polled'::timestamptz + interval '1 s' FROM storesync.order_cursor WHERE store_id = $late", 't', 'it is fetched on');
 is(sql(booked($late)), 'INTIME', 'an order that is listed late is not met by regular fetches');
@@ -74,7 +79,7 @@ answers("SELECT polled_every < '1 s' FROM storesync.stat_store WHERE store_id = 
 # The past of a store, asked for by one call.
 sql("UPDATE storesync.store SET rate_limit = '8/s' WHERE store_id = $old");
 place(1003, "OLD$_", $_ * 86400) foreach 20 .. 79;
-is(sql(booked($old)), '', 'what was before the first fetch is not known');
+answers(booked($old), 'OPEN14', 'a first fetch begins 15 days ago, whenever the cut-over was; what was before is not known');
 my $task = sql("SELECT storesync.backfill($old, now() - interval '90 days')");
 answers("SELECT count(*) > 0 FROM storesync.task_event WHERE task_id = $task AND progress IS NOT NULL", 't', 'a backfill tells how far it is');
 like(sql("SELECT state, detail FROM storesync.task_state($task)"), qr/^sent\|through .*, \d+ orders met$/, 'to people, too');

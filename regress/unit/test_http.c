@@ -354,7 +354,7 @@ get(char *url, size_t room, const char *path)
 {
 	snprintf(url, room, "http://127.0.0.1:%d%s", port, path);
 	return (HttpRequest) {
-		.method = "GET", .url = url, .connect_timeout_ms = 2000, .timeout_ms = 5000, .max_answer = 8 * MIB,
+		.method = "GET", .url = url, .reach = HTTP_REACH_LOOPBACK, .connect_timeout_ms = 2000, .timeout_ms = 5000, .max_answer = 8 * MIB,
 	};
 }
 

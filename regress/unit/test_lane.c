@@ -64,7 +64,7 @@ note_call(History *history, Lane taken)
 	{
 		if (!history->wants[lane])
 			continue;
-		history->owed[lane] += lane_parts[lane] - (lane == taken ? 100 : 0);
+		history->owed[lane] += lane_parts[0][lane] - (lane == taken ? 100 : 0);
 		if (history->owed[lane] < history->least[lane])
 			history->least[lane] = history->owed[lane];
 		if (history->owed[lane] - history->least[lane] >= history->behind)
@@ -164,25 +164,29 @@ test_parts_beside_applications(void **state)
 	run_histories(true);
 }
 
-/* All lanes busy: out of a hundred calls each gets its part, to the call. */
+/* All lanes busy: out of a hundred calls each gets its part, to the call, by day and by night. */
 static void
 test_exact(void **state)
 {
-	LaneState	lanes = {{0}};
 	bool		wants[LANE_NONE] = {false, true, true, true, true, true};
-	int			got[LANE_NONE] = {0};
 
-	for (int i = 0; i < 100; i++)
+	for (int night = 0; night < 2; night++)
 	{
-		Lane		lane = lane_choose(&lanes, wants);
+		LaneState	lanes = {.night = night != 0};
+		int			got[LANE_NONE] = {0};
 
-		lane_charge(&lanes, wants, lane);
-		got[lane]++;
-	}
-	for (Lane lane = LANE_TOKEN; lane < LANE_NONE; lane++)
-	{
-		assert_int_equal(got[lane], lane_parts[lane]);
-		assert_int_equal(lanes.balance[lane], 0);
+		for (int i = 0; i < 100; i++)
+		{
+			Lane		lane = lane_choose(&lanes, wants);
+
+			lane_charge(&lanes, wants, lane);
+			got[lane]++;
+		}
+		for (Lane lane = LANE_TOKEN; lane < LANE_NONE; lane++)
+		{
+			assert_int_equal(got[lane], lane_parts[night][lane]);
+			assert_int_equal(lanes.balance[lane], 0);
+		}
 	}
 }
 
@@ -275,15 +279,51 @@ test_choose_and_debt(void **state)
 	assert_in_range(wait, 1, 100);
 }
 
+/* The first call is a stop's, then three of four, the rest is for orders; afterwards all is as it was. */
+static void
+test_stop(void **state)
+{
+	static const Lane turns[] = {LANE_LOWER, LANE_LOWER, LANE_LOWER, LANE_FETCH};
+	LaneState	lanes = {{0}};
+	LaneState	before;
+	bool		wants[LANE_NONE] = {false, true, true, true, true, true};
+
+	for (int i = 0; i < 7; i++)
+		lane_charge(&lanes, wants, lane_choose(&lanes, wants));
+	before = lanes;
+	for (int i = 0; i < 400; i++)
+	{
+		Lane		lane = lane_choose_stop(&lanes, wants);
+
+		assert_int_equal(lane, turns[i % 4]);
+		lane_charge_stop(&lanes, lane);
+	}
+	for (int i = 0; i < 2; i++)
+		lane_charge_stop(&lanes, LANE_LOWER);
+	lane_end_stop(&lanes);
+	assert_memory_equal(&lanes, &before, sizeof(lanes));
+	wants[LANE_FETCH] = false;
+	for (int i = 0; i < 10; i++)
+	{
+		assert_int_equal(lane_choose_stop(&lanes, wants), LANE_LOWER);
+		lane_charge_stop(&lanes, LANE_LOWER);
+	}
+	wants[LANE_TOKEN] = true;
+	assert_int_equal(lane_choose_stop(&lanes, wants), LANE_TOKEN);
+}
+
 static void
 test_table(void **state)
 {
-	int			sum = 0;
+	for (int night = 0; night < 2; night++)
+	{
+		int			sum = 0;
 
-	for (Lane lane = LANE_FETCH; lane < LANE_NONE; lane++)
-		sum += lane_parts[lane];
-	assert_int_equal(sum, 100);
-	assert_int_equal(lane_parts[LANE_TOKEN], 0);
+		for (Lane lane = LANE_FETCH; lane < LANE_NONE; lane++)
+			sum += lane_parts[night][lane];
+		assert_int_equal(sum, 100);
+		assert_int_equal(lane_parts[night][LANE_TOKEN], 0);
+	}
 }
 
 int
@@ -296,6 +336,7 @@ main(void)
 		cmocka_unit_test(test_flows_down),
 		cmocka_unit_test(test_token_first),
 		cmocka_unit_test(test_choose_and_debt),
+		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_parts_beside_applications),
 	};

@@ -12,14 +12,12 @@ static const PlatformCall list = {.kind = CALL_LIST_ITEMS, .cursor = "", .listed
 static const PlatformCall get = {.kind = CALL_GET_ITEMS, .cursor = "", .item_ids = ids, .n_item_ids = 2};
 static const PlatformCall models = {.kind = CALL_GET_MODELS, .cursor = "", .item_ids = ids, .n_item_ids = 1};
 
+/* What stands behind the signature in the call's URL. */
 static const char *
 url_of(const PlatformCall *call, Arena *arena)
 {
-	PlatformRequest request;
-	const char *error;
+	PlatformRequest request = call_built(call, &test_access, arena);
 
-	if (!platform_shopee.build(call, &test_access, arena, &request, &error))
-		return error;
 	assert_string_equal(request.method, "GET");
 	return strstr(request.url, "&sign=") + strlen("&sign=") + 64;
 }
@@ -36,18 +34,18 @@ requests(void **state)
 	assert_string_equal(url_of(&call, *state),
 						"&offset=200&page_size=100&item_status=UNLIST&item_status=BANNED&item_status=REVIEWING");
 	call.cursor = "-1";
-	assert_string_equal(url_of(&call, *state), "the cursor is not an offset");
+	call_refused(&call, &test_access, *state, "the cursor is not an offset");
 	assert_string_equal(url_of(&get, *state), "&item_id_list=100001%2C100002");
 	assert_string_equal(url_of(&models, *state), "&item_id=100001");
 	call = get;
 	call.n_item_ids = 51;
-	assert_string_equal(url_of(&call, *state), "an item call takes 1 to 50 items");
+	call_refused(&call, &test_access, *state, "an item call takes 1 to 50 items");
 	call = models;
 	call.n_item_ids = 2;
-	assert_string_equal(url_of(&call, *state), "models are asked for of one item");
+	call_refused(&call, &test_access, *state, "models are asked for of one item");
 	call.item_ids = bad;
 	call.n_item_ids = 1;
-	assert_string_equal(url_of(&call, *state), "the item id is not a number");
+	call_refused(&call, &test_access, *state, "the item id is not a number");
 }
 
 static void

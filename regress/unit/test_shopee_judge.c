@@ -182,7 +182,7 @@ static const CodeCase code_cases[] = {
 	{"error_auth", "Invalid code", OUTCOME_AUTH},
 	{"error_auth", "", OUTCOME_AUTH},
 	{"error_auth", "No permission to current api.", OUTCOME_PERMANENT},
-	{"common.error_auth", "Invalid sign", OUTCOME_PERMANENT},
+	{"common.error_auth", "Invalid sign", OUTCOME_AUTH},
 	{"error_auth", "Total stock must be more than reserved stock.", OUTCOME_LATER},
 	{"error_auth", "Lack of location_id", OUTCOME_PERMANENT},
 	{"error_auth", "the shop is in Holiday mode", OUTCOME_LATER},
@@ -198,9 +198,9 @@ static const CodeCase code_cases[] = {
 	{"shop_no_linked", "", OUTCOME_AUTH},
 	{"partner_shop_no_link", "", OUTCOME_AUTH},
 	{"invalid_code", "", OUTCOME_AUTH},
-	{"error_sign", "Wrong sign.", OUTCOME_PERMANENT},
-	{"source_ip_undeclared", "", OUTCOME_PERMANENT},
-	{"error_partner_key_expired", "", OUTCOME_PERMANENT},
+	{"error_sign", "Wrong sign.", OUTCOME_AUTH},
+	{"source_ip_undeclared", "", OUTCOME_AUTH},
+	{"error_partner_key_expired", "", OUTCOME_AUTH},
 	{"api_suspended", "", OUTCOME_PERMANENT},
 	{"error_api_permission", "", OUTCOME_PERMANENT},
 	{"error_api_call_restricted", "", OUTCOME_PERMANENT},
@@ -269,6 +269,36 @@ refused_calls_leave_their_items_for_later(void **state)
 
 		check_items(&answer, OUTCOME_LATER, OUTCOME_LATER, OUTCOME_LATER);
 	}
+}
+
+/* A key or an address that the platform does not take is the application's; no shop has to be authorised again for it. */
+static void
+applications_are_told_from_shops(void **state)
+{
+	static const char *const of_application[] = {
+		"{\"error\":\"error_sign\",\"message\":\"Wrong sign.\"}",
+		"{\"error\":\"common.error_auth\",\"message\":\"Invalid sign\"}",
+		"{\"error\":\"source_ip_undeclared\",\"message\":\"why\"}",
+		"{\"error\":\"error_partner_key_expired\",\"message\":\"why\"}"
+	};
+	static const char *const of_shop[] = {
+		"{\"error\":\"invalid_acceess_token\",\"message\":\"Invalid access_token.\"}",
+		"{\"error\":\"error_auth\",\"message\":\"Invalid refresh_token.\"}",
+		"{\"error\":\"shop_no_linked\",\"message\":\"wrong sign\"}",
+		"{\"error\":\"error_param\",\"message\":\"invalid sign\"}",
+		"{\"error\":\"error_signed\",\"message\":\"Wrong sign.\"}"
+	};
+
+	for (size_t i = 0; i < sizeof(of_application) / sizeof(of_application[0]); i++)
+	{
+		PlatformAnswer answer = judge(&push, *state, of_application[i]);
+
+		assert_int_equal(answer.class, OUTCOME_AUTH);
+		assert_true(answer.application);
+		check_items(&answer, OUTCOME_LATER, OUTCOME_LATER, OUTCOME_LATER);
+	}
+	for (size_t i = 0; i < sizeof(of_shop) / sizeof(of_shop[0]); i++)
+		assert_false(judge(&push, *state, of_shop[i]).application);
 }
 
 static void
@@ -479,6 +509,7 @@ main(void)
 		arena_test(a_warning_is_passed_on),
 		arena_test(codes_have_their_class),
 		arena_test(refused_calls_leave_their_items_for_later),
+		arena_test(applications_are_told_from_shops),
 		arena_test(unknown_codes_look_at_the_status),
 		arena_test(answers_of_somebody_else),
 		arena_test(calls_that_broke_off),

@@ -10,11 +10,8 @@
 static const char *
 body_of(const PlatformCall *call, Arena *arena)
 {
-	PlatformRequest request;
-	const char *error;
+	PlatformRequest request = call_built(call, &test_access, arena);
 
-	if (!platform_shopee.build(call, &test_access, arena, &request, &error))
-		return error;
 	assert_string_equal(request.method, "POST");
 	return request.body;
 }
@@ -35,10 +32,10 @@ prices(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 	{
 		items[1].price = bad[i];
-		assert_string_equal(body_of(&call, *state), "the price is not a whole number above 0");
+		call_refused(&call, &test_access, *state, "the price is not a whole number above 0");
 	}
 	items[1].price = NULL;
-	assert_string_equal(body_of(&call, *state), "the price is not a whole number above 0");
+	call_refused(&call, &test_access, *state, "the price is not a whole number above 0");
 
 	answer = judge(&call, *state, "{\"error\":\"\",\"response\":{\"success_list\":[{\"model_id\":7,\"original_price\":199}],"
 				   "\"failure_list\":[{\"model_id\":8,\"failed_reason\":\"The item is in promotion.\"}]}}");
@@ -67,7 +64,7 @@ listing_state(void **state)
 	answer = judge(&call, *state, "{\"error\":\"\",\"response\":{\"success_list\":[{\"item_id\":6}]}}");
 	assert_class(answer.items[0].class, OUTCOME_IN_DOUBT);
 	items[1].item_id = "5";
-	assert_string_equal(body_of(&call, *state), "a call that lists names each item once");
+	call_refused(&call, &test_access, *state, "a call that lists names each item once");
 }
 
 static const char *
@@ -104,16 +101,16 @@ shipping(void **state)
 	assert_string_equal(body_of(&call, *state),
 						"{\"order_sn\":\"A1\",\"package_number\":\"P9\",\"pickup\":{\"address_id\":77,\"pickup_time_id\":\"t-1\"}}");
 	call.ship_method = "non_integrated";
-	assert_string_equal(body_of(&call, *state), "this way of shipping needs a tracking number");
+	call_refused(&call, &test_access, *state, "this way of shipping needs a tracking number");
 	call.tracking = "TW\"1";
 	assert_string_equal(body_of(&call, *state),
 						"{\"order_sn\":\"A1\",\"package_number\":\"P9\",\"non_integrated\":{\"tracking_number\":\"TW\\\"1\"}}");
 	call.ship_method = "pickup/x/1";
-	assert_string_equal(body_of(&call, *state), "the way of shipping is none of Shopee's");
+	call_refused(&call, &test_access, *state, "the way of shipping is none of Shopee's");
 	call.ship_method = NULL;
-	assert_string_equal(body_of(&call, *state), "the way of shipping is malformed");
+	call_refused(&call, &test_access, *state, "the way of shipping is malformed");
 	call.order_sn = "A,1";
-	assert_string_equal(body_of(&call, *state), "the order number is malformed");
+	call_refused(&call, &test_access, *state, "the order number is malformed");
 	assert_class(judge(&call, *state, "{\"error\":\"\",\"message\":\"\"}").class, OUTCOME_OK);
 	assert_class(judge(&call, *state, "{\"error\":\"error_server\",\"message\":\"\"}").class, OUTCOME_IN_DOUBT);
 }
@@ -132,13 +129,13 @@ cancelling(void **state)
 	assert_string_equal(body_of(&call, *state), "{\"order_sn\":\"A1\",\"cancel_reason\":\"OUT_OF_STOCK\",\"item_list\":"
 						"[{\"item_id\":5,\"model_id\":0}]}");
 	call.n_items = 0;
-	assert_string_equal(body_of(&call, *state), "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
+	call_refused(&call, &test_access, *state, "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
 	call.reason = "OUT_OF_STOCK";
-	assert_string_equal(body_of(&call, *state), "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
+	call_refused(&call, &test_access, *state, "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
 	call.reason = "CUSTOMER_REQUEST";
 	assert_string_equal(body_of(&call, *state), "{\"order_sn\":\"A1\",\"cancel_reason\":\"CUSTOMER_REQUEST\"}");
 	call.reason = "BORED";
-	assert_string_equal(body_of(&call, *state), "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
+	call_refused(&call, &test_access, *state, "the reason is none of Shopee's, or OUT_OF_STOCK without the lines");
 	assert_class(judge(&call, *state, "{\"error\":\"\",\"response\":{\"update_time\":1760000000}}").class, OUTCOME_OK);
 	/* no error, and no success either */
 	assert_class(judge_http(&call, *state, 302, "{\"error\":\"\",\"response\":{\"update_time\":1760000000}}").class, OUTCOME_IN_DOUBT);
@@ -164,7 +161,7 @@ first_tokens(void **state)
 	answer = judge(&call, *state, "{\"error\":\"\",\"message\":\"\",\"access_token\":\"a\",\"refresh_token\":\"r\",\"expire_in\":14400}");
 	assert_class(answer.class, OUTCOME_OK);
 	assert_string_equal(answer.refresh_token, "r");
-	assert_string_equal(body_of(&call, *state), "there is no code of an authorisation");
+	call_refused(&call, &test_access, *state, "there is no code of an authorisation");
 	access.auth_code = "";
 	assert_false(platform_shopee.build(&call, &access, *state, &request, &error));
 	assert_string_equal(error, "the code of the authorisation is malformed");

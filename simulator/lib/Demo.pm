@@ -8,9 +8,9 @@ use warnings;
 
 use Exporter 'import';
 use File::Temp;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(say_step quit run_as_cluster sql copy_in grouped seconds show shown elapsed);
+our @EXPORT = qw(say_step quit run_as_cluster sql read_sql await_replica copy_in grouped seconds show shown elapsed);
 
 my $started = time;
 
@@ -28,20 +28,42 @@ sub run_as_cluster
 	return;
 }
 
-# sql TEXT [, DATABASE]: run by psql; returns rows as arrays. The text goes by
-# a file: psql may answer before it has read all, and nobody would be listening.
-sub sql
+# psql COMMAND, TEXT, DATABASE: the text goes by a file, because psql may answer
+# before it has read all, and nobody would be listening
+sub _psql
 {
-	my ($text, $database) = @_;
+	my ($command, $text, $database) = @_;
 	local $ENV{PGDATABASE} = $database // 'shop';
 	local $ENV{PGOPTIONS} = '-c client_min_messages=warning';
 	my $file = File::Temp->new;
 	print $file $text;
 	close $file;
-	open my $from, '-|', "deploy/cluster psql -XAtq -F '\t' -v ON_ERROR_STOP=1 <'$file'" or quit("psql: $!");
+	open my $from, '-|', "deploy/cluster $command -XAtq -F '\t' -v ON_ERROR_STOP=1 <'$file'" or quit("psql: $!");
 	my @rows = map { chomp; [ split /\t/, $_, -1 ] } <$from>;
 	close $from or quit('SQL failed: ', substr($text, 0, 200));
 	return \@rows;
+}
+
+# sql TEXT [, DATABASE]: run by psql at the primary; returns rows as arrays
+sub sql { return _psql('psql', @_); }
+
+# read_sql TEXT: likewise, at the replica
+sub read_sql { return _psql('replica psql', @_); }
+
+# await_replica LIMIT: until the replica has all that is committed by now; seconds that took
+sub await_replica
+{
+	my ($limit) = @_;
+	my $start = time;
+	# the message is a commit that waits for the disk, and for all before it
+	my ($lsn) = @{ sql("SELECT 1 FROM pg_logical_emit_message(true, 'demo', 'report'); SELECT pg_current_wal_flush_lsn()")->[-1] };
+
+	until (read_sql("SELECT pg_last_wal_replay_lsn() >= '$lsn'")->[0][0] eq 't')
+	{
+		quit("the replica has not come to $lsn in $limit s; its log is .run/replica.log") if time - $start > $limit;
+		sleep 0.05;
+	}
+	return time - $start;
 }
 
 # copy_in TABLE, COLUMNS, ROWS: SQL that makes a temporary table of the rows

@@ -7,7 +7,7 @@
 #   $report->failures                               what ought not to be, as sentences
 #
 # What buyers and shops did is the simulator's word, what was booked and sent
-# and how long it took the database's.
+# and how long it took the database's, as its replica has it.
 package Report;
 
 use strict;
@@ -49,7 +49,7 @@ sub _count_shops
 sub _by_platform
 {
 	my ($text) = @_;
-	return { map { my ($platform, @value) = @$_; ($platform eq '' ? 'all' : $platform, \@value) } @{ sql($text) } };
+	return { map { my ($platform, @value) = @$_; ($platform eq '' ? 'all' : $platform, \@value) } @{ read_sql($text) } };
 }
 
 sub _ask
@@ -82,7 +82,7 @@ SQL
 	$self->{booked} = _by_platform(<<'SQL');
 SELECT s.platform, count(*) FROM storesync.sales_order o JOIN storesync.store s USING (store_id) GROUP BY ROLLUP (s.platform)
 SQL
-	($self->{short}, $self->{open}, $self->{broken}) = @{ sql(<<'SQL')->[0] };
+	($self->{short}, $self->{open}, $self->{broken}) = @{ read_sql(<<'SQL')->[0] };
 SELECT (SELECT coalesce(sum(short), 0) FROM storesync.sales_order_line),
 	(SELECT count(*) FROM storesync.compensation WHERE settled_at IS NULL),
 	(SELECT count(*) FROM storesync.check_invariants())
@@ -170,6 +170,7 @@ sub _print_rest
 	$line->('SKUs counted otherwise than in truth', $self->{untrue});
 	$line->('open compensation', $self->{open});
 	$line->('broken invariants', $self->{broken});
+	$line->('replica behind, at most', seconds($self->{behind}) . ' s');
 	$line->('time', sprintf '%.0f s', elapsed());
 	return;
 }

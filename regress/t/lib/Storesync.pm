@@ -17,7 +17,9 @@ package Storesync;
 use strict;
 use warnings;
 
+use Errno ();
 use File::Basename qw(dirname);
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync::Simulator;
@@ -26,6 +28,38 @@ use Time::HiRes qw(sleep time);
 
 # Longest wait for anything, in seconds; a busy machine may raise it.
 our $limit = $ENV{STORESYNC_TEST_LIMIT} // 90;
+
+# A test that is told to end says what it was doing, and then ends as one that died: servers are stopped.
+# What it forked just ends.
+my $test = $$;
+$SIG{TERM} = sub {
+	if ($$ != $test)
+	{
+		$SIG{TERM} = 'DEFAULT';
+		return kill 'TERM', $$;
+	}
+	require Carp;
+	diag(Carp::longmess('told to end'));
+	diag(scalar `ps -u \$(id -u) -o pid,ppid,stat,wchan:24,etimes,args --forest 2>&1`);
+	my ($name) = $0 =~ m{([^/]+)\.pl$};
+	diag(scalar `tail -n 15 $PostgreSQL::Test::Utils::log_path/${name}_*.log`);
+	die "told to end\n";
+};
+
+# A psql that finds no server ends without reading what it is to run. IPC::Run, which may come to write that only then,
+# dies of the pipe that nobody reads ("ack Broken pipe"), once in some hundred times; all others psql just fails,
+# which is what whoever asks a server on its way back is prepared for.
+my $broken_pipe = do { local $! = Errno::EPIPE; "$!" };
+my $write = \&IPC::Run::_write;
+{
+	no warnings 'redefine';
+	*IPC::Run::_write = sub {
+		my $written = eval { $write->(@_) };
+		return $written if defined $written;
+		return length $_[1] if $@ =~ /^\Q$broken_pipe\E/;
+		die $@;
+	};
+}
 
 # cluster NAME, SETTING => VALUE...: a started cluster with database "shop" and
 # the extension in it. Settings given here win over the ones below; one with
@@ -160,6 +194,29 @@ sub wait_until
 	return 0;
 }
 
+# stalled WHAT: seconds so far in which somebody on this machine waited for a processor ("cpu") or the disk ("io"),
+# as the kernel counts them; 0 where it does not
+sub stalled
+{
+	my ($what) = @_;
+	my ($us) = (eval { slurp_file("/proc/pressure/$what") } // '') =~ /^some .*total=(\d+)/;
+	return ($us // 0) / 1e6;
+}
+
+# elapsed CODE: how many seconds it takes, but for those in which the machine kept somebody waiting: what is promised
+# to be done within a time is promised of a machine that has a processor to spare.
+sub elapsed
+{
+	my ($class, $code) = @_;
+	my ($began, @before) = (time, map { stalled($_) } qw(cpu io));
+
+	$code->();
+	my ($took, @after) = (time - $began, map { stalled($_) } qw(cpu io));
+	my ($least) = sort { $a <=> $b } map { $took - ($after[$_] - $before[$_]) } 0, 1;
+	note(sprintf '%.2f s, of which %.2f s are counted', $took, $least);
+	return $least > 0 ? $least : 0;
+}
+
 # query_until NODE, SQL, ANSWER, WHAT: polls until the query answers so.
 sub query_until
 {
@@ -220,6 +277,19 @@ sub dispatcher
 	return $node->safe_psql('postgres',
 		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'storesync dispatcher'"
 		  . " AND datname = '$database'");
+}
+
+# crash NODE, PID: that process of the server's is killed by SIGKILL, and the server has begun anew; true when that went
+# well. On a busy machine what was killed has to wait for a processor to die: sessions that come before it has are
+# served, and break off in the middle.
+sub crash
+{
+	my ($class, $node, $pid) = @_;
+
+	kill 'KILL', $pid or die "process $pid is not there to be killed\n";
+	# gone is what the postmaster has seen the end of
+	return $class->wait_until(sub { !kill 0, $pid }, "the end of process $pid")
+	  && $class->query_until($node, 'SELECT true', 't', 'the server');
 }
 
 # kill_postmaster NODE: killed by SIGKILL, and started again; true when that went well
@@ -289,17 +359,22 @@ sub limited
 }
 
 # old_days NODE: makes the function public.old_day(PARENT, DAYS AGO), which makes a partition of some days
-# ago as it would have been made then
+# ago as it would have been made then, if there is none, and returns its name. Days are counted from that of this
+# call, though midnight may come before the function's.
 sub old_days
 {
 	my ($class, $node) = @_;
-	return $node->safe_psql('shop', <<'SQL');
+	my $today = $node->safe_psql('shop', "SELECT (now() AT TIME ZONE 'UTC')::date");
+	return $node->safe_psql('shop', <<'SQL' =~ s/TODAY/'$today'/r);
 CREATE FUNCTION public.old_day(parent text, ago int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	at date := (now() AT TIME ZONE 'UTC')::date - ago;
+	at date := date TODAY - ago;
 	made text := parent || to_char(at, '_YYYY_MM_DD');
 	index text;
 BEGIN
+	IF to_regclass('storesync.' || made) IS NOT NULL THEN
+		RETURN made;
+	END IF;
 	EXECUTE format('CREATE TABLE storesync.%I (LIKE storesync.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', made, parent);
 	FOREACH index IN ARRAY (SELECT p.indexes FROM storesync.partitioned p WHERE p.parent = old_day.parent) LOOP
 		EXECUTE format('CREATE INDEX ON storesync.%I %s', made, index);

@@ -687,6 +687,7 @@ sub document
 		return join '|', $doc->{sn}, 'stale', join ',', map { detail($_) } grep { defined }
 		  map { $order->{line}{ $_->{id} } } @{ $doc->{lines} };
 	}
+	my $known = $order->{fetched};
 	@$order{qw(status updated fetched)} = @$doc{qw(status updated fetched)};
 	foreach my $new (@{ $doc->{lines} })
 	{
@@ -698,7 +699,11 @@ sub document
 			map({ $_ => 0 } qw(qty cancelled returned reserved shipped restocked lost short)),
 			kept => !$order->{effect} || ($order->{before} && $finished{ $new->{status} })
 		} if !defined $line;
+		# over before the cut-over, and nothing of it was ever booked
+		my $past = $order->{before} && line_state($line) eq 'parked'
+		  && (($finished{ $line->{status} } && $known < $m->{stock_from}) || ($finished{ $new->{status} } && $doc->{updated} < $m->{stock_from}));
 		$m->look_up($line, $new) if !defined $line->{sku} && (!$line->{kept} || $before eq '');
+		$line->{kept} = 1 if $past;
 		my $had_left = left($line);
 		my $back = $m->back($line, $doc, $new);
 		take($line, $new, $back);

@@ -25,6 +25,7 @@ use File::Temp;
 use IO::Socket::INET;
 use JSON::PP;
 use POSIX ();
+use PostgreSQL::Test::Cluster;
 use Socket qw(SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(sleep);
 
@@ -36,7 +37,8 @@ sub start
 	my $self = bless { to => $to, dir => File::Temp->newdir('storesync-proxy-XXXXXX', TMPDIR => 1), owner => $$ },
 	  $class;
 	$self->spoil;
-	$self->_listen(0);
+	# one that nobody else is given while we do not listen
+	$self->_listen(PostgreSQL::Test::Cluster::get_free_port());
 	return $self;
 }
 

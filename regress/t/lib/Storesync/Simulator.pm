@@ -7,6 +7,7 @@
 #   $sim->shown                     [{shop_id, sku, item_id, model_id, stock}, ...]
 #   $sim->stock(shop, item, model)  what one listing shows
 #   $sim->order(shop, [item, model, qty]...)
+#   $sim->state(shop, item, 'gone', model), $sim->writes
 #   $sim->stop                      done by itself when the object goes
 #   $sim->leave                     or never: it keeps running (start it detached => 1)
 #
@@ -68,7 +69,8 @@ sub start
 		open STDERR, '>&', \*STDOUT;
 		exec($program, @argument, "--port-file", "$dir/port") or POSIX::_exit(127);
 	}
-	$self->{http} = HTTP::Tiny->new(timeout => 20, no_proxy => ['127.0.0.1']);
+	# on a kept connection the body, sent apart from the headers, waits 40 ms for a delayed acknowledgement
+	$self->{http} = HTTP::Tiny->new(timeout => 20, no_proxy => ['127.0.0.1'], keep_alive => 0);
 	$self->_await_port;
 	return $self;
 }
@@ -178,6 +180,17 @@ sub order_status
 	my ($self, $order_sn, $status) = @_;
 	return $self->post('order_status', { order_sn => $order_sn, status => $status });
 }
+
+# state SHOP, ITEM, STATE [, MODEL]: what becomes of an item, or of one of its models
+sub state
+{
+	my ($self, $shop, $item, $state, $model) = @_;
+	return $self->post('state',
+		{ shop_id => "$shop", item_id => "$item", state => $state, defined $model ? (model_id => "$model") : () });
+}
+
+# writes: what the seller's calls wrote, oldest first
+sub writes { return $_[0]->get('writes')->{writes}; }
 
 sub faults { my ($self, %fault) = @_; return $self->post('faults', \%fault); }
 sub counters { return $_[0]->get('counters'); }
