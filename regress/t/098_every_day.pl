@@ -140,7 +140,8 @@ Storesync->query_until($node, rows('dead'), '1', 'a write is refused for good');
 is(consigned('false'), 200, 'the cause is mended');
 settle('dead');
 
-# the answer is lost, and so are those of the readings that ask what came of it
+# the answer is lost, and so are those of the readings that ask what came of it; nobody else's of that shop
+Storesync->query_until($node, "SELECT count(*) FROM storesync.listing_status WHERE state <> 'ok'", '0', 'nothing else is under way');
 $sim->faults(cut_after => 1, path => '/product/', shop_id => 1001);
 sql("SELECT storesync.receive('S6', 10, storesync.new_key())");
 Storesync->query_until($node, rows('in doubt'), '1', 'a raise has no answer');
