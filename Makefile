@@ -20,7 +20,7 @@ EXTENSION_FILES = storesync version settings session shmem stat store_stat utili
 	pchome pchome_id pchome_product pchome_class pchome_judge pchome_order pchome_shown \
 	ship_read \
 	redis_url cache cache_stat olap \
-	what_if what_if_replay histogram delay visits sale rollup rollup_sum rollup_read stock_gather stock_month \
+	what_if what_if_replay histogram delay visits sale rollup rollup_sum rollup_read stock_gather stock_month turnover \
 	search_text search_lists search_gram search_pack search_run search_orders \
 	csv csv_kind csv_load csv_change \
 	verify

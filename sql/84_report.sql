@@ -262,10 +262,16 @@ CROSS JOIN LATERAL (SELECT m.stock_seconds::numeric / nullif(m.known_seconds, 0)
 COMMENT ON VIEW storesync_report.turnover_month IS
 'Inventory turnover of each SKU by month of Asia/Taipei, in units: sold (of orders placed in it, neither unpaid nor cancelled), average_stock = units on hand at sellable locations times seconds, over these seconds, as far as the ledger was rolled up, turnover = sold / average_stock, days_of_supply = average_stock / units sold a day; NULL where nothing is to divide by, or no stock, as of a bundle. shipped: units that left, those of bundles too. From storesync.sku_month. Example: SELECT * FROM storesync_report.turnover_month WHERE month = date_trunc(''month'', current_date) ORDER BY turnover DESC NULLS LAST LIMIT 20;';
 
+CREATE FUNCTION storesync_report.sku_totals(first_month date, last_month date, known_through timestamptz)
+	RETURNS TABLE(sku_id bigint, sold bigint, received bigint, stock_seconds bigint)
+	AS 'MODULE_PATHNAME', 'sku_totals' LANGUAGE C STABLE PARALLEL SAFE ROWS 10000 COST 10000;
+COMMENT ON FUNCTION storesync_report.sku_totals(date, date, timestamptz) IS
+'Of each SKU that storesync.sku_month has between these months of Asia/Taipei, both whole: the units sold and received, and units on hand times seconds, which go on from where the last month''s row stands until known_through (NULL: not); NULL without a row of the ledger. No rows for a month that is NULL. Errors: 22003 for a sum beyond bigint, 42501. Example: SELECT * FROM storesync_report.sku_totals(''2026-01-01'', ''2026-12-01'', NULL) ORDER BY sold DESC LIMIT 10;';
+
 CREATE FUNCTION storesync_report.turnover(since date, until date, top bigint DEFAULT NULL)
 	RETURNS TABLE(sku_id bigint, code text, name text, sold bigint, average_stock numeric, turnover numeric, days_of_supply numeric)
-	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET enable_sort = off
-	SET work_mem = '64MB' SET max_parallel_workers_per_gather = 0
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off
+	SET work_mem = '64MB'
 AS $$
 	WITH span AS MATERIALIZED (
 		SELECT x.first, x.last, least(r.through, x.ends) AS known_through, extract(epoch FROM least(r.through, x.ends) - x.begins)::bigint AS known_seconds,
@@ -274,20 +280,15 @@ AS $$
 			date_trunc('month', $1::timestamp) AT TIME ZONE 'Asia/Taipei' AS begins,
 			(date_trunc('month', $2::timestamp) + '1 month'::interval) AT TIME ZONE 'Asia/Taipei' AS ends) x
 		LEFT JOIN storesync.roll_up_stock r ON true),
-	-- All SKUs' sums in one hash table (22 MB for 50,000), which workers would only make twice. Divided is what
-	-- is asked for alone: a quotient costs more than all sums of its SKU.
+	-- divided is what is asked for alone: a quotient costs more than all sums of its SKU
 	total AS MATERIALIZED (
-		SELECT m.sku_id, sum(m.sold)::bigint AS sold, sum(m.stock_seconds) FILTER (WHERE m.through IS NOT NULL) AS stock_seconds,
-			sum(m.on_hand * extract(epoch FROM (SELECT p.known_through FROM span p) - m.through)::bigint)
-				FILTER (WHERE m.month = (SELECT p.last FROM span p) AND m.through < (SELECT p.known_through FROM span p)) AS since_then
-		FROM storesync.sku_month m
-		WHERE m.month >= (SELECT p.first FROM span p) AND m.month <= (SELECT p.last FROM span p)
-		GROUP BY m.sku_id
-		ORDER BY sold DESC, m.sku_id
+		SELECT m.sku_id, m.sold, m.stock_seconds
+		FROM storesync_report.sku_totals((SELECT p.first FROM span p), (SELECT p.last FROM span p), (SELECT p.known_through FROM span p)) m
+		ORDER BY m.sold DESC, m.sku_id
 		LIMIT $3)
 	SELECT x.sku_id, k.code, k.name, x.sold, round(x.average, 2), round(x.sold / nullif(x.average, 0), 4),
 		round(x.average * x.days / nullif(x.sold, 0), 2)
-	FROM (SELECT t.sku_id, t.sold, p.days, (t.stock_seconds + coalesce(t.since_then, 0)) / nullif(p.known_seconds, 0) AS average
+	FROM (SELECT t.sku_id, t.sold, p.days, t.stock_seconds::numeric / nullif(p.known_seconds, 0) AS average
 		FROM total t CROSS JOIN span p) x
 	JOIN storesync.sku k ON k.sku_id = x.sku_id
 $$;
@@ -306,13 +307,10 @@ CREATE FUNCTION storesync_report.sell_through(since date, until date)
 	RETURNS TABLE(sku_id bigint, code text, name text, received bigint, sold bigint, rate numeric)
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000 SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
-	SELECT x.sku_id, k.code, k.name, x.received, x.sold, round(x.sold::numeric / nullif(x.received, 0), 4)
-	FROM (SELECT m.sku_id, sum(m.received)::bigint AS received, sum(m.sold)::bigint AS sold
-		FROM storesync.sku_month m
-		WHERE m.month >= date_trunc('month', $1) AND m.month <= $2
-		GROUP BY m.sku_id
-		HAVING sum(m.received) > 0 OR sum(m.sold) > 0) x
-	JOIN storesync.sku k ON k.sku_id = x.sku_id
+	SELECT m.sku_id, k.code, k.name, m.received, m.sold, round(m.sold::numeric / nullif(m.received, 0), 4)
+	FROM storesync_report.sku_totals(date_trunc('month', $1::timestamp)::date, date_trunc('month', $2::timestamp)::date, NULL) m
+	JOIN storesync.sku k ON k.sku_id = m.sku_id
+	WHERE m.received > 0 OR m.sold > 0
 $$;
 COMMENT ON FUNCTION storesync_report.sell_through(date, date) IS
 'Of each SKU, over the months of Asia/Taipei from that of since to that of until, both whole: units received, units sold (of orders placed then, neither unpaid nor cancelled), and rate = sold / received; NULL where none came in, above 1 where older stock was sold. From storesync.sku_month. Example: SELECT * FROM storesync_report.sell_through(''2026-09-01'', ''2026-11-30'') WHERE rate < 0.3;';

@@ -158,6 +158,25 @@ SELECT * FROM storesync_report.turnover_group_month ORDER BY month;
 SELECT code, sold, average_stock, turnover, days_of_supply FROM storesync_report.turnover('2024-01-15', '2024-02-03') ORDER BY code;
 SELECT code, sold, average_stock, turnover, days_of_supply FROM storesync_report.turnover('2024-02-01', '2024-02-29') ORDER BY code;
 SELECT count(*) AS most, max(sold) = (SELECT max(sold) FROM storesync_report.turnover('2024-02-01', '2024-02-29')) AS is_top FROM storesync_report.turnover('2024-02-01', '2024-02-29', 1);
+-- what turnover() and sell_through() are made of: stock stands on where the last month is not over
+SELECT k.code, t.sold, t.received, t.stock_seconds, g.stock_seconds - t.stock_seconds AS goes_on
+FROM storesync_report.sku_totals('2024-01-01', '2024-02-01', NULL) t
+JOIN storesync_report.sku_totals('2024-01-01', '2024-02-01', '2024-03-01 00:00:10+08') g USING (sku_id)
+JOIN storesync.sku k USING (sku_id) ORDER BY k.code;
+SELECT count(*) AS none FROM storesync_report.sku_totals(NULL, '2024-02-01', NULL);
+SELECT count(*) AS none FROM storesync_report.sku_totals('2024-02-01', '2024-01-01', NULL);
+CREATE ROLE regress_nobody;
+GRANT USAGE ON SCHEMA storesync, storesync_report TO regress_nobody;
+GRANT EXECUTE ON FUNCTION storesync_report.sku_totals(date, date, timestamptz) TO regress_nobody;
+SET ROLE regress_nobody;
+SELECT count(*) FROM storesync_report.sku_totals('2024-01-01', '2024-02-01', NULL);
+RESET ROLE;
+DROP OWNED BY regress_nobody;
+DROP ROLE regress_nobody;
+BEGIN;
+UPDATE storesync.sku_month SET stock_seconds = 9223372036854775807;
+SELECT count(*) FROM storesync_report.sku_totals('2024-01-01', '2024-02-01', NULL);
+ROLLBACK;
 SELECT code, month, hours, lost_units FROM storesync_report.stock_out ORDER BY code, month;
 SELECT code, received, sold, rate FROM storesync_report.sell_through('2024-01-01', '2024-02-29') ORDER BY code;
 SELECT count(*) AS none FROM storesync_report.sell_through;
@@ -256,7 +275,7 @@ BEGIN
 	END LOOP;
 	RETURN NEXT;
 	kind := 'function'; of := 0; refused := 0;
-	FOR what IN SELECT format('storesync_report.%I(%s)', p.proname, (SELECT string_agg(CASE t WHEN 'date'::regtype THEN 'current_date' WHEN 'bigint'::regtype THEN '1' ELSE '0.3' END, ', ') FROM unnest(p.proargtypes) t))
+	FOR what IN SELECT format('storesync_report.%I(%s)', p.proname, (SELECT string_agg(CASE t WHEN 'date'::regtype THEN 'current_date' WHEN 'bigint'::regtype THEN '1' WHEN 'timestamptz'::regtype THEN 'now()' ELSE '0.3' END, ', ') FROM unnest(p.proargtypes) t))
 		FROM pg_proc p WHERE p.pronamespace = to_regnamespace('storesync_report') LOOP
 		of := of + 1;
 		BEGIN

@@ -73,6 +73,7 @@ my %argument = (
 	'forecast' => ['0.3', '0.9'],
 	'sales_sku' => ['current_date - 20, current_date - 10'],
 	'turnover' => ["'2024-02-01', '2024-03-31'", "'2024-02-01', '2024-03-31', 1"],
+	'sku_totals' => ["'2024-02-01', '2024-03-01', NULL"],
 	map { $_ => ["'2024-02-01', '2024-03-31'"] } qw(delay sell_through));
 my @asked = split /\n/, sql(q(SELECT relname FROM pg_class WHERE relnamespace = 'storesync_report'::regnamespace AND relkind = 'v' ORDER BY 1));
 foreach my $function (split /\n/, sql(q(SELECT proname FROM pg_proc WHERE pronamespace = 'storesync_report'::regnamespace ORDER BY 1)))
