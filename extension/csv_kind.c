@@ -3,7 +3,7 @@
  *		The kinds of CSV files, their columns, and what a cell of each may
  *		hold. Pure.
  *
- * The order of a kind's columns is that of csv_row.cells, which sql/63_csv.sql
+ * The order of a kind's columns is that of csv_row.cells, which sql/74_csv.sql
  * reads by number: add at the end, before those that are only told.
  *
  * Numbers that a spreadsheet may have spoilt are refused, never mended.

@@ -2,7 +2,7 @@
  * csv_load.c
  *		csv_load(): a CSV file that a client has left as a large object becomes
  *		rows of csv_row, each with what is wrong with its cells; what it would
- *		change is judged by sql/63_csv.sql. Nothing else is written.
+ *		change is judged by sql/74_csv.sql. Nothing else is written.
  *
  * The large object is read and dropped as the caller, before anything is
  * done as the owner: nobody reads another's through this. Whatever the file
