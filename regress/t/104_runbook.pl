@@ -47,6 +47,18 @@ foreach my $file (sort keys %text)
 		ok(-e $target && (!defined $anchor || grep { $_ eq $anchor } anchors($target)), "$file: $link leads somewhere");
 	}
 }
+# So do the other pages' links to pages, and the one about tests names each that there is.
+my %place = map { $_ => { map { $_ => 1 } '', anchors($_) } } glob 'docs/*.md docs/runbook/*.md';
+foreach my $file (glob 'docs/*.md')
+{
+	my @astray = grep {
+		my ($path, $anchor) = /^([^#]*)#?(.*)$/;
+		!$place{ $path eq '' ? $file : "docs/$path" }{$anchor}
+	} slurp_file($file) =~ /\]\(((?:[\w\/-]+\.md)?(?:#[^()\s]+)?)\)/g;
+	is("@astray", '', "$file: its links lead somewhere");
+}
+my %told = map { $_ => 1 } slurp_file('docs/testing.md') =~ /\b\d{3}_\w+/g;
+is(join(' ', sort keys %told), join(' ', sort map { m{([^/]+)\.pl$} } glob 'regress/t/*.pl'), 'the page about tests names each');
 
 # ---------------------------------------------------------------- a shop, one more, and its clerks
 
