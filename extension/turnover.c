@@ -21,6 +21,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -51,20 +52,25 @@ typedef struct Total
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* The months asked for, and up to when the ledger is known in the last of them; stock stands still from a row's own time until then. */
+/*
+ * The months asked for, and up to when the ledger is known: until then, or its month's end, stock stands as a row has
+ * it. ends is the end of `month`, the one whose row was looked at last.
+ */
 typedef struct Span
 {
 	DateADT		first;
 	DateADT		last;
 	bool		known;
 	TimestampTz through;
+	DateADT		month;
+	TimestampTz ends;
 } Span;
 
 static const char columns[] = "sku_id, month, sold, received, stock_seconds, on_hand, through";
 
 enum
 {
-	SKU, MONTH, SOLD, RECEIVED, SECONDS, ON_HAND, THROUGH, NCOLUMNS
+	C_SKU, C_MONTH, C_SOLD, C_RECEIVED, C_SECONDS, C_ON_HAND, C_THROUGH, NCOLUMNS
 };
 
 /* plus adds units times seconds to a sum. */
@@ -79,30 +85,56 @@ plus(int64 *sum, int64 units, int64 seconds)
 				 errmsg("bigint out of range")));
 }
 
+/* end_of is the end of a month of Asia/Taipei, which is at UTC+8 since before there were shops. */
+static TimestampTz
+end_of(DateADT month)
+{
+	int			year;
+	int			number;
+	int			day;
+
+	j2date(month + POSTGRES_EPOCH_JDATE, &year, &number, &day);
+	if (++number > MONTHS_PER_YEAR)
+	{
+		number = 1;
+		year++;
+	}
+	return (TimestampTz) (date2j(year, number, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY - 8 * USECS_PER_HOUR;
+}
+
 /* add adds the row of a month; value and isnull are its columns. */
 static void
-add(totals_hash *totals, const Span *span, const Datum *value, const bool *isnull, const AttrNumber *at)
+add(totals_hash *totals, Span *span, const Datum *value, const bool *isnull, const AttrNumber *at)
 {
+	TimestampTz until;
 	TimestampTz through;
 	bool		found;
-	Total	   *total = totals_insert(totals, DatumGetInt64(value[at[SKU]]), &found);
+	Total	   *total = totals_insert(totals, DatumGetInt64(value[at[C_SKU]]), &found);
 
 	if (!found)
 		*total = (Total) {.sku_id = total->sku_id, .status = total->status};
-	plus(&total->sold, DatumGetInt64(value[at[SOLD]]), 1);
-	plus(&total->received, DatumGetInt64(value[at[RECEIVED]]), 1);
-	if (isnull[at[THROUGH]])
+	plus(&total->sold, DatumGetInt64(value[at[C_SOLD]]), 1);
+	plus(&total->received, DatumGetInt64(value[at[C_RECEIVED]]), 1);
+	if (isnull[at[C_THROUGH]])
 		return;
 	total->has_stock = true;
-	plus(&total->stock_seconds, DatumGetInt64(value[at[SECONDS]]), 1);
-	through = DatumGetTimestampTz(value[at[THROUGH]]);
-	if (DatumGetDateADT(value[at[MONTH]]) == span->last && span->known && through < span->through)
-		plus(&total->stock_seconds, DatumGetInt64(value[at[ON_HAND]]), (span->through - through) / USECS_PER_SEC);
+	plus(&total->stock_seconds, DatumGetInt64(value[at[C_SECONDS]]), 1);
+	if (!span->known)
+		return;
+	if (span->month != DatumGetDateADT(value[at[C_MONTH]]))
+	{
+		span->month = DatumGetDateADT(value[at[C_MONTH]]);
+		span->ends = end_of(span->month);
+	}
+	until = Min(span->ends, span->through);
+	through = DatumGetTimestampTz(value[at[C_THROUGH]]);
+	if (through < until)
+		plus(&total->stock_seconds, DatumGetInt64(value[at[C_ON_HAND]]), (until - through) / USECS_PER_SEC);
 }
 
 /* add_all adds all rows of the months. */
 static void
-add_all(totals_hash *totals, const Span *span)
+add_all(totals_hash *totals, Span *span)
 {
 	AttrNumber	at[NCOLUMNS];
 	Relation	relation = table_openrv(makeRangeVar("storesync", "sku_month", -1), AccessShareLock);
@@ -121,8 +153,8 @@ add_all(totals_hash *totals, const Span *span)
 		DateADT		month;
 
 		CHECK_FOR_INTERRUPTS();
-		slot_getsomeattrs(slot, at[MONTH] + 1);
-		month = DatumGetDateADT(slot->tts_values[at[MONTH]]);
+		slot_getsomeattrs(slot, at[C_MONTH] + 1);
+		month = DatumGetDateADT(slot->tts_values[at[C_MONTH]]);
 		if (month < span->first || month > span->last)
 			continue;
 		slot_getallattrs(slot);
@@ -141,7 +173,7 @@ Datum
 sku_totals(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Span		span = {.known = !PG_ARGISNULL(2)};
+	Span		span = {.known = !PG_ARGISNULL(2), .month = DATEVAL_NOBEGIN};
 	totals_iterator iterator;
 	totals_hash *totals;
 	Total	   *total;

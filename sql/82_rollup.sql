@@ -97,7 +97,7 @@ CREATE TABLE storesync.sku_month (
 	PRIMARY KEY (sku_id, month)
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE storesync.sku_month IS
-'Sales and stock of a SKU by month of Asia/Taipei. sold, amount: by the orders'' create_time, of lines of that SKU, in its units and in hundredths of their currency, unpaid and cancelled ones left out. From the ledger, by recorded_at: received, shipped, returned (units that came in, were sent, came back); and at sellable locations, in whole seconds up to `through`: stock_seconds, units on hand times seconds; empty_seconds, with nothing available; on_hand, available: then. through: the end of the month once it is over, NULL without a row of the ledger. At a later moment of the month stock_seconds is on_hand larger for each second since. Written by roll_up().';
+'Sales and stock of a SKU by month of Asia/Taipei. sold, amount: by the orders'' create_time, of lines of that SKU, in its units and in hundredths of their currency, unpaid and cancelled ones left out. From the ledger, by recorded_at: received, shipped, returned (units that came in, were sent, came back); and at sellable locations, in whole seconds up to `through`: stock_seconds, units on hand times seconds; empty_seconds, with nothing available; on_hand, available: then. through: NULL without a row of the ledger. At a later moment of the month, up to its end or to roll_up_stock.through, stock_seconds is on_hand larger for each second since, and so is empty_seconds by 1 with nothing available (storesync_report.stock_month tells both so). Written by roll_up().';
 
 CREATE TABLE storesync.delay_day (
 	platform text NOT NULL,
@@ -325,7 +325,8 @@ CREATE FUNCTION storesync.roll_up_stock_back(month date, after bigint, last bigi
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
 	UPDATE storesync.sku_month m SET stock_seconds = 0, empty_seconds = 0, received = 0, shipped = 0, returned = 0,
-		on_hand = coalesce(x.on_hand, 0), available = coalesce(x.available, 0), through = x.through
+		on_hand = coalesce(x.on_hand, 0), available = coalesce(x.available, 0),
+		through = CASE WHEN x.through IS NOT NULL THEN $1::timestamp AT TIME ZONE 'Asia/Taipei' END
 	FROM storesync.sku_month n
 	LEFT JOIN storesync.sku_month x ON x.sku_id = n.sku_id AND n.month = $1 AND x.month = ($1 - '1 month'::interval)::date
 	WHERE n.sku_id > $2 AND n.sku_id <= $3 AND n.month >= $1 AND n.through IS NOT NULL AND m.sku_id = n.sku_id AND m.month = n.month
@@ -358,24 +359,19 @@ $$;
 COMMENT ON FUNCTION storesync.roll_up_stock_reset(date, bigint, int) IS
 'Takes what the ledger says out of sku_month from a month on, of SKUs with the next `most` ids above `after`; their rows stand as the month before ended. last_sku: the last of these ids, NULL when none is left. goes_on: false, and nothing done, when the month is not whole. For roll_up_stock_step() alone.';
 
--- A month has ended: its rows go on to its end, and the next month's begin as they stand then.
+-- A month has ended: the rows of the next begin as its rows stand, which are not written for that: they stand like
+-- this until its end.
 CREATE FUNCTION storesync.roll_up_stock_next(month date, after bigint, most int) RETURNS bigint
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
 	WITH span AS MATERIALIZED (
-		SELECT ($1 + '1 month'::interval)::date AS next, ($1 + '1 month'::interval)::timestamp AT TIME ZONE 'Asia/Taipei' AS ends,
+		SELECT ($1 + '1 month'::interval)::date AS next,
 			(SELECT max(x.sku_id) FROM (
 				SELECT m.sku_id FROM storesync.sku_month m
 				WHERE m.sku_id > $2 AND m.month = $1 AND m.through IS NOT NULL ORDER BY m.sku_id LIMIT $3) x) AS last),
-	goes_on AS (
-		UPDATE storesync.sku_month m SET through = s.ends,
-			stock_seconds = m.stock_seconds + m.on_hand * extract(epoch FROM s.ends - m.through)::bigint,
-			empty_seconds = m.empty_seconds + CASE WHEN m.available <= 0 THEN extract(epoch FROM s.ends - m.through)::bigint ELSE 0 END
-		FROM span s
-		WHERE m.sku_id > $2 AND m.sku_id <= s.last AND m.month = $1 AND m.through < s.ends),
 	begins AS (
 		INSERT INTO storesync.sku_month AS m (sku_id, month, on_hand, available, through)
-		SELECT x.sku_id, s.next, x.on_hand, x.available, s.ends
+		SELECT x.sku_id, s.next, x.on_hand, x.available, s.next::timestamp AT TIME ZONE 'Asia/Taipei'
 		FROM span s JOIN storesync.sku_month x ON x.sku_id > $2 AND x.sku_id <= s.last AND x.month = $1 AND x.through IS NOT NULL
 		ORDER BY x.sku_id
 		ON CONFLICT ON CONSTRAINT sku_month_pkey DO UPDATE SET on_hand = excluded.on_hand, available = excluded.available,
@@ -383,7 +379,7 @@ AS $$
 	SELECT s.last FROM span s
 $$;
 COMMENT ON FUNCTION storesync.roll_up_stock_next(date, bigint, int) IS
-'Has the rows of sku_month of the next `most` SKUs with ids above `after` go on to the end of that month, and makes those of the next month from how they stand then. The last SKU; NULL when there was none left. For roll_up_stock_step() alone.';
+'Makes the rows of sku_month of the month after that one, of the next `most` SKUs with ids above `after`, from how they stand at its end. The last SKU; NULL when there was none left. For roll_up_stock_step() alone.';
 
 -- Where the months begin that are made once more: rows that came in behind lie in the same partition, or are of the clock's time.
 CREATE FUNCTION storesync.roll_up_stock_again(month date, through timestamptz) RETURNS date

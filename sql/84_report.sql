@@ -266,7 +266,7 @@ CREATE FUNCTION storesync_report.sku_totals(first_month date, last_month date, k
 	RETURNS TABLE(sku_id bigint, sold bigint, received bigint, stock_seconds bigint)
 	AS 'MODULE_PATHNAME', 'sku_totals' LANGUAGE C STABLE PARALLEL SAFE ROWS 10000 COST 10000;
 COMMENT ON FUNCTION storesync_report.sku_totals(date, date, timestamptz) IS
-'Of each SKU that storesync.sku_month has between these months of Asia/Taipei, both whole: the units sold and received, and units on hand times seconds, which go on from where the last month''s row stands until known_through (NULL: not); NULL without a row of the ledger. No rows for a month that is NULL. Errors: 22003 for a sum beyond bigint, 42501. Example: SELECT * FROM storesync_report.sku_totals(''2026-01-01'', ''2026-12-01'', NULL) ORDER BY sold DESC LIMIT 10;';
+'Of each SKU that storesync.sku_month has between these months of Asia/Taipei, both whole: the units sold and received, and units on hand times seconds, up to each month''s end or known_through (NULL: no further than its row has them); NULL without a row of the ledger. No rows for a month that is NULL. Errors: 22003 for a sum beyond bigint, 42501. Example: SELECT * FROM storesync_report.sku_totals(''2026-01-01'', ''2026-12-01'', NULL) ORDER BY sold DESC LIMIT 10;';
 
 CREATE FUNCTION storesync_report.turnover(since date, until date, top bigint DEFAULT NULL)
 	RETURNS TABLE(sku_id bigint, code text, name text, sold bigint, average_stock numeric, turnover numeric, days_of_supply numeric)

@@ -158,11 +158,15 @@ SELECT * FROM storesync_report.turnover_group_month ORDER BY month;
 SELECT code, sold, average_stock, turnover, days_of_supply FROM storesync_report.turnover('2024-01-15', '2024-02-03') ORDER BY code;
 SELECT code, sold, average_stock, turnover, days_of_supply FROM storesync_report.turnover('2024-02-01', '2024-02-29') ORDER BY code;
 SELECT count(*) AS most, max(sold) = (SELECT max(sold) FROM storesync_report.turnover('2024-02-01', '2024-02-29')) AS is_top FROM storesync_report.turnover('2024-02-01', '2024-02-29', 1);
--- what turnover() and sell_through() are made of: stock stands on where the last month is not over
-SELECT k.code, t.sold, t.received, t.stock_seconds, g.stock_seconds - t.stock_seconds AS goes_on
+-- what turnover() and sell_through() are made of: stock stands on where a row has it for no longer
+BEGIN;
+UPDATE storesync.sku_month SET through = through - '10 seconds'::interval;
+SELECT k.code, t.sold, t.received, t.stock_seconds, o.stock_seconds - t.stock_seconds AS to_both_ends, g.stock_seconds - t.stock_seconds AS not_quite
 FROM storesync_report.sku_totals('2024-01-01', '2024-02-01', NULL) t
-JOIN storesync_report.sku_totals('2024-01-01', '2024-02-01', '2024-03-01 00:00:10+08') g USING (sku_id)
+JOIN storesync_report.sku_totals('2024-01-01', '2024-02-01', '2024-03-05 00:00+08') o USING (sku_id)
+JOIN storesync_report.sku_totals('2024-01-01', '2024-02-01', '2024-02-29 23:59:53+08') g USING (sku_id)
 JOIN storesync.sku k USING (sku_id) ORDER BY k.code;
+ROLLBACK;
 SELECT count(*) AS none FROM storesync_report.sku_totals(NULL, '2024-02-01', NULL);
 SELECT count(*) AS none FROM storesync_report.sku_totals('2024-02-01', '2024-01-01', NULL);
 CREATE ROLE regress_nobody;

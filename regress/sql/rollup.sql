@@ -277,7 +277,7 @@ GROUP BY 1, 2;
 CREATE VIEW pg_temp.differs AS
 SELECT code, month, h.stock_seconds AS should_be, m.stock_seconds, h.empty_seconds AS empty_should_be, m.empty_seconds
 FROM pg_temp.by_hour h
-FULL JOIN (SELECT k.code, m.* FROM storesync.sku_month m JOIN storesync.sku k USING (sku_id)
+FULL JOIN (SELECT k.code, m.* FROM storesync_report.stock_month m JOIN storesync.sku k USING (sku_id)
 	WHERE k.code LIKE 'stock-%' AND m.month < :'month'::date) m USING (code, month)
 WHERE (h.stock_seconds, h.empty_seconds) IS DISTINCT FROM (m.stock_seconds, m.empty_seconds);
 RESET client_min_messages;
