@@ -66,11 +66,12 @@ foreach my $step ('while the call is built', 'while the answer is recorded')
 	}
 	else
 	{
-		$sim->faults(slow => 1, slow_ms => 2000, path => 'update_stock');
+		$proxy->spoil('late', path => 'update_stock');
 		change(3);
 		Storesync->wait_until(sub { $sim->stock(1001, 1) == $units - 6 && $sim->stock(1002, 1) == $units - 6 }, 'the calls');
 		$holder->query_safe('BEGIN');
 		$holder->query_safe('SELECT count(*) FROM (SELECT FROM storesync.listing_shown FOR UPDATE) x');
+		$proxy->spoil;
 	}
 	Storesync->query_until($node,
 		"SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Lock'", 't', 'it waits');

@@ -12,7 +12,7 @@
 #
 # Kinds. Applied by the simulator, then the answer is spoilt: truncate, drip (a
 # byte at a time), large (4 MB of blanks before it), html, nul, latin1, endless,
-# reset_after, silent_after. Never reached the simulator: reset_before, silent,
+# reset_after, silent_after, late (as it is, after the next spoil()). Never reached the simulator: reset_before, silent,
 # and refuse, which answers a refusal of the whole call where the body names
 # model => N.
 package Storesync::Proxy;
@@ -175,6 +175,7 @@ sub _serve
 		}
 		my ($status, $answer) = $self->_forward($head, $body);
 		return if !defined $status;
+		$self->_wait_for_next_rule if $kind eq 'late';
 		return if !_spoilt_answer($client, $kind, $status, $answer);
 	}
 	return;
@@ -185,6 +186,13 @@ sub _wait_for_end
 {
 	my ($client) = @_;
 	sysread $client, my $rest, 1;
+	return;
+}
+
+sub _wait_for_next_rule
+{
+	my ($self) = @_;
+	sleep 0.01 while ($self->_rule(sub { return })->{kind} // '') eq 'late';
 	return;
 }
 
