@@ -67,6 +67,15 @@ is(set('refresh_token', "file:$_->[0]"), $_->[1], "file:$_->[0] is refused")
 	  ('', '.', '..', '../plain', 'folder/inside', "$directory/plain", '.hidden', 'n' x 201));
 is($node->safe_psql('shop', q(SELECT count(*) FROM storesync.credential WHERE name = 'refresh_token')), '0', 'nothing of it was stored');
 
+# gone NODE [, SESSIONS]: what was asked by name is not to be met in sessions that are about to end; so many stay
+sub gone
+{
+	my ($of, $sessions) = @_;
+	return Storesync->query_until($of,
+		"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+		$sessions // 0, 'the sessions of before are gone');
+}
+
 # ---------------------------------------------------------------- traces
 
 my $session = $node->background_psql('shop');
@@ -77,6 +86,7 @@ $node->psql('shop', "SELECT storesync.set_app_credential('MARKER-platform', 'par
 $session->query_safe("SELECT storesync.set_credential($store, 'refresh_token', 'MARKER-refresh')");
 $session->query_safe("SELECT storesync.authorize_store($store, 'MARKER-code')");
 is($node->safe_psql('shop', q(SELECT count(*) FROM storesync.credential WHERE name = 'auth_code' AND value = 'MARKER-code')), '1', 'a code lies with the tokens');
+gone($node, 1);
 is($node->safe_psql('shop', q(SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%MARKER-%' AND pid <> pg_backend_pid())), '0', 'no statement shows one');
 $session->quit;
 
@@ -171,6 +181,7 @@ ask('CREATE ROLE the_nobody');
 is(readable("the_$_"), '', "nothing that $_ may read holds one") foreach qw(operator application reporter nobody);
 is(readable('postgres'), 'storesync.credential, storesync.app_credential', 'they are found where they are');
 is(ask("SELECT count(*) FROM storesync.health() h WHERE h::text ~ '$secret'"), '0', 'health() names none');
+gone($work);
 is(ask(q(SELECT count(*) FROM pg_stat_activity WHERE query ~ 'MARKER' AND pid <> pg_backend_pid())), '0', 'pg_stat_activity has none');
 is(ask(q(SELECT count(*) FROM pg_stat_statements WHERE query ~ 'MARKER' AND query !~ 'relispartition')), '0', 'pg_stat_statements has none');
 cmp_ok(ask(q(SELECT count(*) FROM pg_stat_statements WHERE query ~ 'set_credential')), '>', 0, '(though it has the calls)');
