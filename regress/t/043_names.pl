@@ -90,9 +90,13 @@ sub arrived { my $calls = $sim->counters->{calls}; my $sum = 0; $sum += $_ forea
 my $orders = 0;
 sub meet
 {
-	my ($name, $code, $more) = @_;
+	my ($name, $code) = @_;
 	my $from = sql('SELECT clock_timestamp()');
+	# a fetch of before may be on its way, and the dispatcher has yet to hear of it
+	Storesync->query_until($node, "SELECT count(DISTINCT store_id) FROM storesync.call_log WHERE curl_code IN ($code) AND at > '$from'",
+		$shops, "$name: every shop meets it");
 	my $before = arrived();
+	$from = sql('SELECT clock_timestamp()');
 	$sim->order(1001 + $orders % $shops, [ 1 + $orders % $skus, 0, 2 ]);
 	$orders++;
 	sql("SELECT storesync.reserve('S' || n, 1, storesync.new_key()) FROM generate_series(1, $skus) n");
