@@ -74,7 +74,7 @@ sql("UPDATE storesync.listing SET enabled = true");
 Storesync->converged($node, $sim, 'enabled again, it follows');
 
 # Set aside: the others show less, and at the end all of it again, without anybody's doing.
-sql("SELECT storesync.allot(listing_id, 12, storesync.new_key(), clock_timestamp() + interval '3 s')"
+sql("SELECT storesync.allot(listing_id, 12, storesync.new_key(), clock_timestamp() + interval '6 s')"
 	  . " FROM storesync.listing WHERE store_id = $one AND item_id = '1'");
 shows(1, '30 18 18', 'units set aside for one shop are not shown by the others');
 shows(1, '30 30 30', 'at the end they are');
