@@ -126,7 +126,8 @@ my $old = "SELECT string_agg(x.parent || ' ' || x.n, ', ' ORDER BY x.parent) FRO
 
 # ---------------------------------------------------------------- long ago
 
-set_clock(month(-26) - 2 * 3600);
+# Three months of which the last ended 25 months ago: older than the retention on every day, the first of a month as well.
+set_clock(month(-27) - 2 * 3600);
 Storesync->create($node, $_) foreach qw(shop twin);
 both('a world', "SELECT storesync.add_store('shopee', '1', 'one')", "SELECT storesync.add_location('back')",
 	(map { "SELECT storesync.add_sku('$_')" } @skus, 'IDLE', 'SHORT', 'SET'),
@@ -140,7 +141,7 @@ both('a world', "SELECT storesync.add_store('shopee', '1', 'one')", "SELECT stor
 # The month turns; nobody has made partitions ahead, and no worker runs.
 my $of_today = "SELECT count(*) FROM unnest('{ledger,sales_order_line,order_history}'::text[]) p, storesync.partition_days(p) d"
   . " WHERE now() >= d.from_at AND now() < d.to_at";
-set_clock(month(-26) + 5);
+set_clock(month(-27) + 5);
 is(sql($of_today), '0', 'a month whose partitions nobody has made');
 both('is written to all the same', document('after', 'ready_to_ship'),
 	"SELECT outcome FROM storesync.receive('S1', 1, storesync.derive_key(clock_timestamp(), 'e'))");
@@ -151,11 +152,11 @@ $order{$_}{lines} = "{\"line_id\": \"1\", \"sku\": \"$opened{$_}\", \"qty\": 2}"
 both('orders that stay open', (map { document($_, 'ready_to_ship') } sort keys %opened),
 	"SELECT outcome FROM storesync.receive('S4', 2, storesync.derive_key(clock_timestamp(), 'f'))",
 	document('due', 'shipped'));
-set_clock(month(-26) + 60);
+set_clock(month(-27) + 60);
 both('one of them was not collected', document('due', 'cancelled'));
 my @known;
 both('movements', movements(150, [qw(r s t)], \@known));
-set_clock(month(-25) + 10 * 86400);
+set_clock(month(-26) + 10 * 86400);
 both('movements of the next month', movements(100, [qw(r s t)], \@known));
 set_clock(month(-23) + 10 * 86400);
 my @recent;
