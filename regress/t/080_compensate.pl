@@ -48,7 +48,7 @@ sub compensate
 	is($status, 0, 'a run ends well') or diag($err);
 	return $err;
 }
-# a run in the background, of one shop or of all, once its first listings are compared
+# a run in the background, of one shop or of all, once its first listings are compared, by it or by the one that it takes up
 sub begin
 {
 	my ($shop) = @_;
@@ -57,7 +57,8 @@ sub begin
 		[ 'psql', '-X', '-d', $node->connstr('shop'), '-c', "SET application_name = 'night'", '-c', "CALL storesync.compensate($scope)" ],
 		'<', \undef, '>', \my $out, '2>', \my $err);
 	Storesync->query_until($node, 'SELECT count(*) FROM storesync.certificate_store n JOIN storesync.certificate c USING (certificate_id)'
-		  . ' WHERE c.ended_at IS NULL AND n.compared > 0', '1', 'the first listings are compared');
+		  . " JOIN pg_stat_activity a ON a.pid = c.pid AND a.application_name = 'night' WHERE c.ended_at IS NULL AND n.compared > 0",
+		'1', 'the first listings are compared');
 	return $run;
 }
 sub certificate { return sql("SELECT $_[0] FROM storesync.certificate ORDER BY certificate_id DESC LIMIT 1"); }
@@ -142,14 +143,14 @@ sql("UPDATE storesync.store SET poll_interval = '500ms' WHERE store_id = $store-
 # A write is under way while the shop is read: what it said then means nothing.
 read_listings(2);
 my $reads = reads(2);
-$sim->faults(slow => 1, slow_ms => 1500, shop_id => 2);
+$sim->faults(slow => 1, slow_ms => 5000, shop_id => 2);
 my $run = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('shop'), '-c', "CALL storesync.compensate(ARRAY[$store->{2}])" ],
 	'<', \undef, '>', \my $out, '2>', \my $err);
 Storesync->wait_until(sub { reads(2) > $reads }, 'a read is under way');
 sql("SELECT storesync.reserve('O3', 30, storesync.new_key())");
 Storesync->wait_until(sub { $sim->stock(2, 2003, 0) == 70 }, 'a write leaves');
-$run->finish;
 $sim->faults;
+$run->finish;
 is(certificate('compared, differing'), '6|0', 'what was written meanwhile is no difference');
 is(read_listings(2), 7, 'it was read again');
 
@@ -161,17 +162,21 @@ is(sql('SELECT count(*) FROM storesync.breaker'), '0', 'are no mass change');
 
 # ---------------------------------------------------------------- one at a time, broken off, taken up
 
-$sim->faults(slow => 1, slow_ms => 400, shop_id => 3);
+# What is done to a run has as long as three calls of the first portion take, later as long as two: many starts of psql.
+$sim->faults(slow => 1, slow_ms => 2000, shop_id => 3);
 read_listings(3);
 $run = begin(3);
 my ($status, $stdout, $stderr) = $node->psql('shop', '\set VERBOSITY verbose' . "\nCALL storesync.compensate()");
 like($stderr, qr/ERROR:  55006: compensate\(\) is under way.*Process \d+ has run it since/s, 'a second call says who runs it');
 sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'night'");
 $run->finish;
+Storesync->query_until($node, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'night'", '0', 'its session is gone');
+$sim->faults;
 Storesync->query_until($node, "SELECT count(*) FROM storesync.task_open WHERE kind = 'verify'", '0', 'the dispatcher stops when nobody waits');
 is(of_store(3, 'state, compared'), 'reading|200', 'after the portion that it had');
 
 # Killed: the session with it. Then the dispatcher alone ends.
+$sim->faults(slow => 1, slow_ms => 2000, shop_id => 3);
 $run = begin(3);
 my $pid = Storesync->dispatcher($node);
 Storesync->crash($node, $pid);
@@ -195,12 +200,12 @@ is(read_listings(3), 260, 'nor has listings read twice');
 sql("SELECT storesync.pause($store->{2})");
 sql("UPDATE storesync.store SET night = ARRAY[((now() - interval '1 hour') AT TIME ZONE timezone)::time, ((now() + interval '1 hour') AT TIME ZONE timezone)::time]"
 	  . " WHERE store_id = $store->{3}");
-$sim->faults(slow => 1, slow_ms => 300, shop_id => 3);
+$sim->faults(slow => 1, slow_ms => 2000, shop_id => 3);
 $run = begin();
 # an hour passes
 sql("UPDATE storesync.certificate_store SET read_until = clock_timestamp() WHERE state = 'reading'");
-$run->finish;
 $sim->faults;
+$run->finish;
 is(of_store(3, 'state, reason, compared'), 'read|its night is over|200', 'a store is read until its night ends');
 is(of_store(1, "state, reason ~ '^its night begins at', compared"), 'left out|t|0', 'those whose night it is not are not read');
 is(of_store(2, 'state, reason'), 'left out|it is paused', 'a paused one is named');
