@@ -455,7 +455,7 @@ BEGIN
 	JOIN storesync.sku k ON k.code = r.cells[1]
 	JOIN storesync.location p ON p.code = coalesce(r.cells[3], 'main')
 	WHERE r.load_id = $1 AND r.line = ANY ($2);
-	-- places in the order of locks
+	-- places in the order of locks, what is of one place in the order of the file
 	SELECT count(*) INTO written
 	FROM (
 		SELECT b.*, k.code AS sku, p.code AS location
@@ -463,7 +463,7 @@ BEGIN
 		JOIN storesync.sku k ON k.sku_id = b.sku_id
 		JOIN storesync.location p ON p.location_id = b.location_id
 		WHERE b.load_id = $1 AND b.line = ANY ($2)
-		ORDER BY b.sku_id, b.location_id OFFSET 0) z
+		ORDER BY b.sku_id, b.location_id, b.line OFFSET 0) z
 	CROSS JOIN LATERAL (
 		SELECT CASE z.kind WHEN 'count' THEN (storesync.adjust(z.sku, z.units, z.key, z.location, z.reference, z.counted_at)).version
 			ELSE (storesync.receive(z.sku, z.units, z.key, z.location, z.reference)).version END AS version
@@ -538,7 +538,7 @@ BEGIN
 	SELECT coalesce(array_agg(r.line ORDER BY
 		CASE WHEN file.kind IN ('count', 'receipt') THEN (SELECT k.sku_id FROM storesync.sku k WHERE k.code = r.cells[1]) END,
 		CASE WHEN file.kind IN ('count', 'receipt') THEN (SELECT p.location_id FROM storesync.location p WHERE p.code = coalesce(r.cells[3], 'main')) END,
-		r.cells[1] COLLATE "C", r.cells[2] COLLATE "C", r.cells[3] COLLATE "C"), '{}') INTO lines
+		r.cells[1] COLLATE "C", r.cells[2] COLLATE "C", r.cells[3] COLLATE "C", r.line), '{}') INTO lines
 	FROM storesync.csv_row r WHERE r.load_id = $1 AND r.verdict IN ('new', 'changed');
 	FOR at IN 1 .. cardinality(lines) BY batch LOOP
 		part := lines[at : at + batch - 1];

@@ -151,7 +151,15 @@ SELECT l.item_id, l.price, o.open FROM storesync.listing l LEFT JOIN storesync.o
 SELECT storesync.add_location('north') > 0 AS north;
 SELECT pg_temp.load('receipt', E'sku,qty,location,reference\n007,5,,D-1\n007,5,north,D-1\n007,5,,D-2\nL,1,,D-1\nL,1,,D-1\nSET,1,,D-1\nNOBODY,1,,D-1\n007,1,nowhere,D-1\n007,0,,D-3\n007,2,,\n') AS load \gset
 SELECT line, verdict, subject, reason, change FROM storesync.csv_answer WHERE load_id = :load ORDER BY line;
+-- booked in the order of the file, wherever its rows lie
+RESET ROLE;
+UPDATE storesync.csv_row SET line = line WHERE load_id = :load AND line = 2;
+SET ROLE regress_csv_operator;
+SET enable_indexscan = off;
+SET enable_bitmapscan = off;
 SELECT * FROM storesync.csv_confirm(:load);
+RESET enable_indexscan;
+RESET enable_bitmapscan;
 SELECT pg_temp.load('receipt', E'sku,qty,location,reference\n007,5,main,D-1\n007,6,north,D-1\n007,5,,D-2\n007,5,,D-4\nL,3,,D-1\n') AS load \gset
 SELECT line, verdict, subject, reason FROM storesync.csv_answer WHERE load_id = :load ORDER BY line;
 SELECT * FROM storesync.csv_confirm(:load);
