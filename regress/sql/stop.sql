@@ -14,7 +14,7 @@ SELECT storesync.add_listing(:store1, 'TEA', '100') AS tea1, storesync.add_listi
 SELECT outcome FROM storesync.receive('TEA', 10, storesync.new_key());
 SELECT outcome FROM storesync.receive('CUP', 20, storesync.new_key());
 CREATE VIEW pg_temp.shown AS
-SELECT string_agg(format('%s %s: %s%s', t.store_id, k.code, t.wanted, ' ' || t.stopped), ', ' ORDER BY t.store_id, k.code) AS shown
+SELECT string_agg(format('%s %s: %s%s', t.store_id, k.code, t.wanted, ' ' || t.stopped), ', ' ORDER BY t.store_id, k.code, t.listing_id) AS shown
 FROM storesync.listing_target t JOIN storesync.sku k ON k.sku_id = t.sku_id;
 CREATE FUNCTION pg_temp.told() RETURNS TABLE(kind text, subject text) LANGUAGE sql AS $$
 	SELECT o.kind::text, string_agg(o.subject::text, ',' ORDER BY o.subject) FROM storesync.outbox o WHERE o.xid = pg_current_xact_id() GROUP BY 1 ORDER BY 1
