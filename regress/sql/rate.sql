@@ -113,14 +113,16 @@ DELETE FROM storesync.store WHERE store_id = :slow;
 SELECT storesync.rate_take(:slow);
 
 -- The day's calls are used up: of one store, or of the application with all its stores.
-UPDATE storesync.platform SET quota_scope = 'store', quota_reset = (now() + interval '2 hours')::timetz;
-SELECT q - now() BETWEEN '01:59:59' AND '02:00:01' AS until_the_reset FROM storesync.rate_quota(:fast) q;
+SELECT now() + interval '2 hours' AS reset \gset
+UPDATE storesync.platform SET quota_scope = 'store', quota_reset = :'reset'::timestamptz::timetz;
+SELECT q - :'reset' BETWEEN '-1 s' AND '1 s' AS until_the_reset FROM storesync.rate_quota(:fast) q;
 SELECT count(*) AS windows, min(quota_until) - now() > '01:59:00' AS quota FROM storesync.rate_status
 WHERE store_id = :fast;
 SELECT count(quota_until) AS others FROM storesync.rate_status WHERE store_id <> :fast;
 SELECT w > '01:59:00' AND w < '02:00:01' AS waits_for_it FROM storesync.rate_take(:fast) w;
-UPDATE storesync.platform SET quota_scope = 'application', quota_reset = (now() + interval '3 hours')::timetz;
-SELECT q - now() BETWEEN '02:59:59' AND '03:00:01' AS until_the_reset FROM storesync.rate_quota(:both) q;
+SELECT now() + interval '3 hours' AS reset \gset
+UPDATE storesync.platform SET quota_scope = 'application', quota_reset = :'reset'::timestamptz::timetz;
+SELECT q - :'reset' BETWEEN '-1 s' AND '1 s' AS until_the_reset FROM storesync.rate_quota(:both) q;
 SELECT bool_and(quota_until - now() > '02:59:00') AS all_wait FROM storesync.rate_status;
 SELECT w > '02:59:00' AS waits_with_it FROM storesync.rate_take(:fast) w;
 SELECT storesync.rate_hold(:both, '0');
