@@ -338,6 +338,43 @@ clock_ms(void)
 	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* stalled_ms: how long somebody on this machine waited for a processor, as the kernel counts it; 0 where it does not. */
+static int64_t
+stalled_ms(void)
+{
+	FILE	   *pressure = fopen("/proc/pressure/cpu", "r");
+	long long	us = 0;
+
+	if (pressure == NULL)
+		return 0;
+	if (fscanf(pressure, "some avg10=%*s avg60=%*s avg300=%*s total=%lld", &us) != 1)
+		us = 0;
+	fclose(pressure);
+	return us / 1000;
+}
+
+typedef struct
+{
+	int64_t		at_ms;
+	int64_t		stalled_ms;
+} Moment;
+
+static Moment
+moment(void)
+{
+	return (Moment) {clock_ms(), stalled_ms()};
+}
+
+/* undisturbed_ms: what went by since then, but for what was stalled: on a busy machine it says little, on a quiet one all. */
+static int64_t
+undisturbed_ms(const Moment *began)
+{
+	Moment		now = moment();
+	int64_t		ms = now.at_ms - began->at_ms - (now.stalled_ms - began->stalled_ms);
+
+	return ms > 0 ? ms : 0;
+}
+
 static HttpEngine *
 create(void)
 {
@@ -653,12 +690,13 @@ test_timeout(void **state)
 	HttpEngine *engine = create();
 	char		url[300];
 	HttpRequest request = get(url, sizeof(url), "/slow/2000");
-	int64_t		began = clock_ms();
+	Moment		began = moment();
 	HttpResult	result;
 
-	request.timeout_ms = 150;
+	request.timeout_ms = 500;
 	result = run(engine, request);
-	assert_in_range(clock_ms() - began, 140, 1000);
+	assert_true(clock_ms() - began.at_ms >= 490);
+	assert_true(undisturbed_ms(&began) <= 1350);
 	assert_int_equal(result.curl_code, OPERATION_TIMEDOUT);
 	assert_true(result.sent);
 	assert_false(result.complete);
@@ -726,7 +764,7 @@ static void
 test_warm_connection_and_pace(void **state)
 {
 	HttpEngine *engine = create();
-	int64_t		began = clock_ms();
+	Moment		began = moment();
 
 	for (int i = 0; i < 200; i++)
 	{
@@ -735,7 +773,7 @@ test_warm_connection_and_pace(void **state)
 		assert_true(result.complete);
 		http_result_free(&result);
 	}
-	assert_true(clock_ms() - began < 1000);
+	assert_true(undisturbed_ms(&began) < 1000);
 	assert_int_equal(connections, 1);
 	assert_int_equal(requests, 200);
 	http_destroy(engine);
@@ -745,7 +783,7 @@ static void
 test_many_at_once(void **state)
 {
 	HttpEngine *engine = create();
-	int64_t		began = clock_ms();
+	Moment		began = moment();
 	char		url[300];
 	HttpRequest request = get(url, sizeof(url), "/slow/300");
 
@@ -764,7 +802,8 @@ test_many_at_once(void **state)
 		assert_string_equal(result.body, "late");
 		http_result_free(&result);
 	}
-	assert_in_range(clock_ms() - began, 300, 2000);
+	assert_true(clock_ms() - began.at_ms >= 300);
+	assert_true(undisturbed_ms(&began) <= 2000);
 	assert_int_equal(http_in_flight(engine), 0);
 	http_destroy(engine);
 	assert_int_equal(descriptors, 0);
@@ -775,13 +814,12 @@ test_destroy_under_way(void **state)
 {
 	HttpEngine *engine = create();
 	char		url[300];
-	HttpRequest request = get(url, sizeof(url), "/slow/1500");
-	int64_t		began;
+	HttpRequest request = get(url, sizeof(url), "/slow/4500");
+	Moment		began = moment();
 
 	for (int i = 0; i < 20; i++)
 		assert_true(http_start(engine, &request));
-	began = clock_ms();
-	while (requests < 20 && clock_ms() - began < 1000)
+	while (requests < 20 && clock_ms() - began.at_ms < 4000)
 	{
 		struct pollfd fd = {http_fd(engine), POLLIN, 0};
 
@@ -789,9 +827,9 @@ test_destroy_under_way(void **state)
 		http_drive(engine);
 	}
 	assert_int_equal(requests, 20);
-	began = clock_ms();
+	began = moment();
 	http_destroy(engine);
-	assert_true(clock_ms() - began < 100);
+	assert_true(undisturbed_ms(&began) < 100);
 	assert_int_equal(descriptors, 0);
 }
 
@@ -803,7 +841,7 @@ test_slow_lookup(void **state)
 	char		url[300] = "http://slow.invalid/";
 	HttpRequest request = get(url, sizeof(url), "/");
 	HttpResult	result;
-	int64_t		began;
+	Moment		began;
 
 	snprintf(url, sizeof(url), "http://localhost:%d/ok", port);
 	result = run(engine, request);
@@ -821,9 +859,9 @@ test_slow_lookup(void **state)
 	request.timeout_ms = 5000;
 	assert_true(http_start(engine, &request));
 	wait_once(engine);
-	began = clock_ms();
+	began = moment();
 	http_destroy(engine);
-	assert_true(clock_ms() - began < 100);
+	assert_true(undisturbed_ms(&began) < 100);
 	assert_false(lookup_takes_signals);
 	/* the thread frees what it holds when it ends */
 	pause_ms(1600);

@@ -111,9 +111,9 @@ client(const RedisAddress *address, const char *secret)
 }
 
 static bool
-ping(Redis *redis, RedisAnswer *answer)
+ping(Redis *redis, int timeout_ms, RedisAnswer *answer)
 {
-	return redis_begin(redis, TIMEOUT_MS) && redis_append(redis, 1, (const char *[]) {"PING"}, NULL) &&
+	return redis_begin(redis, timeout_ms) && redis_append(redis, 1, (const char *[]) {"PING"}, NULL) &&
 		redis_next(redis, answer);
 }
 
@@ -188,7 +188,7 @@ answers_come_in_the_order_of_commands(void **state)
 	RedisAnswer answer = {0};
 
 	/* all of it is there before it is asked for: an answer too many is taken as well */
-	assert_true(ping(redis, &answer));
+	assert_true(ping(redis, LATE_MS, &answer));
 	assert_int_equal(answer.kind, REDIS_TEXT);
 	assert_string_equal(answer.text, "PONG");
 	assert_string_equal(redis_run_id(redis), "ab");
@@ -216,13 +216,13 @@ silent_or_slow_server_costs_its_time_and_no_more(void **state)
 		RedisAnswer answer;
 		int64_t		began = now_ms();
 
-		assert_false(ping(redis, &answer));
+		assert_false(ping(redis, TIMEOUT_MS, &answer));
 		assert_in_range(now_ms() - began, TIMEOUT_MS - 1, LATE_MS);
 		assert_string_equal(redis_complaint(redis), "no answer in time");
 		/* and the next one nothing */
 		assert_in_range(redis_pause_ms(redis), 1, REDIS_PAUSE_FIRST_MS);
 		began = now_ms();
-		assert_false(ping(redis, &answer));
+		assert_false(ping(redis, TIMEOUT_MS, &answer));
 		assert_in_range(now_ms() - began, 0, TIMEOUT_MS - 1);
 		redis_destroy(redis);
 		assert_int_equal(open_sockets, 0);
