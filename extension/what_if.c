@@ -163,15 +163,21 @@ load_listings(Replay *all, Datum skus)
 static int64
 microseconds(Interval *interval)
 {
-	return (interval->month * INT64CONST(30) + interval->day) * USECS_PER_DAY + interval->time;
+	/* far out of range already, and a product that fits */
+	if (interval->month != 0 || interval->day < -10000 || interval->day > 10000)
+		return -1;
+	return interval->day * USECS_PER_DAY + interval->time;
 }
 
-/* not_negative returns a bigint argument, or what there is in its place when it is NULL. */
+/* not_negative returns a bigint argument, or what there is in its place when it is NULL, which may be larger. */
 static int64
 not_negative(FunctionCallInfo fcinfo, int n, int64 otherwise)
 {
-	int64		value = PG_ARGISNULL(n) ? otherwise : PG_GETARG_INT64(n);
+	int64		value;
 
+	if (PG_ARGISNULL(n))
+		return otherwise;
+	value = PG_GETARG_INT64(n);
 	if (value < 0 || value > SS_MAX_QTY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -179,11 +185,15 @@ not_negative(FunctionCallInfo fcinfo, int n, int64 otherwise)
 	return value;
 }
 
+/* delay_argument does the same for a delay: after days away, what was measured is days. */
 static int64
 delay_argument(FunctionCallInfo fcinfo, int n, int64 otherwise)
 {
-	int64		us = PG_ARGISNULL(n) ? otherwise : microseconds(PG_GETARG_INTERVAL_P(n));
+	int64		us;
 
+	if (PG_ARGISNULL(n))
+		return otherwise;
+	us = microseconds(PG_GETARG_INTERVAL_P(n));
 	if (us < 0 || us > USECS_PER_DAY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -220,7 +230,7 @@ check_arguments(FunctionCallInfo fcinfo)
 				 errmsg("a replay has a start and an end")));
 	since = PG_GETARG_TIMESTAMPTZ(ARG_SINCE);
 	until = PG_GETARG_TIMESTAMPTZ(ARG_UNTIL);
-	if (TIMESTAMP_NOT_FINITE(since) || TIMESTAMP_NOT_FINITE(until) || until <= since || until - since > 31 * USECS_PER_DAY)
+	if (TIMESTAMP_NOT_FINITE(since) || TIMESTAMP_NOT_FINITE(until) || until <= since || until - 31 * USECS_PER_DAY > since)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a replay ends after its start, and at most 31 days later")));

@@ -45,6 +45,15 @@ SELECT sold, oversold, lost, out_of_stock FROM storesync.what_if(:'since', :'sin
 SELECT * FROM storesync.what_if();
 COMMIT;
 
+-- What is set may be beyond what may be asked for, and orders that came after days have a delay of days: that is no error of who asks.
+BEGIN;
+UPDATE storesync.sku SET safety_stock = 2000000000000 WHERE code = 'A';
+UPDATE storesync.listing SET buffer = 3000000000000, cap = 4000000000000 WHERE item_id = 'A';
+INSERT INTO storesync.delay_day (platform, day, stage, histogram) VALUES ('shopee', (:'since'::timestamptz AT TIME ZONE '+08')::date, 'booked', '259200000:1');
+SELECT scenario, sold, oversold, lost, out_of_stock
+FROM storesync.what_if(:'since', :'since'::timestamptz + '5 min'::interval, sku => 'A', buffer => 0, safety_stock => 0) WHERE store_id IS NULL;
+ROLLBACK;
+
 -- What is shown when all is known is what the product shows: shares, packs, buffers, caps, last units.
 SELECT setseed(0.4711);
 SELECT count(storesync.add_store('shopee', x::text, 'store ' || x)) FROM generate_series(3, 4) x;
@@ -68,6 +77,7 @@ WHERE r.shown <> t.wanted AND NOT EXISTS (SELECT FROM replayed x WHERE x.sku_id 
 -- Refused.
 SELECT * FROM storesync.what_if(now(), now() - interval '1 day');
 SELECT * FROM storesync.what_if(now() - interval '40 days', now());
+SELECT * FROM storesync.what_if('4700-01-01 BC', '294200-01-01');
 SELECT * FROM storesync.what_if(share => 2);
 SELECT * FROM storesync.what_if(buffer => -1);
 SELECT * FROM storesync.what_if(sku => 'NONE');
