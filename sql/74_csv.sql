@@ -481,8 +481,8 @@ CREATE FUNCTION storesync.csv_lock(load bigint, kind text) RETURNS void
 AS $$
 BEGIN
 	IF $2 IN ('count', 'receipt') THEN
-		-- two files of one reference, one after the other
-		LOCK TABLE storesync.csv_booked IN SHARE ROW EXCLUSIVE MODE;
+		-- two files of one reference, one after the other; csv_load(), which deletes what is too old, beside them
+		LOCK TABLE storesync.csv_booked IN SHARE UPDATE EXCLUSIVE MODE;
 	END IF;
 	IF $2 = 'listing' THEN
 		PERFORM FROM storesync.store s WHERE s.store_id IN (
@@ -503,6 +503,11 @@ BEGIN
 		WHERE (l.store_id, l.item_id, l.model_id) IN (
 			SELECT r.cells[1]::int, r.cells[2], coalesce(r.cells[3], '') FROM storesync.csv_row r WHERE r.load_id = $1 AND r.verdict IN ('new', 'changed'))
 		ORDER BY l.listing_id FOR NO KEY UPDATE;
+	ELSIF $2 = 'found' THEN
+		PERFORM FROM storesync.listing_found f
+		WHERE (f.store_id, f.item_id, f.model_id) IN (
+			SELECT r.cells[1]::int, r.cells[2], coalesce(r.cells[3], '') FROM storesync.csv_row r WHERE r.load_id = $1 AND r.verdict IN ('new', 'changed'))
+		ORDER BY f.store_id, f.item_id, f.model_id FOR NO KEY UPDATE;
 	END IF;
 END
 $$;
