@@ -45,6 +45,9 @@
 #define FULL_PAUSE_US	(10 * USECS_PER_SEC)
 /* Whether we may speak to Redis at all is asked again so often. */
 #define ALLOWED_US		USECS_PER_MINUTE
+/* After it was refused, which is no failure of the connection; twice as long each time. */
+#define PAUSE_FIRST_US	(REDIS_PAUSE_FIRST_MS * MS)
+#define PAUSE_LAST_US	(REDIS_PAUSE_LAST_MS * MS)
 #define TOKEN_BYTES		64
 
 extern PGDLLEXPORT void storesync_cache_main(Datum argument);
@@ -79,6 +82,8 @@ static TimestampTz check_due = 0;
 static TimestampTz page_due = 0;
 static TimestampTz fill_due = 0;	/* everything again */
 static bool full = false;
+static TimestampTz pause_until = 0;
+static TimestampTz pause_us = 0;	/* of the last failure, 0 after a success */
 
 static void
 show(CacheState now)
@@ -376,6 +381,18 @@ work(TimestampTz now)
 	return cache_filling() ? Min(due, page_due) : due;
 }
 
+/* rest says when to try again: after the connection's own pause, or ours, since one that is refused has none. */
+static TimestampTz
+rest(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (redis_pause_ms(cache_redis) > 0)
+		return now + redis_pause_ms(cache_redis) * MS;
+	pause_us = pause_us == 0 ? PAUSE_FIRST_US : Min(2 * pause_us, PAUSE_LAST_US);
+	return pause_until = now + pause_us;
+}
+
 /* round_of_work goes as far as it may, and returns when the next one is due. */
 static TimestampTz
 round_of_work(TimestampTz now)
@@ -395,12 +412,15 @@ round_of_work(TimestampTz now)
 		show(CACHE_UNCONFIRMED);
 		return allowed_due;
 	}
+	if (pause_until > now)
+		return Min(pause_until, allowed_due);
 	if (!redis_begin(cache_redis, CACHE_TIMEOUT_MS) || (due = work(now)) == 0)
 	{
 		show(CACHE_AWAY);
 		/* the row in storesync.consumer is left alone: it is waited for as long as its patience lasts */
-		return GetCurrentTimestamp() + Max(redis_pause_ms(cache_redis), 1) * MS;
+		return rest();
 	}
+	pause_us = 0;
 	return Min(due, allowed_due);
 }
 
@@ -465,7 +485,7 @@ storesync_cache_main(Datum argument)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, wait_event);
 		ResetLatch(MyLatch);
 		if (worker_interrupts())
-			allowed_due = 0;
+			allowed_due = pause_until = 0;
 		if (shmem_take_follower_wake(slot, SS_FOLLOWER_CACHE))
 		{
 			look_wanted = true;

@@ -52,17 +52,6 @@ ask(int n, const char *const *words, RedisAnswer *answer)
 		redis_next(cache_redis, answer);
 }
 
-bool
-cache_greet(void)
-{
-	RedisAnswer answer;
-
-	if (!ask(3, (const char *[]) {"SCRIPT", "LOAD", WRITE_SCRIPT}, &answer) || answer.kind != REDIS_TEXT)
-		return false;
-	strlcpy(script, answer.text, sizeof(script));
-	return true;
-}
-
 /* refused tells what an error means; LOG says what it was. */
 static CacheOutcome
 refused(const RedisAnswer *answer)
@@ -74,6 +63,23 @@ refused(const RedisAnswer *answer)
 			 errmsg("Redis refused what the cache worker asked: %.150s", answer->text)));
 	redis_close(cache_redis);
 	return CACHE_FAILED;
+}
+
+bool
+cache_greet(void)
+{
+	RedisAnswer answer;
+
+	if (!ask(3, (const char *[]) {"SCRIPT", "LOAD", WRITE_SCRIPT}, &answer))
+		return false;
+	if (answer.kind != REDIS_TEXT)
+	{
+		if (answer.kind == REDIS_REFUSED)
+			(void) refused(&answer);
+		return false;
+	}
+	strlcpy(script, answer.text, sizeof(script));
+	return true;
 }
 
 static bool

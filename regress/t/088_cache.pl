@@ -174,6 +174,24 @@ $redis->ask(3, 'CONFIG', 'SET', 'maxmemory', 0);
 same('with memory again it is filled');
 state_until('following');
 
+# what Redis refuses is tried again after pauses that grow: 0.25 s, 0.5 s, 1 s; it was asked some hundred times a second
+my $said_from = -s $node->logfile;
+sub refusals { my $what = shift; return scalar(() = slurp_file($node->logfile, $said_from) =~ /Redis refused what the cache worker asked: $what/g); }
+my $refusing = time;
+$redis->ask(3, 'CONFIG', 'SET', 'min-replicas-to-write', 1);
+steady('refusing');
+ok(Storesync->wait_until(sub { refusals('NOREPLICAS') >= 4 }, 'tried again'), 'what was refused is tried again');
+cmp_ok(time - $refusing, '>=', 1.7, 'after pauses');
+cmp_ok(refusals('NOREPLICAS'), '<', 20, 'and the log has a line each time');
+$redis->ask(3, 'CONFIG', 'SET', 'min-replicas-to-write', 0);
+same('what was refused is there when it is taken again');
+$redis->ask(3, 'ACL', 'SETUSER', 'default', '-script');
+$redis->ask(3, 'CLIENT', 'KILL', 'TYPE', 'normal');
+ok(Storesync->wait_until(sub { refusals('NOPERM') > 0 }, 'a refused greeting'), 'the log says why a new connection is of no use');
+$redis->ask(3, 'ACL', 'SETUSER', 'default', '+script');
+same('allowed again, it has everything');
+state_until('following');
+
 my $worker = q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'storesync cache worker');
 my $former = sql($worker);
 sql("SELECT pg_terminate_backend($former)");
