@@ -19,7 +19,7 @@ my $update = '/api/v2/product/update_stock';
 my %read = (I => '/api/v2/product/get_item_base_info', M => '/api/v2/product/get_model_list');
 my $sim = Storesync->simulator(catalogue => $catalogue, rate => 0);
 my $proxy = Storesync::Proxy->start($sim->port);
-my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms', 'storesync.request_timeout' => '1s');
+my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms');
 my $store = Storesync->load($node, $sim, rate_limit => '50/s burst 5', shown => 1);
 my $url = $proxy->url;
 $node->safe_psql('shop', "UPDATE storesync.platform SET base_url = '$url'; UPDATE storesync.store SET poll_interval = '300ms'");
