@@ -19,7 +19,8 @@ my $catalogue = join '', map { join("\t", @$_) . "\n" } [ 'app', 2009999, 'demoP
   [ 'listing', $vendor, 'BLUE', 2, 2, 10, 200 ];
 my $sim = Storesync::Simulator->start(catalogue => $catalogue, rate => 0);
 my $http = HTTP::Tiny->new(timeout => 30, no_proxy => ['127.0.0.1'], keep_alive => 0);
-my $day = strftime '%Y/%m/%d', gmtime(time + 8 * 3600);
+# midnight may come before what is asked for by the day
+my ($day, $next) = map { strftime '%Y/%m/%d', gmtime(time + (8 + 24 * $_) * 3600) } 0, 1;
 
 # call METHOD, PATH, BODY: "STATUS", or "STATUS CODE" of a refusal; the decoded answer behind it
 sub call
@@ -94,9 +95,9 @@ cmp_ok(time - $began, '>=', 0.29, 'is one');
 $sim->post('pchome', { shop_id => "$vendor", item_id => 2, model_id => 2, consigned => JSON::PP::false });
 qty("$tea-000,$shirt-001,$shirt-002", map { [ $_, 10 ] } "$tea-000", "$shirt-001", "$shirt-002");
 $sim->order($vendor, [ 1, 0, 2 ], [ 2, 1, 1 ], [ 2, 2, 3 ], { order_sn => 'P1' });
-my (undef, $list) = order("core/vendor/$vendor/order?transdate=$day-$day&offset=1&limit=2");
+my (undef, $list) = order("core/vendor/$vendor/order?transdate=$day-$next&offset=1&limit=2");
 is_deeply($list, { TotalRows => 3, Rows => [ { Id => 'P1-01' }, { Id => 'P1-02' } ] }, 'a page of records');
-(undef, $list) = order("core/vendor/$vendor/order?transdate=$day-$day&offset=3&limit=2");
+(undef, $list) = order("core/vendor/$vendor/order?transdate=$day-$next&offset=3&limit=2");
 is_deeply($list->{Rows}, [ { Id => 'P1-03' } ], 'the offset counts from 1');
 is((order("core/vendor/$vendor/order?transdate=$day"))[0], '400 400-00-001', 'a day is no window');
 my $record = record('P1-01');
@@ -120,7 +121,7 @@ is(record('P1-03')->{isNotShip}, 0, 'the other line goes on');
 is((order("vendor/$vendor/order/P1-03/isnotship", '2'))[0], '400 400-001', 'declined with another word');
 
 $sim->order_status('P1', 'TO_RETURN');
-(undef, $list) = call('GET', "refund/v1/index.php/trans/core/vendor/$vendor/refund?approveddate=$day-$day&prodqcstatus=NA&offset=1&limit=20");
+(undef, $list) = call('GET', "refund/v1/index.php/trans/core/vendor/$vendor/refund?approveddate=$day-$next&prodqcstatus=NA&offset=1&limit=20");
 is($list->{TotalRows}, 3, 'what is to come back is listed');
 is($sim->stock($vendor, 1), 8, 'and is not back for that');
 done_testing();
