@@ -159,9 +159,10 @@ $sim->faults(error_5xx => 1, path => 'get_order_detail');
 my $retried = ask($two, 'fetch_orders', qq({"order_sn": ["$sn"]}));
 Storesync->query_until($node, "SELECT state IN ('waiting', 'sent') AND attempts > 0 FROM storesync.task_state($retried)", 't', 'a try that fails');
 Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.task_event WHERE task_id = $retried AND state = 'waiting' AND class IS NOT NULL AND next_at > at", 't', 'waits');
-# and at the tenth try is given up, with each call that failed
+# and at the tenth try is given up, with each call that failed; no try of its own may come between the ninth and the kill
 my $given_up = ask($two, 'fetch_orders', qq({"order_sn": ["$sn"]}));
-Storesync->query_until($node, "SELECT count(*) > 0 FROM storesync.task_event WHERE task_id = $given_up AND state = 'waiting' AND next_at > at", 't', 'another that fails');
+Storesync->query_until($node, "SELECT state = 'waiting' AND next_at > clock_timestamp() + '2 seconds' FROM storesync.task_state($given_up)", 't',
+	'another that fails, and waits for some seconds');
 sql("INSERT INTO storesync.task_event (task_id, state, class, attempts, next_at, detail) VALUES ($given_up, 'waiting', 'later', 9, clock_timestamp(), 'by hand')");
 Storesync->crash($node, Storesync->dispatcher($node)) or die 'no server';
 until_state($given_up, 'dead', 'the tenth try is the last');
