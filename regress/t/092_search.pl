@@ -9,7 +9,8 @@ use PostgreSQL::Test::Utils;
 use Storesync;
 use Test::More;
 
-my $node = Storesync->cluster('primary', -streaming => 1, 'storesync.databases' => undef, 'max_prepared_transactions' => 5);
+# A vacuum of the orders would be waited for, as whoever else has them open.
+my $node = Storesync->cluster('primary', -streaming => 1, 'storesync.databases' => undef, 'max_prepared_transactions' => 5, 'autovacuum' => 'off');
 
 sub sql { return $node->safe_psql('shop', $_[0]); }
 
