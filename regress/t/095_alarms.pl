@@ -170,6 +170,15 @@ sub series
 	return decode_json($answer)->{data}{result};
 }
 
+# value QUERY: of its first series. A scrape that took too long leaves none, until the next one.
+sub value
+{
+	my ($query) = @_;
+	my $found;
+	Storesync->wait_until(sub { $found = (series($query) // [])->[0]; return defined $found }, "a value of $query");
+	return $found->{value}[1];
+}
+
 # notified STATUS, ALERT, STORE: the paths at which the receiver heard so
 sub notified
 {
@@ -195,7 +204,7 @@ Storesync->query_until($node, "SELECT count(*) FROM storesync.listing_target WHE
 ok(Storesync->wait_until(sub { @{ series('up == 1') // [] } == 4 }, 'all targets are up'), 'Prometheus scrapes all of them');
 ok( Storesync->wait_until(sub { @{ series('storesync_store_fetch_age_seconds < 60') // [] } == 2 }, 'the stores are there'),
 	'both stores are seen, and their orders fetched');
-is(series('pg_exporter_last_scrape_error')->[0]{value}[1], '0', 'every query of the exporter runs as its role');
+is(value('pg_exporter_last_scrape_error'), '0', 'every query of the exporter runs as its role');
 is_deeply([ map { $_->{metric}{alertname} } @{ series('ALERTS{store_id!="", alertstate="firing"}') } ], [], 'no alert about a store fires');
 
 # Three causes.
@@ -209,10 +218,11 @@ SQL
 hears('firing', 'ShortOrders', $two, '/day');
 hears('firing', 'TokenEnds', $two, '/day');
 hears('firing', 'StoreUnauthorised', $one, '/night');
-is(series(qq(storesync_short_units{store_id="$two"}))->[0]{value}[1], '10', 'ten units are short');
+is(value(qq(storesync_short_units{store_id="$two"})), '10', 'ten units are short');
 
 # The console shows it.
-my $console = got('prometheus', '/consoles/storesync.html') // '';
+my $console = '';
+Storesync->wait_until(sub { ($console = got('prometheus', '/consoles/storesync.html') // '') =~ /<td>StoreUnauthorised.*<td>shop 1002</s }, 'the console');
 like($console, qr/<tr class="critical"><td>StoreUnauthorised/, 'the console shows what fires');
 like($console, qr{<td>shop 1002</td><td class="text">shopee</td>}, 'and the stores');
 unlike($console, qr/error|NaN|%!/i, 'all of it can be worked out');
