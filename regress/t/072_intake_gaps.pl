@@ -77,7 +77,8 @@ place(1002, 'SOLD', 0);
 answers("SELECT polled_every < '1 s' FROM storesync.stat_store WHERE store_id = $away", 't', 'an order makes it sooner');
 
 # The past of a store, asked for by one call.
-sql("UPDATE storesync.store SET rate_limit = '8/s' WHERE store_id = $old");
+# slow enough not to be done before the next steps are
+sql("UPDATE storesync.store SET rate_limit = '2/s' WHERE store_id = $old");
 place(1003, "OLD$_", $_ * 86400) foreach 20 .. 79;
 answers(booked($old), 'OPEN14', 'a first fetch begins 15 days ago, whenever the cut-over was; what was before is not known');
 my $task = sql("SELECT storesync.backfill($old, now() - interval '90 days')");
@@ -94,6 +95,7 @@ place(1003, 'ASKED', 80 * 86400);
 my $asked = sql("SELECT storesync.enqueue($old, 'fetch_orders', '{\"order_sn\": [\"ASKED\"]}')");
 answers("SELECT state FROM storesync.task_state($asked)", 'done', 'a fetch of some orders is done meanwhile');
 isnt(sql("SELECT state FROM storesync.task_state($task)"), 'done', 'before the backfill is');
+sql("UPDATE storesync.store SET rate_limit = '8/s' WHERE store_id = $old");
 answers("SELECT count(*) FROM storesync.sales_order WHERE store_id = $old AND order_sn = 'NEW'", 1, 'what is new is fetched');
 answers("SELECT state FROM storesync.task_state($task)", 'done', 'the backfill goes on after a restart');
 is(sql("SELECT count(*) FROM storesync.sales_order WHERE store_id = $old AND order_sn LIKE 'OLD%'"), 60, 'all orders are there');
