@@ -484,6 +484,7 @@ storesync_cache_main(Datum argument)
 
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, wait_event);
 		ResetLatch(MyLatch);
+		worker_check_clock("cache worker");
 		if (worker_interrupts())
 			allowed_due = pause_until = 0;
 		if (shmem_take_follower_wake(slot, SS_FOLLOWER_CACHE))

@@ -47,8 +47,6 @@
 #define HEARTBEAT_US	(10 * USECS_PER_SEC)
 /* Without a Retry-After, a throttled store is left alone for this time. */
 #define THROTTLE_US		USECS_PER_SEC
-/* Somebody has set the time of day when it moves by this much against the clock that only goes forward. */
-#define CLOCK_STEP_US	(5 * USECS_PER_SEC)
 /* Partitions are made for the days to come, and looked after once a day; when somebody else is at it, soon again. */
 #define PARTITIONS_AHEAD_US (7 * USECS_PER_DAY)
 #define PARTITIONS_AGAIN_US USECS_PER_MINUTE
@@ -330,28 +328,6 @@ show_state(TimestampTz now)
 		store_show(stores_nth(i));
 }
 
-/*
- * check_clock ends the process when the time of day was set: whatever waits
- * here waits for a moment of it, and might for hours. The next one starts from
- * the tables. What adjusts a clock slowly never moves it as far between two
- * looks.
- */
-static void
-check_clock(void)
-{
-	static int64 ahead = 0;		/* of the time of day to the other clock, microseconds */
-	int64		seen = GetCurrentTimestamp() - rate_now() / 1000;
-
-	if (ahead != 0 && (seen - ahead > CLOCK_STEP_US || ahead - seen > CLOCK_STEP_US))
-	{
-		ereport(LOG,
-				(errmsg("the time of day was set by %lld s, the dispatcher starts again",
-						(long long) ((seen - ahead) / USECS_PER_SEC))));
-		proc_exit(1);
-	}
-	ahead = seen;
-}
-
 /* upkeep_due is when the next of what upkeep() does is due. */
 static TimestampTz
 upkeep_due(void)
@@ -524,7 +500,7 @@ storesync_dispatcher_main(Datum argument)
 		idle = WaitEventSetWait(set, wait_ms(), &event, 1, wait_name()) == 0;
 		ResetLatch(MyLatch);
 		round_ask(shmem_take_wake(dispatch.slot), worker_interrupts());
-		check_clock();
+		worker_check_clock("dispatcher");
 		check_release(release);
 		take_answers();
 		if (token_save_due() <= GetCurrentTimestamp())

@@ -12,12 +12,18 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "replication/syncrep.h"
+#include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "rate.h"
+
 PG_MODULE_MAGIC;
+
+/* Somebody has set the time of day when it moves by this much against the clock that only goes forward. */
+#define CLOCK_STEP_US	(5 * USECS_PER_SEC)
 
 const char *
 worker_connect(void)
@@ -42,6 +48,22 @@ worker_interrupts(void)
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
 	return true;
+}
+
+void
+worker_check_clock(const char *what)
+{
+	static int64 ahead = 0;		/* of the time of day to the other clock, microseconds */
+	int64		seen = GetCurrentTimestamp() - rate_now() / 1000;
+
+	if (ahead != 0 && (seen - ahead > CLOCK_STEP_US || ahead - seen > CLOCK_STEP_US))
+	{
+		ereport(LOG,
+				(errmsg("the time of day was set by %lld s, the %s starts again",
+						(long long) ((seen - ahead) / USECS_PER_SEC), what)));
+		proc_exit(1);
+	}
+	ahead = seen;
 }
 
 void

@@ -33,6 +33,14 @@ extern const char *worker_connect(void);
 extern bool worker_interrupts(void);
 
 /*
+ * End the process when the time of day was set: whatever waits in it waits for
+ * a moment of it, and might for hours. The next one starts from the tables.
+ * What adjusts a clock slowly never moves it as far between two looks. `what`:
+ * the worker, for the log.
+ */
+extern void worker_check_clock(const char *what);
+
+/*
  * One transaction with an active snapshot, shown in pg_stat_activity as
  * `activity` (constant text, no secret). worker_commit also reports the
  * statistics, so that autovacuum learns of the rows written. It does not wait

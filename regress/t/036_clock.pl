@@ -7,6 +7,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync;
+use Storesync::Redis;
 use Test::More;
 
 # A library that moves the time of day of whoever is started with it by the seconds in a file.
@@ -24,7 +25,9 @@ sub set_clock
 }
 
 my $sim = Storesync->simulator(rate => 0, catalogue => Storesync->catalogue(shops => 2, skus => 4, units => 50));
-my $node = Storesync->cluster('main', -start => 0, 'storesync.clock_doubt' => '10ms');
+my $redis = Storesync::Redis->start;
+diag('no redis-server: the cache is left out') unless $redis;
+my $node = Storesync->cluster('main', -start => 0, 'storesync.clock_doubt' => '10ms', $redis ? ('storesync.redis_url' => 'unix:' . $redis->socket) : ());
 {
 	local $ENV{LD_PRELOAD} = $clock;
 	$node->start;
@@ -33,6 +36,7 @@ Storesync->create($node);
 my $store = Storesync->load($node, $sim, rate_limit => '30/s', shown => 1);
 my ($first, $second) = @$store{qw(1001 1002)};
 
+sub cached { return join ' ', map { $redis->ask(0, 'HGET', "shop:stock:$_", 'available') } split /\n/, sql('SELECT code FROM storesync.sku ORDER BY code'); }
 sub sql { return $node->safe_psql('shop', $_[0]); }
 
 sql("UPDATE storesync.store SET poll_interval = '2 s'");
@@ -42,10 +46,12 @@ foreach my $ahead (-7200, 0, 7200, 3600)
 	set_clock($ahead);
 	sql("SELECT count(storesync.receive(code, 1, storesync.new_key())) FROM storesync.sku");
 	Storesync->converged($node, $sim, "calls go on with the clock at $ahead s");
+	ok(!$redis || Storesync->wait_until(sub { cached() eq sql("SELECT string_agg(storesync.available(code)::text, ' ' ORDER BY code) FROM storesync.sku") }, 'the cache'),
+		'and so does the cache');
 	# stock by month was taken up to a moment that may lie ahead now
 	sql('CALL storesync.roll_up()');
 }
-my @said = slurp_file($node->logfile) =~ /the time of day was set by (-?\d+) s/g;
+my @said = slurp_file($node->logfile) =~ /the time of day was set by (-?\d+) s, the dispatcher/g;
 is(scalar @said, 4, 'each time the dispatcher starts again');
 cmp_ok(abs($said[0] + 7200), '<=', 1, 'and says by how much the clock was set');
 ok(Storesync->query_until($node, "SELECT fetched_at > clock_timestamp() - interval '1 minute' AND fetched_through <= clock_timestamp()"
