@@ -22,7 +22,7 @@ EXTENSION_FILES = storesync version settings session shmem stat store_stat utili
 	redis_url cache cache_stat olap \
 	what_if what_if_replay histogram delay visits sale rollup rollup_sum rollup_read stock_gather stock_month turnover \
 	search_text search_lists search_gram search_pack search_run search_orders \
-	csv csv_kind csv_load csv_change \
+	csv csv_kind csv_file csv_load csv_change \
 	verify
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
