@@ -20,6 +20,9 @@ static const char *const names[PEAK_KINDS] = {
 	[PEAK_READ_BACK] = "read_back", [PEAK_FETCH_LISTINGS] = "fetch_listings"
 };
 
+/* The kind of a window that holds nothing, but has orders fetched more often. */
+#define FETCH_ORDERS	"fetch_orders"
+
 /* kind_of finds a kind by its name; PEAK_KINDS: there is none. */
 static PeakKind
 kind_of(const char *name)
@@ -31,71 +34,63 @@ kind_of(const char *name)
 	return kind;
 }
 
-/* load_polls reads how often windows have orders fetched: of several, the most often. */
+/* What windows are about, by store and kind; `poll`: how often orders are fetched while they are on, in microseconds. */
+#define PEAKS(poll) \
+	"SELECT k.store_id, k.kind, max(k.ends) FILTER (WHERE k.is_on), " \
+	"(extract(epoch FROM max(k.spread) FILTER (WHERE k.is_on)) * 1000000)::bigint, " \
+	"min(CASE WHEN k.is_on THEN k.ends + k.spread ELSE k.starts END), " poll \
+	" FROM storesync.peak k GROUP BY k.store_id, k.kind"
+
+/* read_peaks has one statement read them; windows of release 1.0 say nothing of fetches. */
 static void
-load_polls(void)
+read_peaks(void)
 {
 	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr plan_1_0 = NULL;
 
-	ss_execute(&plan,
-			   "SELECT k.store_id, (extract(epoch FROM min(k.poll_interval) FILTER (WHERE k.is_on)) * 1000000)::bigint, "
-			   "min(CASE WHEN k.is_on THEN k.ends ELSE k.starts END) "
-			   "FROM storesync.peak k WHERE k.poll_interval IS NOT NULL GROUP BY k.store_id",
-			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	if (ss_sql_has(SS_SQL_1_1))
+		ss_execute(&plan, PEAKS("(extract(epoch FROM min(k.poll_interval) FILTER (WHERE k.is_on)) * 1000000)::bigint"),
+				   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+	else
+		ss_execute(&plan_1_0, PEAKS("NULL::bigint"), SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+}
+
+/* take_peak takes over what a row says: of several windows, the last that ends holds work, the most frequent fetch counts. */
+static void
+take_peak(HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	bool		none;
+	DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull)));
+	const char *name = SPI_getvalue(row, desc, 2);
+	PeakKind	kind = kind_of(name);
+	Datum		until = SPI_getbinval(row, desc, 3, &none);
+
+	if (store == NULL || (kind == PEAK_KINDS && strcmp(name, FETCH_ORDERS) != 0))
+		return;
+	if (!none && kind == PEAK_KINDS)
+		store->peak_poll_us = DatumGetInt64(SPI_getbinval(row, desc, 6, &isnull));
+	else if (!none)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull)));
-		Datum		poll_us = SPI_getbinval(row, desc, 2, &isnull);
-
-		if (store == NULL)
-			continue;
-		store->peak_poll_us = isnull ? 0 : DatumGetInt64(poll_us);
-		store->peak_due = Min(store->peak_due, DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull)));
+		store->peaks[kind].until = DatumGetTimestampTz(until);
+		store->peaks[kind].spread_us = DatumGetInt64(SPI_getbinval(row, desc, 4, &isnull));
 	}
-	SPI_freetuptable(SPI_tuptable);
+	store->peak_due = Min(store->peak_due, DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull)));
 }
 
 void
 peak_load(void)
 {
-	static SPIPlanPtr plan = NULL;
-
 	for (int i = 0; i < stores_count(); i++)
 	{
 		memset(stores_nth(i)->peaks, 0, sizeof(stores_nth(i)->peaks));
 		stores_nth(i)->peak_poll_us = 0;
 		stores_nth(i)->peak_due = DT_NOEND;
 	}
-	ss_execute(&plan,
-			   "SELECT k.store_id, k.kind, max(k.ends) FILTER (WHERE k.is_on), "
-			   "(extract(epoch FROM max(k.spread) FILTER (WHERE k.is_on)) * 1000000)::bigint, "
-			   "min(CASE WHEN k.is_on THEN k.ends + k.spread ELSE k.starts END) "
-			   "FROM storesync.peak k GROUP BY k.store_id, k.kind",
-			   SPI_OK_SELECT, 0, NULL, NULL, NULL, 0);
+	read_peaks();
 	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		DispatchStore *store = stores_find(DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull)));
-		PeakKind	kind = kind_of(SPI_getvalue(row, desc, 2));
-		Datum		until = SPI_getbinval(row, desc, 3, &isnull);
-
-		if (store == NULL || kind == PEAK_KINDS)
-			continue;
-		if (!isnull)
-		{
-			store->peaks[kind].until = DatumGetTimestampTz(until);
-			store->peaks[kind].spread_us = DatumGetInt64(SPI_getbinval(row, desc, 4, &isnull));
-		}
-		store->peak_due = Min(store->peak_due, DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull)));
-	}
+		take_peak(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 	SPI_freetuptable(SPI_tuptable);
-	if (ss_sql_has(SS_SQL_1_1))
-		load_polls();
 }
 
 TimestampTz
