@@ -10,7 +10,7 @@ MODULE_big = storesync
 EXTENSION_FILES = storesync version settings session shmem shmem_wake shmem_hold shmem_launcher stat store_stat utility recovery incarnation partition outbox consumer task task_payload rotation \
 	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing listing_wanted listing_terms listing_read listing_facts listing_stock listing_sales listing_moves \
 	transition catalog_change audit allotment allotment_seen credential authorize ingest_push notification \
-	set ids rows rows_target rows_insert rows_memo rows_last rows_path rows_find rows_guard rows_delete stock stock_place stock_load stock_bundle holder answer ledger \
+	set ids rows rows_target rows_insert rows_memo rows_last rows_path rows_find rows_guard rows_delete stock stock_place stock_load stock_bundle holder answer ledger ledger_balance \
 	price offer transfer count count_line order_line order_return order_again remap remap_line remap_moves remap_write short short_request short_order short_move expiry \
 	job job_worker \
 	order order_part order_draw order_doc order_number order_time order_read order_look order_load order_map order_want order_book order_write order_fill order_json \
