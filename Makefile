@@ -7,7 +7,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" storesync.co
 
 # extension/: the library that every backend maps
 MODULE_big = storesync
-EXTENSION_FILES = storesync version settings session shmem shmem_wake shmem_hold shmem_launcher stat store_stat utility recovery incarnation partition outbox consumer task task_payload rotation \
+EXTENSION_FILES = storesync version settings session shmem shmem_wake shmem_hold shmem_launcher stat store_stat utility recovery incarnation partition partition_make outbox consumer task task_payload rotation \
 	key rate_limit gcra pace rate rate_adapt rate_budget rate_lane rate_shared rate_sql listing listing_wanted listing_terms listing_read listing_facts listing_stock listing_sales listing_moves \
 	transition catalog_change audit allotment allotment_seen credential authorize ingest_push notification \
 	set ids rows rows_target rows_insert rows_memo rows_last rows_path rows_find rows_guard rows_delete stock stock_place stock_load stock_bundle holder answer ledger ledger_balance \

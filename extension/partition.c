@@ -4,10 +4,8 @@
  *		up before each write, made when missing, and ahead of time by
  *		ensure_partitions().
  *
- * A partition is never made by CREATE TABLE ... PARTITION OF, which waits for
- * every open writer of the parent, nor inside CREATE EXTENSION, which would
- * make it a member and keep its rows out of every dump. It is made as a table
- * of its own, empty, and attached: writers and readers of the parent go on.
+ * No partition is made inside CREATE EXTENSION, which would make it a member
+ * and keep its rows out of every dump.
  *
  * Locking: whoever makes partitions first takes ShareUpdateExclusiveLock on
  * storesync.partitioned and keeps it to the end of the transaction. It is one
@@ -32,7 +30,6 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/partcache.h"
@@ -40,6 +37,7 @@
 
 #include "key.h"
 #include "partition.h"
+#include "partition_make.h"
 #include "rows.h"
 
 /* Longest look ahead of ensure_partitions(): a typing error makes no partitions for the year 9999. */
@@ -47,30 +45,11 @@
 /* How far ahead a call wants the outbox to be ready: longer than it may run. */
 #define OUTBOX_AHEAD	USECS_PER_HOUR
 
-typedef enum PartitionStep
-{
-	STEP_DAY,
-	STEP_WEEK,
-	STEP_MONTH
-} PartitionStep;
-
-/* One row of storesync.partitioned. */
-typedef struct PartitionShape
-{
-	char	   *parent;
-	PartitionStep step;
-	char	   *options;		/* storage parameters, "" for none */
-	bool		append_only;	/* TRUNCATE is refused */
-	int			n_indexes;
-	char	  **indexes;		/* "(columns)" or "UNIQUE (columns)" */
-} PartitionShape;
-
 PG_FUNCTION_INFO_V1(ensure_partitions);
 PG_FUNCTION_INFO_V1(missing_partitions);
 
-/* relation_oid finds a relation of schema storesync, whatever search_path says. */
-static Oid
-relation_oid(const char *name)
+Oid
+partition_relation(const char *name)
 {
 	Oid			relation = get_relname_relid(name, get_namespace_oid("storesync", false));
 
@@ -155,7 +134,7 @@ partition_exists(const char *name, TimestampTz at)
 
 	if (range != NULL && range->epoch == rows_epoch() && at >= range->from && at < range->to)
 		return true;
-	parent = table_open(relation_oid(name), AccessShareLock);
+	parent = table_open(partition_relation(name), AccessShareLock);
 	rows_track(RelationGetRelid(parent));
 	if (range != NULL)
 		range->epoch = rows_epoch();
@@ -202,148 +181,6 @@ step_bounds(PartitionStep step, TimestampTz at, int *from, int *to)
 		*from = date2j(year, month, 1);
 		*to = month == 12 ? date2j(year + 1, 1, 1) : date2j(year, month + 1, 1);
 	}
-}
-
-static TimestampTz
-julian_start(int julian)
-{
-	return (TimestampTz) (julian - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
-}
-
-static char *
-partition_name(const PartitionShape *shape, int from)
-{
-	int			year,
-				month,
-				day;
-
-	j2date(from, &year, &month, &day);
-	switch (shape->step)
-	{
-		case STEP_DAY:
-			return psprintf("%s_%04d_%02d_%02d", shape->parent, year, month, day);
-		case STEP_WEEK:
-			return psprintf("%s_%04dw%02d", shape->parent,
-							date2isoyear(year, month, day), date2isoweek(year, month, day));
-		case STEP_MONTH:
-			return psprintf("%s_%04d_%02d", shape->parent, year, month);
-	}
-	pg_unreachable();
-}
-
-/* bound_literal writes the first moment of a day as the parent's key column has it, quoted. */
-static char *
-bound_literal(Oid type, int julian)
-{
-	IdempotencyKey key;
-	Oid			output;
-	bool		is_varlena;
-	int			year,
-				month,
-				day;
-
-	if (type == TIMESTAMPTZOID)
-	{
-		j2date(julian, &year, &month, &day);
-		return psprintf("'%04d-%02d-%02d 00:00:00+00'", year, month, day);
-	}
-	key_floor(&key, julian_start(julian));
-	getTypeOutputInfo(type, &output, &is_varlena);
-	return quote_literal_cstr(OidOutputFunctionCall(output, IdempotencyKeyPGetDatum(&key)));
-}
-
-static void
-run_utility(const char *sql)
-{
-	int			code = SPI_execute(sql, false, 0);
-
-	if (code != SPI_OK_UTILITY)
-		elog(ERROR, "unexpected result of \"%s\": %s", sql, SPI_result_code_string(code));
-}
-
-/*
- * create_indexes gives a partition the indexes that its parent must not have.
- * A unique one, whose columns are never null, is its replica identity too: in
- * a database that is published a row without one cannot be updated.
- */
-static void
-create_indexes(const PartitionShape *shape, const char *name)
-{
-	static const char unique[] = "UNIQUE ";
-	const size_t prefix = sizeof(unique) - 1;
-
-	for (int i = 0; i < shape->n_indexes; i++)
-	{
-		const char *index = shape->indexes[i];
-		bool		is_unique = strncmp(index, unique, prefix) == 0;
-
-		if (!is_unique)
-		{
-			run_utility(psprintf("CREATE INDEX ON storesync.%s %s", name, index));
-			continue;
-		}
-		run_utility(psprintf("CREATE UNIQUE INDEX %s_key ON storesync.%s %s", name, name, index + prefix));
-		run_utility(psprintf("ALTER TABLE storesync.%s REPLICA IDENTITY USING INDEX %s_key", name, name));
-	}
-}
-
-/*
- * keep_private takes from a new partition what ALTER DEFAULT PRIVILEGES of the
- * owner gave to others, who would read past the rights on its parent.
- */
-static void
-keep_private(const char *name)
-{
-	Oid			types[] = {OIDOID};
-	Datum		values[1];
-	uint64		count;
-	char	  **grantees;
-
-	values[0] = ObjectIdGetDatum(relation_oid(name));
-	if (SPI_execute_with_args("SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END "
-							  "FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the rights on \"%s\"", name);
-	count = SPI_processed;
-	grantees = palloc(sizeof(char *) * Max(count, 1));
-	for (uint64 i = 0; i < count; i++)
-		grantees[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-	for (uint64 i = 0; i < count; i++)
-		run_utility(psprintf("REVOKE ALL ON storesync.%s FROM %s", name, grantees[i]));
-}
-
-/*
- * make_partition makes the partition between two Julian days and attaches it.
- * The caller holds the lock and has looked again. The new table is empty, so
- * ATTACH has nothing to scan.
- */
-static void
-make_partition(const PartitionShape *shape, int from, int to)
-{
-	char	   *name = partition_name(shape, from);
-	Oid			parent = relation_oid(shape->parent);
-	Relation	rel = table_open(parent, AccessShareLock);
-	Oid			type = RelationGetPartitionKey(rel)->parttypid[0];
-	int			guc_level = NewGUCNestLevel();
-
-	table_close(rel, AccessShareLock);
-
-	/* the session's own taste in tablespaces is no business of ours */
-	(void) set_config_option("default_tablespace", "", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	run_utility(psprintf("CREATE TABLE storesync.%s (LIKE storesync.%s "
-						 "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE) USING heap%s%s%s",
-						 name, shape->parent,
-						 shape->options[0] ? " WITH (" : "", shape->options,
-						 shape->options[0] ? ")" : ""));
-	keep_private(name);
-	create_indexes(shape, name);
-	if (shape->append_only)
-		run_utility(psprintf("CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON storesync.%s "
-							 "FOR EACH STATEMENT EXECUTE FUNCTION storesync.refuse_change()", name));
-	run_utility(psprintf("ALTER TABLE storesync.%s ATTACH PARTITION storesync.%s FOR VALUES FROM (%s) TO (%s)",
-						 shape->parent, name, bound_literal(type, from), bound_literal(type, to)));
-	AtEOXact_GUC(true, guc_level);
 }
 
 static PartitionStep
@@ -407,7 +244,7 @@ static void
 lock_for_making(void)
 {
 	refuse_in_script();
-	LockRelationOid(relation_oid("partitioned"), ShareUpdateExclusiveLock);
+	LockRelationOid(partition_relation("partitioned"), ShareUpdateExclusiveLock);
 }
 
 /*
@@ -429,10 +266,10 @@ count_missing(const PartitionShape *shape, TimestampTz at, TimestampTz until, bo
 		if (!partition_exists(shape->parent, at))
 		{
 			if (make)
-				make_partition(shape, from, to);
+				partition_make(shape, from, to);
 			missing++;
 		}
-		at = julian_start(to);
+		at = partition_day(to);
 	}
 	return missing;
 }
@@ -488,7 +325,7 @@ bool
 partition_ensure_ahead(TimestampTz until)
 {
 	refuse_in_script();
-	if (!ConditionalLockRelationOid(relation_oid("partitioned"), ShareUpdateExclusiveLock))
+	if (!ConditionalLockRelationOid(partition_relation("partitioned"), ShareUpdateExclusiveLock))
 		return false;
 	(void) look_ahead(until, true);
 	return true;
