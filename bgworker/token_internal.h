@@ -1,7 +1,7 @@
 /*
  * token_internal.h
- *		What token.c, which refreshes, and token_code.c, which exchanges codes,
- *		have of each other.
+ *		What token.c, which refreshes, token_code.c, which exchanges codes, and
+ *		token_pair.c, which stores what either brings, have of each other.
  */
 #ifndef STORESYNC_TOKEN_INTERNAL_H
 #define STORESYNC_TOKEN_INTERNAL_H
