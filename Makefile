@@ -27,7 +27,7 @@ EXTENSION_FILES = storesync version settings session shmem shmem_wake shmem_hold
 OBJS = $(EXTENSION_FILES:%=extension/%.o)
 
 # bgworker/: the library of the worker processes, the only one that links curl
-WORKER_FILES = launcher worker dispatcher http http_call address \
+WORKER_FILES = launcher worker dispatcher dispatcher_answer http http_call address \
 	stores host peak breaker breaker_mark share queue queue_place round feed target push read_back lost listings listings_store intake intake_walk intake_book reread second_look rhythm returns record shown call retry \
 	due search_runs lane work price price_settle price_look price_task rotation rollup_due task task_do task_fetch task_event errand token token_pair token_code token_look \
 	ship ship_call ship_task \
