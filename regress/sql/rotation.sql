@@ -76,6 +76,8 @@ SELECT count(*) AS open, count(DISTINCT task_id) AS tasks FROM storesync.task_op
 SELECT (SELECT min(days[1]) FROM days WHERE parent = 'outbox') AS oldest, (SELECT days[1] FROM days WHERE parent = 'task_event') AS oldest_event;
 
 -- Of another life of the data: written anew, and its cursors block until they begin anew.
+-- A session that ends drops its temporary tables when the next one is there already: nothing is to be open then.
+DROP TABLE before;
 UPDATE storesync.incarnation SET database_oid = 1;
 \c -
 SET timezone = 'UTC';
