@@ -209,6 +209,19 @@ close_exchanged(Task *task)
 	task_close_dead(task, refused ? OUTCOME_AUTH : OUTCOME_PERMANENT, reason);
 }
 
+/* has_new_code tells whether a code was handed over after stores were read, which are read again for it, and before tasks were. */
+static bool
+has_new_code(const Task *task)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(task->store->store_id)};
+
+	ss_execute(&plan, "SELECT FROM storesync.credential c WHERE c.store_id = $1 AND c.name = 'auth_code'",
+			   SPI_OK_SELECT, 1, types, values, NULL, 1);
+	return SPI_processed > 0;
+}
+
 static TaskBegun
 begin_exchange(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again pg_attribute_unused())
 {
@@ -217,6 +230,8 @@ begin_exchange(Task *task, TimestampTz now pg_attribute_unused(), SsSet *again p
 	task->ticket = token_ask_exchange(task->store);
 	if (task->ticket == 0)
 	{
+		if (has_new_code(task))
+			return TASK_NOT_NOW;
 		close_exchanged(task);
 		return TASK_CLOSED;
 	}

@@ -116,6 +116,16 @@ change();
 Storesync->converged($node, $sim, 'the tokens of before go on');
 is(sql('SELECT string_agg(state, $$,$$) FROM (SELECT (storesync.task_state(t.task_id)).state FROM storesync.task_open t) x'), '', 'no task is left open');
 
+# Handed over between two statements of a dispatcher that reads everything anew: it knows the task, and not yet the code.
+my $between = hold('LOCK TABLE storesync.task_event');
+$task = $between->query_safe("SELECT storesync.authorize_store($three, '" . consent(1003) . "')");
+$node->reload;
+my $reader = Storesync->dispatcher($node);
+Storesync->query_until($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $reader AND wait_event_type = 'Lock'", 't', 'stores are read, and tasks are not');
+$between->query_safe('COMMIT');
+$between->quit;
+ended($task, 'done', 'a code that comes in between is exchanged');
+
 # A code that nobody may exchange yet waits, and is too old afterwards.
 sql("UPDATE storesync.store SET mode = 'off' WHERE store_id = $three");
 $task = exchange($three, consent(1003));
