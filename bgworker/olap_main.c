@@ -47,6 +47,8 @@
 #define NAMES_US		USECS_PER_HOUR
 /* Whether we may speak to ClickHouse at all is asked again so often. */
 #define ALLOWED_US		USECS_PER_MINUTE
+/* The first look goes back at least this far: longer than a wait, and the start of another worker. */
+#define START_BACK_US	(5 * USECS_PER_MINUTE)
 #define PAUSE_FIRST_US	(250 * MS)
 #define PAUSE_LAST_US	(30 * USECS_PER_SEC)
 
@@ -196,6 +198,8 @@ prepare(TimestampTz now)
 		olap_place.through = olap_horizon();
 		olap_place.again_from = DT_NOBEGIN;
 	}
+	/* a clock that was set back may have gone by for that long before a worker starts again for it: rows bear these times */
+	olap_place.through = Min(olap_place.through, now - START_BACK_US);
 	olap_leave(&session, NULL);
 	if (!known || olap_place.incarnation != incarnation)
 	{
@@ -427,6 +431,7 @@ storesync_olap_main(Datum argument)
 
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, wait_event);
 		ResetLatch(MyLatch);
+		worker_check_clock("OLAP worker");
 		if (worker_interrupts())
 			allowed_due = pause_until = 0;
 		if (shmem_take_follower_wake(slot, SS_FOLLOWER_OLAP))

@@ -1,5 +1,5 @@
 # Somebody sets the time of day, forward and back: no call is granted for it, none waits for it, and
-# what the dispatcher waits for does not wait for the clock to catch up.
+# what the dispatcher and the workers of the cache and of ClickHouse wait for does not wait for the clock to catch up.
 
 use strict;
 use warnings;
@@ -7,6 +7,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storesync;
+use Storesync::ClickHouse;
 use Storesync::Redis;
 use Test::More;
 
@@ -27,7 +28,12 @@ sub set_clock
 my $sim = Storesync->simulator(rate => 0, catalogue => Storesync->catalogue(shops => 2, skus => 4, units => 50));
 my $redis = Storesync::Redis->start;
 diag('no redis-server: the cache is left out') unless $redis;
-my $node = Storesync->cluster('main', -start => 0, 'storesync.clock_doubt' => '10ms', $redis ? ('storesync.redis_url' => 'unix:' . $redis->socket) : ());
+my $house = Storesync::ClickHouse->start(database => 'shop', password => 'hush-4711');
+diag('no clickhouse-server: it is left out') unless $house;
+append_to_file("$dir/clickhouse", "storesync hush-4711\n");
+my $node = Storesync->cluster('main', -start => 0, 'storesync.clock_doubt' => '10ms',
+	$redis ? ('storesync.redis_url' => 'unix:' . $redis->socket) : (),
+	$house ? ('storesync.clickhouse_url' => $house->url, 'storesync.secret_directory' => $dir, 'storesync.clickhouse_password_file' => 'clickhouse') : ());
 {
 	local $ENV{LD_PRELOAD} = $clock;
 	$node->start;
@@ -48,6 +54,8 @@ foreach my $ahead (-7200, 0, 7200, 3600)
 	Storesync->converged($node, $sim, "calls go on with the clock at $ahead s");
 	ok(!$redis || Storesync->wait_until(sub { cached() eq sql("SELECT string_agg(storesync.available(code)::text, ' ' ORDER BY code) FROM storesync.sku") }, 'the cache'),
 		'and so does the cache');
+	ok(!$house || Storesync->wait_until(sub { (eval { $house->ask('SELECT count() FROM ledger FINAL WHERE deleted = 0') } // '') eq sql('SELECT count(*) FROM storesync.ledger') }, 'ClickHouse'),
+		'and so does ClickHouse');
 	# stock by month was taken up to a moment that may lie ahead now
 	sql('CALL storesync.roll_up()');
 }
