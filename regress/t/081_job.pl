@@ -23,6 +23,17 @@ sub moment
 	return timegm(0, $minute, $hour, $day, $month - 1, $year);
 }
 
+# in_spring DAYS, TIME: the moment so many days after summer time begins in Berlin, on the last Sunday of March of the next year
+my $year = 1901 + (gmtime)[5];
+
+sub in_spring
+{
+	my ($days, $time) = @_;
+	my $end = timegm(0, 0, 0, 31, 2, $year);
+	my ($day, $month) = (gmtime($end + 86400 * ($days - (gmtime $end)[6])))[ 3, 4 ];
+	return sprintf '%d-%02d-%02d %s', $year, $month + 1, $day, $time;
+}
+
 # set_clock MOMENT: the server's time of day, seconds since 1970
 sub set_clock
 {
@@ -87,7 +98,7 @@ SELECT storesync.add_store('shopee', '1', 'Taipei'), storesync.add_store('shopee
 UPDATE storesync.store SET timezone = 'Europe/Berlin' WHERE name = 'Berlin';
 SQL
 # it is winter
-set_clock(moment('2027-03-26 12:00'));
+set_clock(moment(in_spring(-2, '12:00')));
 my $winter = join "\n",
   'storesync shop: compensate|0 0,1,2,3,4,18,19,20,21 * * *|CALL storesync.compensate_night()|shop|night|t',
   'storesync shop: maintain|30 19 * * *|CALL storesync.maintain()|shop|night|t',
@@ -169,18 +180,19 @@ sub at
 	return Storesync->wait_until(sub { cron($ended) }, "$job at $moment") // '';
 }
 
+my ($winter_night, $summer_night) = map { in_spring(@$_) =~ s/^\d+-//r } [ -1, '01:00' ], [ 1, '00:00' ];
 my $nights = 'CALL storesync.compensate_night()';
-my $calls = "SELECT to_char(at AT TIME ZONE 'UTC', 'DD HH24:MI'), coalesce(stores::text, 'all') FROM called ORDER BY at";
-is(at('2027-03-27 01:00', $nights), 'succeeded|night', 'the job of the nights runs, as that role');
-is(sql($calls), '27 01:00|all', 'and compensates in winter at 01:00');
-is(at('2027-03-29 00:00', $nights), 'succeeded|night', 'it runs at midnight');
-is(sql($calls), "27 01:00|all\n29 00:00|all", 'and compensates in summer at 00:00');
+my $calls = "SELECT to_char(at AT TIME ZONE 'UTC', 'MM-DD HH24:MI'), coalesce(stores::text, 'all') FROM called ORDER BY at";
+is(at(in_spring(-1, '01:00'), $nights), 'succeeded|night', 'the job of the nights runs, as that role');
+is(sql($calls), "$winter_night|all", 'and compensates in winter at 01:00');
+is(at(in_spring(1, '00:00'), $nights), 'succeeded|night', 'it runs at midnight');
+is(sql($calls), "$winter_night|all\n$summer_night|all", 'and compensates in summer at 00:00');
 # what is scheduled at that time schedules the rest anew
 ok(Storesync->wait_until(sub { cron('SELECT schedule FROM cron.job WHERE jobname ~ $$maintain$$') eq '30 1 * * *' }, 'the next schedule'),
 	'daily work has followed by itself');
-is(at('2027-03-29 01:00', $nights), 'succeeded|night', 'it runs at 01:00, too');
-is(sql($calls), "27 01:00|all\n29 00:00|all", 'when the night is done already');
-is(at('2027-03-29 01:30', 'CALL storesync.maintain()'), 'succeeded|night', 'maintain(), which commits in between, runs');
+is(at(in_spring(1, '01:00'), $nights), 'succeeded|night', 'it runs at 01:00, too');
+is(sql($calls), "$winter_night|all\n$summer_night|all", 'when the night is done already');
+is(at(in_spring(1, '01:30'), 'CALL storesync.maintain()'), 'succeeded|night', 'maintain(), which commits in between, runs');
 
 # ---------------------------------------------------------------- notes of runs
 
