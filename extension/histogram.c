@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "varint.h"
+
 /* 2^6 parts of each doubling, 2^7 values that are exact. */
 #define PART_BITS	6
 #define EXACT_BITS	7
@@ -94,34 +96,6 @@ histogram_percentile(const Histogram *histogram, double fraction, int64_t *ms)
 	return n > 0;
 }
 
-static uint8_t *
-put_number(uint8_t *to, uint64_t number)
-{
-	for (; number >= 0x80; number >>= 7)
-		*to++ = (uint8_t) (number | 0x80);
-	*to++ = (uint8_t) number;
-	return to;
-}
-
-/* get_number reads what put_number wrote; NULL at the end, and where it is no number of 63 bits written as short as can be. */
-static const uint8_t *
-get_number(const uint8_t *from, const uint8_t *end, int64_t *number)
-{
-	uint64_t	value = 0;
-
-	for (int shift = 0; from < end && shift < 63; shift += 7)
-	{
-		uint8_t		byte = *from++;
-
-		value |= (uint64_t) (byte & 0x7f) << shift;
-		if (byte & 0x80)
-			continue;
-		*number = (int64_t) value;
-		return byte == 0 && shift > 0 ? NULL : from;
-	}
-	return NULL;
-}
-
 size_t
 histogram_pack(const Histogram *histogram, uint8_t *packed)
 {
@@ -132,8 +106,8 @@ histogram_pack(const Histogram *histogram, uint8_t *packed)
 	{
 		if (histogram->counts[i] == 0)
 			continue;
-		to = put_number(to, (uint64_t) (i - before));
-		to = put_number(to, (uint64_t) histogram->counts[i]);
+		to = varint_put(to, (uint64_t) (i - before));
+		to = varint_put(to, (uint64_t) histogram->counts[i]);
 		before = i;
 	}
 	return (size_t) (to - packed);
@@ -148,17 +122,14 @@ histogram_unpack(const uint8_t *packed, size_t length, Histogram *histogram)
 	memset(histogram, 0, sizeof(Histogram));
 	while (packed < end)
 	{
-		int64_t		distance;
-		int64_t		count;
+		uint64_t	distance;
+		uint64_t	count;
 
-		packed = get_number(packed, end, &distance);
-		if (packed == NULL || distance < 1 || distance >= HISTOGRAM_BUCKETS - bucket)
+		if (!varint_get(&packed, end, &distance) || distance < 1 || distance >= (uint64_t) (HISTOGRAM_BUCKETS - bucket) ||
+			!varint_get(&packed, end, &count) || count < 1 || count > INT64_MAX)
 			return false;
-		packed = get_number(packed, end, &count);
-		if (packed == NULL || count < 1)
-			return false;
-		bucket += distance;
-		histogram->counts[bucket] = count;
+		bucket += (int64_t) distance;
+		histogram->counts[bucket] = (int64_t) count;
 	}
 	return true;
 }

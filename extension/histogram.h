@@ -10,8 +10,7 @@
  * bucket.
  *
  * Packed: for each bucket that is not empty, in ascending order, its distance
- * from the one before (the first: from -1) and its count, both as numbers of
- * seven bits a byte, lowest first, the top bit set in all bytes but the last.
+ * from the one before (the first: from -1) and its count, both as in varint.h.
  */
 #ifndef STORESYNC_HISTOGRAM_H
 #define STORESYNC_HISTOGRAM_H

@@ -12,16 +12,15 @@
 #include "utils/fmgrprotos.h"
 
 #include "sale.h"
+#include "varint.h"
 
 /* Numbers of an entry that may be missing, in the order of SaleSum, and what else its word says. */
 #define SUMS		((int) (sizeof(SaleSum) / sizeof(int64)))
 #define HAS_DELAY	(1 << SUMS)
 
-/* Longest packed number: 64 bits, seven a byte. */
-#define MOST_BYTES	10
 /* Bytes of an entry without its lines, and of a line, at most. */
-#define ENTRY_BYTES	((SUMS + 6) * MOST_BYTES)
-#define LINE_BYTES	(3 * MOST_BYTES)
+#define ENTRY_BYTES	((SUMS + 6) * VARINT_MOST)
+#define LINE_BYTES	(3 * VARINT_MOST)
 
 typedef struct SaleWriter
 {
@@ -134,18 +133,13 @@ make_room(SaleWriter *writer, Size bytes)
 static void
 put_unsigned(SaleWriter *writer, uint64 number)
 {
-	uint8	   *to = (uint8 *) writer->packed + writer->used;
-
-	for (; number >= 0x80; number >>= 7)
-		*to++ = (uint8) (number | 0x80);
-	*to++ = (uint8) number;
-	writer->used = to - (uint8 *) writer->packed;
+	writer->used = varint_put((uint8 *) writer->packed + writer->used, number) - (uint8 *) writer->packed;
 }
 
 static void
 put_signed(SaleWriter *writer, int64 number)
 {
-	put_unsigned(writer, ((uint64) number << 1) ^ (uint64) (number >> 63));
+	writer->used = varint_put_signed((uint8 *) writer->packed + writer->used, number) - (uint8 *) writer->packed;
 }
 
 /* quarter_of rounds down, also before 2000. */
@@ -306,27 +300,19 @@ get_unsigned(SaleReader *reader)
 {
 	uint64		value = 0;
 
-	for (int shift = 0; shift < 64; shift += 7)
-	{
-		uint8		byte;
-
-		if (reader->at >= reader->end)
-			break;
-		byte = *reader->at++;
-		value |= (uint64) (byte & 0x7f) << shift;
-		if ((byte & 0x80) == 0)
-			return value;
-	}
-	raise_no_change();
-	return 0;					/* not reached */
+	if (!varint_get(&reader->at, reader->end, &value))
+		raise_no_change();
+	return value;
 }
 
 static int64
 get_signed(SaleReader *reader)
 {
-	uint64		value = get_unsigned(reader);
+	int64		value = 0;
 
-	return (int64) (value >> 1) ^ -(int64) (value & 1);
+	if (!varint_get_signed(&reader->at, reader->end, &value))
+		raise_no_change();
+	return value;
 }
 
 void
@@ -368,6 +354,8 @@ void
 sale_next_line(SaleReader *reader, SaleLine *line)
 {
 	line->sku_id = (int64) get_unsigned(reader);
+	if (line->sku_id <= 0)
+		raise_no_change();
 	line->sold = get_signed(reader);
 	line->amount = get_signed(reader);
 }
