@@ -20,7 +20,7 @@ EXTENSION_FILES = storesync version settings session shmem shmem_wake shmem_hold
 	pchome pchome_id pchome_product pchome_class pchome_judge pchome_order pchome_shown \
 	ship_read \
 	redis_url cache cache_stat olap \
-	what_if what_if_replay histogram delay visits sale rollup rollup_sum rollup_read stock_gather stock_month turnover \
+	what_if what_if_replay histogram delay visits sale rollup rollup_sum rollup_read sku_sums sku_month stock_gather stock_month turnover \
 	search_text search_lists search_gram search_pack search_run search_orders \
 	csv csv_kind csv_file csv_load csv_change \
 	verify
@@ -54,12 +54,12 @@ SQL_UPGRADE = storesync--$(LAST_RELEASE)--$(EXTVERSION).sql
 DATA_built = $(SQL_INSTALL) $(SQL_UPGRADE)
 
 # Tests. PURE_FILES know no PostgreSQL: unit tests and fuzz targets link them all.
-PURE_FILES = arena plain json sign taipei document platform judge gcra pace listing_terms histogram \
+PURE_FILES = arena plain json sign taipei document platform judge gcra pace listing_terms histogram sku_sums \
 	shopee shopee_class shopee_judge shopee_order shopee_write shopee_fetch shopee_item shopee_ship shopee_return shopee_token shopee_push \
 	ruten ruten_class ruten_judge ruten_list ruten_item ruten_order ruten_time ruten_push \
 	pchome pchome_id pchome_product pchome_class pchome_judge pchome_order pchome_shown \
 	ship_read search_text search_lists csv csv_kind
-UNIT_TESTS = test_http test_reach test_arena test_plain test_json test_sign test_platform test_gcra test_histogram test_terms test_lane test_rhythm \
+UNIT_TESTS = test_http test_reach test_arena test_plain test_json test_sign test_platform test_gcra test_histogram test_sku_sums test_terms test_lane test_rhythm \
 	test_shopee_build test_shopee_judge test_shopee_order test_shopee_item test_shopee_ship test_shopee_return test_shopee_push \
 	test_taipei test_ruten_build test_ruten_judge test_ruten_read test_ruten_push \
 	test_pchome_build test_pchome_judge test_pchome_order test_canonical \

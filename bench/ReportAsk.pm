@@ -20,7 +20,7 @@ my %columns = (
 # Tables that hold what happened, and those that the roll-ups are
 my @detail = qw(sales_order sales_order_line);
 my @besides = qw(order_history ledger);
-my @rollups = qw(sales_day sales_hour sku_month delay_day visit_day);
+my @rollups = qw(sales_day sales_hour sku_block delay_day visit_day);
 
 sub bytes {
 	my (@tables) = @_;

@@ -26,8 +26,8 @@
 
 #define FOLD_EVERY_US	(10 * USECS_PER_SEC)
 #define FOLD_IDLE_US	(6 * USECS_PER_HOUR)
-/* Changes in one transaction: some ten milliseconds. */
-#define FOLD_MOST		2000
+/* Changes in one transaction: some ten milliseconds, most of which are blocks of SKUs, that many changes have in common. */
+#define FOLD_MOST		4000
 /* Rows of the ledger that a transaction may cost as much as, and how often they are taken; whether it is time is asked so often. */
 #define STOCK_MOST		8000
 #define STOCK_EVERY		"1 day"

@@ -16,6 +16,7 @@
 #include "histogram.h"
 #include "rollup.h"
 #include "set.h"
+#include "sku_month.h"
 
 /* Platforms' days and SKUs' months are those of this zone, east of UTC. */
 #define ZONE_QUARTERS	(8 * 4)
@@ -35,15 +36,14 @@ typedef struct QuarterSum
 
 typedef struct MonthKey
 {
-	int64		sku_id;
+	int64		block;			/* of SKUs */
 	int64		month;			/* its first day, a DateADT */
 } MonthKey;
 
 typedef struct MonthSum
 {
 	MonthKey	key;
-	int64		sold;
-	int64		amount;
+	SkuBlock	block;
 } MonthSum;
 
 typedef struct DelayKey
@@ -71,7 +71,7 @@ rollup_init(RollUp *sums)
 {
 	sums->context = CurrentMemoryContext;
 	sums->quarters = make_table("sales by quarter of an hour", sizeof(QuarterKey), sizeof(QuarterSum));
-	sums->months = make_table("sales by SKU and month", sizeof(MonthKey), sizeof(MonthSum));
+	sums->months = make_table("sales by SKUs and month", sizeof(MonthKey), sizeof(MonthSum));
 	sums->delays = make_table("delays by store and day", sizeof(DelayKey), sizeof(DelaySum));
 }
 
@@ -104,20 +104,22 @@ day_of(int64 quarter)
 void
 rollup_add_line(RollUp *sums, int64 quarter, const SaleLine *line)
 {
-	MonthKey	key = {.sku_id = line->sku_id};
+	MonthKey	key = {.block = sku_block_number(line->sku_id)};
 	int			year;
 	int			month;
 	int			day;
 	bool		found;
 	MonthSum   *entry;
+	SkuSums    *sku;
 
 	j2date((int) day_of(quarter) + POSTGRES_EPOCH_JDATE, &year, &month, &day);
 	key.month = date2j(year, month, 1) - POSTGRES_EPOCH_JDATE;
 	entry = hash_search(sums->months, &key, HASH_ENTER, &found);
 	if (!found)
-		entry->sold = entry->amount = 0;
-	entry->sold += line->sold;
-	entry->amount += line->amount;
+		memset(&entry->block, 0, sizeof(SkuBlock));
+	sku = &entry->block.of[sku_slot(line->sku_id)];
+	sku->sold += line->sold;
+	sku->amount += line->amount;
 }
 
 void
@@ -218,9 +220,7 @@ write_quarters(RollUp *sums, TimestampTz kept_from)
 static void
 write_months(RollUp *sums, TimestampTz kept_from)
 {
-	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, DATEOID, INT8OID, INT8OID};
-	SsSet	   *set = set_create(lengthof(types), types, (int) hash_get_num_entries(sums->months));
+	SsSet	   *rows = sku_month_rows();
 	HASH_SEQ_STATUS all;
 	MonthSum   *entry;
 
@@ -229,21 +229,10 @@ write_months(RollUp *sums, TimestampTz kept_from)
 	{
 		TimestampTz begins = entry->key.month * USECS_PER_DAY - ZONE_QUARTERS * SALE_QUARTER_US;
 
-		if (begins < kept_from || (entry->sold == 0 && entry->amount == 0))
-			continue;
-		set_add_row(set);
-		set_put(set, 0, Int64GetDatum(entry->key.sku_id));
-		set_put(set, 1, DateADTGetDatum((DateADT) entry->key.month));
-		set_put(set, 2, Int64GetDatum(entry->sold));
-		set_put(set, 3, Int64GetDatum(entry->amount));
+		if (begins >= kept_from)
+			sku_month_add(rows, entry->key.block, (DateADT) entry->key.month, &entry->block);
 	}
-	if (set->rows > 0)
-		set_execute(&plan,
-					"INSERT INTO storesync.sku_month AS m (sku_id, month, sold, amount) "
-					"SELECT u.sku_id, u.month, u.sold, u.amount FROM unnest($1, $2, $3, $4) AS u (sku_id, month, sold, amount) "
-					"ORDER BY u.sku_id, u.month "
-					"ON CONFLICT (sku_id, month) DO UPDATE SET sold = m.sold + excluded.sold, amount = m.amount + excluded.amount",
-					SPI_OK_INSERT, set);
+	sku_month_write(rows);
 }
 
 /* histogram_text is what the input function of type histogram reads. */

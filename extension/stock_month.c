@@ -1,15 +1,15 @@
 /*
  * stock_month.c
  *		roll_up_stock_slice(): takes the rows of the ledger that were recorded in
- *		a stretch of time into storesync.sku_month, each once.
+ *		a stretch of time into storesync.sku_block, each once.
  *
  * The rows of a stretch are gathered (stock_gather.c), sorted by SKU, and each
- * SKU's row of the month is written once, from how it stood at the beginning
- * of the stretch. Both are done in portions: the caller notes up to which SKU
- * a stretch has been written, in the transaction that has written it. What
- * others wrote into the ledger behind a stretch, because somebody set the
- * clock back, is found by the number of rows that a partition has of the time
- * before: the caller keeps it.
+ * row of the month, a block of SKUs, is written once, from how they stood at
+ * the beginning of the stretch. Both are done in portions: the caller notes up
+ * to which SKU a stretch has been written, in the transaction that has written
+ * it. What others wrote into the ledger behind a stretch, because somebody set
+ * the clock back, is found by the number of rows that a partition has of the
+ * time before: the caller keeps it.
  *
  * Within a second the order of movements does not matter: seconds are counted,
  * and what is there at the end of each.
@@ -27,43 +27,25 @@
 #include "utils/date.h"
 
 #include "set.h"
+#include "sku_month.h"
 #include "stock.h"
 #include "stock_gather.h"
 
 PG_FUNCTION_INFO_V1(roll_up_stock_slice);
 
-/* What a portion may cost for each row of `most`, and what writing a SKU does, in rows looked at: some 0.1 us. */
+/* What a portion may cost for each row of `most`, and what writing SKUs of a block does, in rows looked at: some 0.1 us. */
 #define ROW_COST		20
-#define SKU_COST		60
+#define BLOCK_COST		150
 /* Portions that a stretch is gathered for, as memory is bounded (to twice its rows), and the most rows that it may have. */
 #define PORTIONS		10
 #define STRETCH_MOST	1000000
 
-/* A row of sku_month. */
-typedef struct Month
-{
-	int64		stock_seconds;
-	int64		empty_seconds;
-	int64		received;
-	int64		shipped;
-	int64		returned;
-	int64		on_hand;
-	int64		available;
-	int64		through;		/* seconds */
-} Month;
-
-/* The movements that are written in one portion, whole SKUs. */
+/* The movements that are written in one portion, whole blocks. */
 typedef struct Portion
 {
 	const StockMovement *moves;
 	int			n;
 } Portion;
-
-static int64
-seconds(TimestampTz at)
-{
-	return at / USECS_PER_SEC - (at % USECS_PER_SEC < 0 ? 1 : 0);
-}
 
 static Datum
 value(uint64 row, int column)
@@ -74,126 +56,110 @@ value(uint64 row, int column)
 	return isnull ? (Datum) 0 : datum;
 }
 
+static int64
+block_of(const StockMovement *m)
+{
+	return sku_block_number(m->sku_id);
+}
+
 /* ---------------------------------------------------------------- adding up */
 
 /* go_on lets a SKU stand as it stands up to a moment. */
 static void
-go_on(Month *month, int64 second)
+go_on(SkuSums *sums, int64 second)
 {
-	month->stock_seconds += month->on_hand * (second - month->through);
-	if (month->available <= 0)
-		month->empty_seconds += second - month->through;
-	month->through = second;
+	sums->stock_seconds += sums->on_hand * (second - sums->through);
+	if (sums->available <= 0)
+		sums->empty_seconds += second - sums->through;
+	sums->through = second;
 }
 
 static void
-move(Month *month, const StockMovement *m)
+move(SkuSums *sums, const StockMovement *m)
 {
-	go_on(month, m->second);
+	if (!sums->has_stock)
+	{
+		sums->has_stock = true;
+		sums->through = m->second;	/* the first one of all */
+	}
+	go_on(sums, m->second);
 	if (m->sells)
 	{
-		month->on_hand += m->on_hand_delta;
-		month->available += m->on_hand_delta - m->reserved_delta;
+		sums->on_hand += m->on_hand_delta;
+		sums->available += m->on_hand_delta - m->reserved_delta;
 	}
 	if (m->kind == MOVE_RECEIVE)
-		month->received += m->on_hand_delta;
+		sums->received += m->on_hand_delta;
 	else if (m->kind == MOVE_SHIP)
-		month->shipped -= m->on_hand_delta;
+		sums->shipped -= m->on_hand_delta;
 	else if (m->kind == MOVE_RESTOCK)
-		month->returned += m->on_hand_delta;
+		sums->returned += m->on_hand_delta;
 }
 
-/* read_months leaves the rows of the month of all SKUs that have moved in SPI's table, by SKU. */
+/* read_blocks leaves the rows of the month in which SKUs that have moved are in SPI's table, by block. */
 static void
-read_months(const Portion *portion, Datum month)
+read_blocks(const Portion *portion, Datum month)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8ARRAYOID, DATEOID};
 	Datum		values[2] = {0, month};
-	int64	   *ids = MemoryContextAllocHuge(CurrentMemoryContext, portion->n * sizeof(int64));
+	int64	   *blocks = MemoryContextAllocHuge(CurrentMemoryContext, portion->n * sizeof(int64));
 	int			n = 0;
 
 	for (int i = 0; i < portion->n; i++)
-		if (i == 0 || portion->moves[i].sku_id != portion->moves[i - 1].sku_id)
-			ids[n++] = portion->moves[i].sku_id;
-	values[0] = ss_int8_array(n, ids);
+		if (n == 0 || block_of(&portion->moves[i]) != blocks[n - 1])
+			blocks[n++] = block_of(&portion->moves[i]);
+	values[0] = ss_int8_array(n, blocks);
 	ss_execute(&plan,
-			   "SELECT m.sku_id, m.stock_seconds, m.empty_seconds, m.received, m.shipped, m.returned, m.on_hand, m.available, m.through "
-			   "FROM storesync.sku_month m WHERE m.sku_id = ANY ($1) AND m.month = $2 AND m.through IS NOT NULL ORDER BY m.sku_id",
+			   "SELECT b.block, b.sums FROM storesync.sku_block b WHERE b.block = ANY ($1) AND b.month = $2 ORDER BY b.block",
 			   SPI_OK_SELECT, 2, types, values, NULL, 0);
-	pfree(ids);
+	pfree(blocks);
 }
 
-/* first_stand is how a SKU stood when the stretch began, or before its first movement of all. */
+/* read_block is how SKUs stood when the stretch began; those that have not moved are left as they are. */
 static void
-first_stand(Month *month, const StockMovement *m, uint64 *row)
+read_block(SkuBlock *block, int64 number, uint64 *row)
 {
-	memset(month, 0, sizeof(Month));
-	month->through = m->second;
-	while (*row < SPI_processed && DatumGetInt64(value(*row, 1)) < m->sku_id)
+	memset(block, 0, sizeof(SkuBlock));
+	while (*row < SPI_processed && DatumGetInt64(value(*row, 1)) < number)
 		(*row)++;
-	if (*row >= SPI_processed || DatumGetInt64(value(*row, 1)) != m->sku_id)
-		return;
-	month->stock_seconds = DatumGetInt64(value(*row, 2));
-	month->empty_seconds = DatumGetInt64(value(*row, 3));
-	month->received = DatumGetInt64(value(*row, 4));
-	month->shipped = DatumGetInt64(value(*row, 5));
-	month->returned = DatumGetInt64(value(*row, 6));
-	month->on_hand = DatumGetInt64(value(*row, 7));
-	month->available = DatumGetInt64(value(*row, 8));
-	month->through = seconds(DatumGetTimestampTz(value(*row, 9)));
-}
-
-static void
-put_month(SsSet *set, int64 sku_id, const Month *month)
-{
-	set_add_row(set);
-	set_put(set, 0, Int64GetDatum(sku_id));
-	set_put(set, 1, Int64GetDatum(month->stock_seconds));
-	set_put(set, 2, Int64GetDatum(month->empty_seconds));
-	set_put(set, 3, Int64GetDatum(month->received));
-	set_put(set, 4, Int64GetDatum(month->shipped));
-	set_put(set, 5, Int64GetDatum(month->returned));
-	set_put(set, 6, Int64GetDatum(month->on_hand));
-	set_put(set, 7, Int64GetDatum(month->available));
-	set_put(set, 8, TimestampTzGetDatum(month->through * USECS_PER_SEC));
+	if (*row < SPI_processed && DatumGetInt64(value(*row, 1)) == number)
+		sku_month_unpack(DatumGetByteaPP(value(*row, 2)), block);
+	sku_block_keep_stock(block);
 }
 
 /* write_months adds a portion, up to a moment, to the rows of the month. */
 static void
 write_months(const Portion *portion, int64 until, Datum month)
 {
-	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, DATEOID};
-	SsSet	   *set = set_create(lengthof(types), types, Min(portion->n, 1024));
-	Month		now;
+	SsSet	   *rows = sku_month_rows();
 	uint64		row = 0;
+	int			i = 0;
 
-	read_months(portion, month);
-	for (int i = 0; i < portion->n; i++)
+	read_blocks(portion, month);
+	while (i < portion->n)
 	{
-		const StockMovement *m = &portion->moves[i];
+		int64		number = block_of(&portion->moves[i]);
+		SkuBlock	stands;
+		SkuBlock	moved = {0};
 
-		if (i == 0 || m->sku_id != portion->moves[i - 1].sku_id)
-			first_stand(&now, m, &row);
-		move(&now, m);
-		if (i + 1 < portion->n && portion->moves[i + 1].sku_id == m->sku_id)
-			continue;
-		go_on(&now, until);
-		put_month(set, m->sku_id, &now);
-		set_put(set, 9, month);
+		read_block(&stands, number, &row);
+		while (i < portion->n && block_of(&portion->moves[i]) == number)
+		{
+			int64		sku_id = portion->moves[i].sku_id;
+			int			slot = sku_slot(sku_id);
+
+			for (; i < portion->n && portion->moves[i].sku_id == sku_id; i++)
+				move(&stands.of[slot], &portion->moves[i]);
+			go_on(&stands.of[slot], until);
+			moved.of[slot] = stands.of[slot];
+		}
+		sku_month_add(rows, number, DatumGetDateADT(month), &moved);
 	}
-	set_execute(&plan,
-				"INSERT INTO storesync.sku_month AS m (sku_id, stock_seconds, empty_seconds, received, shipped, returned, "
-				"  on_hand, available, through, month) "
-				"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-				"ON CONFLICT (sku_id, month) DO UPDATE SET stock_seconds = excluded.stock_seconds, empty_seconds = excluded.empty_seconds, "
-				"  received = excluded.received, shipped = excluded.shipped, returned = excluded.returned, on_hand = excluded.on_hand, "
-				"  available = excluded.available, through = excluded.through",
-				SPI_OK_INSERT, set);
+	sku_month_write(rows);
 }
 
-/* cut_portion is of the SKUs after one of that id as many as the budget is enough for, one at least. */
+/* cut_portion is of the SKUs after one of that id as many blocks as the budget is enough for, one at least. */
 static Portion
 cut_portion(const StockGathered *all, int64 after, int64 budget)
 {
@@ -212,11 +178,11 @@ cut_portion(const StockGathered *all, int64 after, int64 budget)
 	}
 	for (end = low; end < all->n; end++)
 	{
-		bool		is_next = end > low && all->moves[end].sku_id != all->moves[end - 1].sku_id;
+		bool		is_next = end > low && block_of(&all->moves[end]) != block_of(&all->moves[end - 1]);
 
-		if (is_next && budget < SKU_COST)
+		if (is_next && budget < BLOCK_COST)
 			break;
-		budget -= is_next ? SKU_COST + 1 : 1;
+		budget -= is_next ? BLOCK_COST + 1 : 1;
 	}
 	return (Portion) {.moves = all->moves + low, .n = end - low};
 }
@@ -250,7 +216,7 @@ roll_up_stock_slice(PG_FUNCTION_ARGS)
 	int			most = PG_GETARG_INT32(5);
 	int64		budget = (int64) most * ROW_COST;
 	StockStretch stretch = {
-		.since = seconds(PG_GETARG_TIMESTAMPTZ(1)), .until = seconds(PG_GETARG_TIMESTAMPTZ(2)), .whole = after > 0,
+		.since = whole_seconds(PG_GETARG_TIMESTAMPTZ(1)), .until = whole_seconds(PG_GETARG_TIMESTAMPTZ(2)), .whole = after > 0,
 		.most = (int) Min((int64) most * PORTIONS, STRETCH_MOST)
 	};
 	const StockGathered *all;

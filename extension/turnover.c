@@ -1,14 +1,14 @@
 /*
  * turnover.c
- *		sku_totals(): what storesync.sku_month says of each SKU, added up over
+ *		sku_totals(): what storesync.sku_block says of each SKU, added up over
  *		some months, for the reports over a time.
  *
- * A year of 50,000 SKUs is 600,000 rows. Of adding them up the executor's
- * hash aggregate took two thirds: its keys and sums are any type's. Here they
- * are 64-bit integers, in 40 bytes a SKU.
+ * A year of 50,000 SKUs is 600,000 times something. Of adding them up the
+ * executor's hash aggregate took two thirds: its keys and sums are any type's.
+ * Here they are 64-bit integers, in 40 bytes a SKU.
  *
  * Reads with the caller's rights and snapshot, on a standby too. Locking:
- * AccessShareLock on sku_month.
+ * AccessShareLock on sku_block.
  */
 #include "storesync.h"
 
@@ -28,6 +28,7 @@
 
 #include "compat.h"
 #include "rows.h"
+#include "sku_month.h"
 
 PG_FUNCTION_INFO_V1(sku_totals);
 
@@ -45,7 +46,7 @@ typedef struct Total
 #define SH_ELEMENT_TYPE Total
 #define SH_KEY_TYPE int64
 #define SH_KEY sku_id
-#define SH_HASH_KEY(table, key) ((uint32) (key))	/* of a sequence: neighbours, as in the rows of a month */
+#define SH_HASH_KEY(table, key) ((uint32) (key))	/* of a sequence: neighbours, as in a block */
 #define SH_EQUAL(table, a, b) ((a) == (b))
 #define SH_SCOPE static inline
 #define SH_DECLARE
@@ -53,24 +54,24 @@ typedef struct Total
 #include "lib/simplehash.h"
 
 /*
- * The months asked for, and up to when the ledger is known: until then, or its month's end, stock stands as a row has
- * it. ends is the end of `month`, the one whose row was looked at last.
+ * The months asked for, and up to when the ledger is known: until then, or its month's end, stock stands as a block has
+ * it. ends is the end of `month`, the one whose block was looked at last, in seconds.
  */
 typedef struct Span
 {
 	DateADT		first;
 	DateADT		last;
 	bool		known;
-	TimestampTz through;
+	int64		through;		/* seconds */
 	DateADT		month;
-	TimestampTz ends;
+	int64		ends;
 } Span;
 
-static const char columns[] = "sku_id, month, sold, received, stock_seconds, on_hand, through";
+static const char columns[] = "block, month, sums";
 
 enum
 {
-	C_SKU, C_MONTH, C_SOLD, C_RECEIVED, C_SECONDS, C_ON_HAND, C_THROUGH, NCOLUMNS
+	C_BLOCK, C_MONTH, C_SUMS, NCOLUMNS
 };
 
 /* plus adds units times seconds to a sum. */
@@ -85,8 +86,8 @@ plus(int64 *sum, int64 units, int64 seconds)
 				 errmsg("bigint out of range")));
 }
 
-/* end_of is the end of a month of Asia/Taipei, which is at UTC+8 since before there were shops. */
-static TimestampTz
+/* end_of is the end of a month of Asia/Taipei, which is at UTC+8 since before there were shops, in seconds. */
+static int64
 end_of(DateADT month)
 {
 	int			year;
@@ -99,37 +100,49 @@ end_of(DateADT month)
 		number = 1;
 		year++;
 	}
-	return (TimestampTz) (date2j(year, number, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY - 8 * USECS_PER_HOUR;
+	return ((int64) date2j(year, number, 1) - POSTGRES_EPOCH_JDATE) * SECS_PER_DAY - 8 * SECS_PER_HOUR;
 }
 
-/* add adds the row of a month; value and isnull are its columns. */
+/* add adds what the month that the span is at says of a SKU. */
 static void
-add(totals_hash *totals, Span *span, const Datum *value, const bool *isnull, const AttrNumber *at)
+add(totals_hash *totals, const Span *span, int64 sku_id, const SkuSums *sums)
 {
-	TimestampTz until;
-	TimestampTz through;
+	int64		until = Min(span->ends, span->through);
 	bool		found;
-	Total	   *total = totals_insert(totals, DatumGetInt64(value[at[C_SKU]]), &found);
+	Total	   *total = totals_insert(totals, sku_id, &found);
 
 	if (!found)
-		*total = (Total) {.sku_id = total->sku_id, .status = total->status};
-	plus(&total->sold, DatumGetInt64(value[at[C_SOLD]]), 1);
-	plus(&total->received, DatumGetInt64(value[at[C_RECEIVED]]), 1);
-	if (isnull[at[C_THROUGH]])
+		*total = (Total) {.sku_id = sku_id, .status = total->status};
+	plus(&total->sold, sums->sold, 1);
+	plus(&total->received, sums->received, 1);
+	if (!sums->has_stock)
 		return;
 	total->has_stock = true;
-	plus(&total->stock_seconds, DatumGetInt64(value[at[C_SECONDS]]), 1);
-	if (!span->known)
-		return;
-	if (span->month != DatumGetDateADT(value[at[C_MONTH]]))
+	plus(&total->stock_seconds, sums->stock_seconds, 1);
+	if (span->known && sums->through < until)
+		plus(&total->stock_seconds, sums->on_hand, until - sums->through);
+}
+
+/* add_block adds a row of a month; value is its columns. */
+static void
+add_block(totals_hash *totals, Span *span, const Datum *value, const AttrNumber *at)
+{
+	int64		first = DatumGetInt64(value[at[C_BLOCK]]) * SKU_BLOCK;
+	DateADT		month = DatumGetDateADT(value[at[C_MONTH]]);
+	bytea	   *sums = DatumGetByteaPP(value[at[C_SUMS]]);
+	SkuBlock	block;
+
+	if (span->month != month)
 	{
-		span->month = DatumGetDateADT(value[at[C_MONTH]]);
-		span->ends = end_of(span->month);
+		span->month = month;
+		span->ends = end_of(month);
 	}
-	until = Min(span->ends, span->through);
-	through = DatumGetTimestampTz(value[at[C_THROUGH]]);
-	if (through < until)
-		plus(&total->stock_seconds, DatumGetInt64(value[at[C_ON_HAND]]), (until - through) / USECS_PER_SEC);
+	sku_month_unpack(sums, &block);
+	for (int i = 0; i < SKU_BLOCK; i++)
+		if (sku_sums_any(&block.of[i]))
+			add(totals, span, first + i, &block.of[i]);
+	if ((Pointer) sums != DatumGetPointer(value[at[C_SUMS]]))
+		pfree(sums);
 }
 
 /* add_all adds all rows of the months. */
@@ -137,14 +150,14 @@ static void
 add_all(totals_hash *totals, Span *span)
 {
 	AttrNumber	at[NCOLUMNS];
-	Relation	relation = table_openrv(makeRangeVar("storesync", "sku_month", -1), AccessShareLock);
+	Relation	relation = table_openrv(makeRangeVar("storesync", "sku_block", -1), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	TableScanDesc scan;
 
 	if (pg_class_aclcheck(RelationGetRelid(relation), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(relation));
 	if (rows_columns(relation, columns, at) != NCOLUMNS)
-		elog(ERROR, "columns of sku_month are missing");
+		elog(ERROR, "columns of sku_block are missing");
 	for (int i = 0; i < NCOLUMNS; i++)
 		at[i]--;
 	scan = table_beginscan(relation, GetActiveSnapshot(), 0, NULL);
@@ -153,12 +166,10 @@ add_all(totals_hash *totals, Span *span)
 		DateADT		month;
 
 		CHECK_FOR_INTERRUPTS();
-		slot_getsomeattrs(slot, at[C_MONTH] + 1);
-		month = DatumGetDateADT(slot->tts_values[at[C_MONTH]]);
-		if (month < span->first || month > span->last)
-			continue;
 		slot_getallattrs(slot);
-		add(totals, span, slot->tts_values, slot->tts_isnull, at);
+		month = DatumGetDateADT(slot->tts_values[at[C_MONTH]]);
+		if (month >= span->first && month <= span->last)
+			add_block(totals, span, slot->tts_values, at);
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -167,7 +178,7 @@ add_all(totals_hash *totals, Span *span)
 
 /*
  * sku_totals(first date, last date, known_through timestamptz): a row (sku_id, sold, received, stock_seconds) for
- * each SKU that sku_month has between these months, both whole.
+ * each SKU that sku_block has between these months, both whole.
  */
 Datum
 sku_totals(PG_FUNCTION_ARGS)
@@ -184,7 +195,7 @@ sku_totals(PG_FUNCTION_ARGS)
 	span.first = PG_GETARG_DATEADT(0);
 	span.last = PG_GETARG_DATEADT(1);
 	if (span.known)
-		span.through = PG_GETARG_TIMESTAMPTZ(2);
+		span.through = whole_seconds(PG_GETARG_TIMESTAMPTZ(2));
 	totals = totals_create(CurrentMemoryContext, 1024, NULL);
 	add_all(totals, &span);
 	totals_start_iterate(totals, &iterator);

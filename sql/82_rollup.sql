@@ -81,23 +81,65 @@ CREATE TABLE storesync.sales_hour (
 COMMENT ON TABLE storesync.sales_hour IS
 'Sales of a store by the hour of its own clock (store.timezone) at which orders were created; hour: its beginning. Columns as in sales_day. Written by roll_up().';
 
-CREATE TABLE storesync.sku_month (
-	sku_id bigint NOT NULL,
+-- Of 32 SKUs at a time: a row costs as much to write as all that is said of them (sku_sums.h).
+CREATE TABLE storesync.sku_block (
+	block bigint NOT NULL,
 	month date NOT NULL CHECK (extract(day FROM month) = 1),
-	sold bigint NOT NULL DEFAULT 0,
-	amount bigint NOT NULL DEFAULT 0,
-	returned bigint NOT NULL DEFAULT 0,
-	stock_seconds bigint NOT NULL DEFAULT 0,
-	empty_seconds bigint NOT NULL DEFAULT 0,
-	received bigint NOT NULL DEFAULT 0,
-	shipped bigint NOT NULL DEFAULT 0,
-	on_hand bigint NOT NULL DEFAULT 0,
-	available bigint NOT NULL DEFAULT 0,
-	through timestamptz,
-	PRIMARY KEY (sku_id, month)
-) WITH (fillfactor = 90);
-COMMENT ON TABLE storesync.sku_month IS
-'Sales and stock of a SKU by month of Asia/Taipei. sold, amount: by the orders'' create_time, of lines of that SKU, in its units and in hundredths of their currency, unpaid and cancelled ones left out. From the ledger, by recorded_at: received, shipped, returned (units that came in, were sent, came back); and at sellable locations, in whole seconds up to `through`: stock_seconds, units on hand times seconds; empty_seconds, with nothing available; on_hand, available: then. through: NULL without a row of the ledger. At a later moment of the month, up to its end or to roll_up_stock.through, stock_seconds is on_hand larger for each second since, and so is empty_seconds by 1 with nothing available (storesync_report.stock_month tells both so). Written by roll_up().';
+	sums bytea NOT NULL,
+	PRIMARY KEY (block, month)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE storesync.sku_block IS
+'Sales and stock of SKUs by month of Asia/Taipei, packed: a row has those with the same sku_id / 32. View sku_month shows them SKU by SKU. Written by roll_up().';
+
+CREATE FUNCTION storesync.sku_sums_rows(block bigint, sums bytea)
+	RETURNS TABLE(sku_id bigint, sold bigint, amount bigint, returned bigint, stock_seconds bigint, empty_seconds bigint, received bigint,
+		shipped bigint, on_hand bigint, available bigint, through timestamptz)
+	AS 'MODULE_PATHNAME', 'sku_sums_rows' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 32;
+COMMENT ON FUNCTION storesync.sku_sums_rows(bigint, bytea) IS
+'What storesync.sku_block.sums says of each SKU of that block of which it says anything; columns as in sku_month. Error XX001 for other bytes. Example: SELECT x.* FROM storesync.sku_block b, storesync.sku_sums_rows(b.block, b.sums) x WHERE b.block = 1000 / 32 AND x.sku_id = 1000;';
+
+CREATE FUNCTION storesync.sku_sums_step(state internal, sku_id bigint, sold bigint, amount bigint, returned bigint, stock_seconds bigint,
+	empty_seconds bigint, received bigint, shipped bigint, on_hand bigint, available bigint, through timestamptz) RETURNS internal
+	AS 'MODULE_PATHNAME', 'sku_sums_step' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.sku_sums_step(internal, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, timestamptz) IS
+'Step of sku_sums().';
+CREATE FUNCTION storesync.sku_sums_final(state internal) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'sku_sums_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.sku_sums_final(internal) IS 'Result of sku_sums().';
+CREATE AGGREGATE storesync.sku_sums(sku_id bigint, sold bigint, amount bigint, returned bigint, stock_seconds bigint, empty_seconds bigint,
+	received bigint, shipped bigint, on_hand bigint, available bigint, through timestamptz) (
+	SFUNC = storesync.sku_sums_step,
+	STYPE = internal,
+	SSPACE = 3000,
+	FINALFUNC = storesync.sku_sums_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE storesync.sku_sums(bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, timestamptz) IS
+'The other way round: storesync.sku_block.sums of SKUs of one block, one row for each (of two for the same SKU one counts); through, whole seconds, is NULL of a SKU without stock. NULL of no rows. Errors: 22023 for a SKU of another block, 22004 for another null. Example: SELECT storesync.sku_sums(m.sku_id, m.sold, m.amount, m.returned, m.stock_seconds, m.empty_seconds, m.received, m.shipped, m.on_hand, m.available, m.through) FROM storesync.sku_month m GROUP BY m.block, m.month;';
+
+CREATE FUNCTION storesync.sku_sums_merge(sums bytea, more bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'sku_sums_merge' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.sku_sums_merge(bytea, bytea) IS
+'The one with the sales of the other added, and with its stock in place of its own where the other has stock. Errors: 22003 for a sum beyond bigint, XX001 for other bytes. For what writes storesync.sku_block alone.';
+CREATE FUNCTION storesync.sku_sums_sales(sums bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'sku_sums_sales' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.sku_sums_sales(bytea) IS
+'The sales of it, without stock. Error XX001 for other bytes. For what writes storesync.sku_block alone.';
+CREATE FUNCTION storesync.sku_sums_stock(sums bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'sku_sums_stock' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.sku_sums_stock(bytea) IS
+'The stock of it, without sales. Error XX001 for other bytes. For what writes storesync.sku_block alone.';
+CREATE FUNCTION storesync.sku_sums_next(sums bytea, at timestamptz) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'sku_sums_next' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION storesync.sku_sums_next(bytea, timestamptz) IS
+'What a month begins with whose month before ended like this: on_hand and available of SKUs that have stock, through that moment. Error XX001 for other bytes. For what writes storesync.sku_block alone.';
+
+CREATE VIEW storesync.sku_month AS
+SELECT x.sku_id, b.month, x.sold, x.amount, x.returned, x.stock_seconds, x.empty_seconds, x.received, x.shipped, x.on_hand, x.available,
+	x.through, b.block
+FROM storesync.sku_block b CROSS JOIN LATERAL storesync.sku_sums_rows(b.block, b.sums) x;
+COMMENT ON VIEW storesync.sku_month IS
+'Sales and stock of a SKU by month of Asia/Taipei. sold, amount: by the orders'' create_time, of lines of that SKU, in its units and in hundredths of their currency, unpaid and cancelled ones left out. From the ledger, by recorded_at: received, shipped, returned (units that came in, were sent, came back); and at sellable locations, in whole seconds up to `through`: stock_seconds, units on hand times seconds; empty_seconds, with nothing available; on_hand, available: then. through: NULL without a row of the ledger. At a later moment of the month, up to its end or to roll_up_stock.through, stock_seconds is on_hand larger for each second since, and so is empty_seconds by 1 with nothing available (storesync_report.stock_month tells both so). block: sku_id / 32, by which a SKU''s rows are found without looking at all others. Example: SELECT * FROM storesync.sku_month WHERE sku_id = 1000 AND block = 1000 / 32;';
 
 CREATE TABLE storesync.delay_day (
 	platform text NOT NULL,
@@ -202,8 +244,8 @@ AS $$
 	DELETE FROM storesync.sales_day d USING storesync.store s, storesync.roll_up_cursor r
 	WHERE s.store_id = d.store_id AND d.day > (r.kept_from AT TIME ZONE s.timezone)::date;
 	DELETE FROM storesync.sales_hour h USING storesync.roll_up_cursor r WHERE h.hour > r.kept_from;
-	UPDATE storesync.sku_month m SET sold = 0, amount = 0 FROM storesync.roll_up_cursor r
-	WHERE m.month::timestamp AT TIME ZONE 'Asia/Taipei' >= r.kept_from AND (m.sold <> 0 OR m.amount <> 0);
+	UPDATE storesync.sku_block b SET sums = storesync.sku_sums_stock(b.sums) FROM storesync.roll_up_cursor r
+	WHERE b.month::timestamp AT TIME ZONE 'Asia/Taipei' >= r.kept_from;
 	DELETE FROM storesync.delay_day d USING storesync.roll_up_cursor r
 	WHERE d.stage = 'booked' AND d.day::timestamp AT TIME ZONE 'Asia/Taipei' >= r.kept_from;
 	INSERT INTO storesync.consumer AS c (name, incarnation, snapshot, patience)
@@ -303,36 +345,37 @@ COMMENT ON FUNCTION storesync.roll_up_stock_first() IS
 CREATE FUNCTION storesync.roll_up_stock_begin(first date, after bigint, last bigint) RETURNS void
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
-	UPDATE storesync.sku_month m SET stock_seconds = 0, empty_seconds = 0, received = 0, shipped = 0, returned = 0,
-		on_hand = 0, available = 0, through = NULL
-	WHERE m.sku_id > $2 AND m.sku_id <= $3 AND m.month >= $1 AND m.through IS NOT NULL;
-	INSERT INTO storesync.sku_month AS m (sku_id, month, on_hand, available, through)
-	SELECT x.sku_id, $1, sum(x.on_hand * c.sellable::int), sum((x.on_hand - x.reserved) * c.sellable::int), $1::timestamp AT TIME ZONE 'Asia/Taipei'
+	UPDATE storesync.sku_block b SET sums = storesync.sku_sums_sales(b.sums)
+	WHERE b.block >= ($2 + 1) / 32 AND b.block <= $3 / 32 AND b.month >= $1;
+	INSERT INTO storesync.sku_block AS b (block, month, sums)
+	SELECT k.sku_id / 32, $1, storesync.sku_sums(k.sku_id, 0, 0, 0, 0, 0, 0, 0, k.on_hand, k.available, $1::timestamp AT TIME ZONE 'Asia/Taipei')
 	FROM (
-		SELECT o.sku_id, o.location_id, o.on_hand, o.reserved FROM storesync.ledger_opening o WHERE o.sku_id > $2 AND o.sku_id <= $3
-		UNION ALL
-		SELECT g.sku_id, g.location_id, g.on_hand_delta, g.reserved_delta
-		FROM storesync.ledger g LEFT JOIN storesync.ledger_opening o ON o.sku_id = g.sku_id AND o.location_id = g.location_id
-		WHERE g.recorded_at < $1::timestamp AT TIME ZONE 'Asia/Taipei' AND g.version > coalesce(o.version, 0) AND g.sku_id > $2 AND g.sku_id <= $3) x
-	JOIN storesync.location c ON c.location_id = x.location_id
-	GROUP BY x.sku_id ORDER BY x.sku_id
-	ON CONFLICT ON CONSTRAINT sku_month_pkey DO UPDATE SET on_hand = excluded.on_hand, available = excluded.available, through = excluded.through
+		SELECT x.sku_id, sum(x.on_hand * c.sellable::int)::bigint AS on_hand, sum((x.on_hand - x.reserved) * c.sellable::int)::bigint AS available
+		FROM (
+			SELECT o.sku_id, o.location_id, o.on_hand, o.reserved FROM storesync.ledger_opening o WHERE o.sku_id > $2 AND o.sku_id <= $3
+			UNION ALL
+			SELECT g.sku_id, g.location_id, g.on_hand_delta, g.reserved_delta
+			FROM storesync.ledger g LEFT JOIN storesync.ledger_opening o ON o.sku_id = g.sku_id AND o.location_id = g.location_id
+			WHERE g.recorded_at < $1::timestamp AT TIME ZONE 'Asia/Taipei' AND g.version > coalesce(o.version, 0) AND g.sku_id > $2 AND g.sku_id <= $3) x
+		JOIN storesync.location c ON c.location_id = x.location_id
+		GROUP BY x.sku_id) k
+	GROUP BY 1 ORDER BY 1
+	ON CONFLICT ON CONSTRAINT sku_block_pkey DO UPDATE SET sums = storesync.sku_sums_merge(b.sums, excluded.sums)
 $$;
 COMMENT ON FUNCTION storesync.roll_up_stock_begin(date, bigint, bigint) IS
-'Takes what the ledger says out of sku_month from a month on, of SKUs with ids above `after` up to `last`, and writes how they stood at its beginning, by openings and the rows before it. For roll_up_stock_step() alone.';
+'Takes what the ledger says out of sku_month from a month on, of SKUs with ids above `after` up to `last`, both the last of a block (or 0), and writes how they stood at its beginning, by openings and the rows before it. For roll_up_stock_step() alone.';
 
 CREATE FUNCTION storesync.roll_up_stock_back(month date, after bigint, last bigint) RETURNS void
 	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
-	UPDATE storesync.sku_month m SET stock_seconds = 0, empty_seconds = 0, received = 0, shipped = 0, returned = 0,
-		on_hand = coalesce(x.on_hand, 0), available = coalesce(x.available, 0),
-		through = CASE WHEN x.through IS NOT NULL THEN $1::timestamp AT TIME ZONE 'Asia/Taipei' END
-	FROM storesync.sku_month n
-	LEFT JOIN storesync.sku_month x ON x.sku_id = n.sku_id AND n.month = $1 AND x.month = ($1 - '1 month'::interval)::date
-	WHERE n.sku_id > $2 AND n.sku_id <= $3 AND n.month >= $1 AND n.through IS NOT NULL AND m.sku_id = n.sku_id AND m.month = n.month
+	UPDATE storesync.sku_block b SET sums = storesync.sku_sums_merge(storesync.sku_sums_sales(b.sums),
+		coalesce(storesync.sku_sums_next(x.sums, $1::timestamp AT TIME ZONE 'Asia/Taipei'), ''))
+	FROM storesync.sku_block n
+	LEFT JOIN storesync.sku_block x ON x.block = n.block AND x.month = ($1 - '1 month'::interval)::date
+	WHERE n.block >= ($2 + 1) / 32 AND n.block <= $3 / 32 AND n.month >= $1 AND b.block = n.block AND b.month = n.month
 $$;
 COMMENT ON FUNCTION storesync.roll_up_stock_back(date, bigint, bigint) IS
-'Takes what the ledger says out of sku_month from a month on, of SKUs with ids above `after` up to `last`; their rows stand as the month before ended. For roll_up_stock_step() alone.';
+'Takes what the ledger says out of sku_month from a month on, of SKUs with ids above `after` up to `last`, both the last of a block (or 0); their rows stand as the month before ended. For roll_up_stock_step() alone.';
 
 -- Portions of a reset: false when another beginning is to be taken, because rows of the ledger go by age.
 CREATE FUNCTION storesync.roll_up_stock_reset(month date, after bigint, most int, OUT goes_on boolean, OUT last_sku bigint)
@@ -344,7 +387,8 @@ BEGIN
 	-- what was there at the beginning is told by openings as well as by rows
 	LOCK TABLE storesync.retired IN SHARE MODE;
 	first := storesync.roll_up_stock_first();
-	last_sku := $2 + $3;
+	-- the last of its block
+	last_sku := ($2 + $3) / 32 * 32 + 31;
 	IF NOT EXISTS (SELECT FROM storesync.sku k WHERE k.sku_id > last_sku) THEN
 		last_sku := NULL;
 	END IF;
@@ -357,7 +401,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION storesync.roll_up_stock_reset(date, bigint, int) IS
-'Takes what the ledger says out of sku_month from a month on, of SKUs with the next `most` ids above `after`; their rows stand as the month before ended. last_sku: the last of these ids, NULL when none is left. goes_on: false, and nothing done, when the month is not whole. For roll_up_stock_step() alone.';
+'Takes what the ledger says out of sku_month from a month on, of SKUs with about the next `most` ids above `after`, whole blocks; their rows stand as the month before ended. last_sku: the last of these ids, NULL when none is left. goes_on: false, and nothing done, when the month is not whole. For roll_up_stock_step() alone.';
 
 -- A month has ended: the rows of the next begin as its rows stand, which are not written for that: they stand like
 -- this until its end.
@@ -366,20 +410,22 @@ CREATE FUNCTION storesync.roll_up_stock_next(month date, after bigint, most int)
 AS $$
 	WITH span AS MATERIALIZED (
 		SELECT ($1 + '1 month'::interval)::date AS next,
-			(SELECT max(x.sku_id) FROM (
-				SELECT m.sku_id FROM storesync.sku_month m
-				WHERE m.sku_id > $2 AND m.month = $1 AND m.through IS NOT NULL ORDER BY m.sku_id LIMIT $3) x) AS last),
+			(SELECT max(x.block) FROM (
+				SELECT b.block FROM storesync.sku_block b
+				WHERE b.block >= ($2 + 1) / 32 AND b.month = $1 ORDER BY b.block LIMIT $3) x) AS last),
 	begins AS (
-		INSERT INTO storesync.sku_month AS m (sku_id, month, on_hand, available, through)
-		SELECT x.sku_id, s.next, x.on_hand, x.available, s.next::timestamp AT TIME ZONE 'Asia/Taipei'
-		FROM span s JOIN storesync.sku_month x ON x.sku_id > $2 AND x.sku_id <= s.last AND x.month = $1 AND x.through IS NOT NULL
-		ORDER BY x.sku_id
-		ON CONFLICT ON CONSTRAINT sku_month_pkey DO UPDATE SET on_hand = excluded.on_hand, available = excluded.available,
-			through = excluded.through)
-	SELECT s.last FROM span s
+		INSERT INTO storesync.sku_block AS b (block, month, sums)
+		SELECT x.block, s.next, n.sums
+		FROM span s
+		JOIN storesync.sku_block x ON x.block >= ($2 + 1) / 32 AND x.block <= s.last AND x.month = $1
+		CROSS JOIN LATERAL storesync.sku_sums_next(x.sums, s.next::timestamp AT TIME ZONE 'Asia/Taipei') n (sums)
+		WHERE n.sums <> ''
+		ORDER BY x.block
+		ON CONFLICT ON CONSTRAINT sku_block_pkey DO UPDATE SET sums = storesync.sku_sums_merge(b.sums, excluded.sums))
+	SELECT s.last * 32 + 31 FROM span s
 $$;
 COMMENT ON FUNCTION storesync.roll_up_stock_next(date, bigint, int) IS
-'Makes the rows of sku_month of the month after that one, of the next `most` SKUs with ids above `after`, from how they stand at its end. The last SKU; NULL when there was none left. For roll_up_stock_step() alone.';
+'Makes the rows of sku_month of the month after that one, of the next `most` blocks of SKUs with ids above `after`, from how they stand at its end. The last id of these blocks; NULL when there was none left. For roll_up_stock_step() alone.';
 
 -- Where the months begin that are made once more: rows that came in behind lie in the same partition, or are of the clock's time.
 CREATE FUNCTION storesync.roll_up_stock_again(month date, through timestamptz) RETURNS date
@@ -400,8 +446,8 @@ DECLARE
 	late boolean;
 	took record;
 	month_ends timestamptz;
-	-- a SKU costs as much as some rows
-	skus int := greatest($1 / 5, 1);
+	-- a block of SKUs costs as much as some rows
+	blocks int := greatest($1 / 10, 1);
 BEGIN
 	-- what was committed before `until` has to be seen
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -436,7 +482,7 @@ BEGIN
 	IF late THEN
 		NULL;
 	ELSIF pass.doing = 'reset' THEN
-		SELECT * INTO took FROM storesync.roll_up_stock_reset(pass.month, pass.last_sku, skus);
+		SELECT * INTO took FROM storesync.roll_up_stock_reset(pass.month, pass.last_sku, blocks * 32);
 		late := NOT took.goes_on;
 		pass.last_sku := coalesce(took.last_sku, 0);
 		IF took.last_sku IS NULL THEN
@@ -444,7 +490,7 @@ BEGIN
 			pass.rows_behind := storesync.ledger_rows_behind(pass.through);
 		END IF;
 	ELSIF pass.doing = 'turn' THEN
-		pass.last_sku := coalesce(storesync.roll_up_stock_next(pass.month, pass.last_sku, skus), 0);
+		pass.last_sku := coalesce(storesync.roll_up_stock_next(pass.month, pass.last_sku, blocks), 0);
 		IF pass.last_sku = 0 THEN
 			pass.doing := 'take';
 			pass.month := (pass.month + '1 month'::interval)::date;

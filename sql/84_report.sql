@@ -243,7 +243,7 @@ SELECT m.sku_id, m.month, m.sold, m.received, m.shipped,
 	extract(epoch FROM t.known_through - b.begins)::bigint AS known_seconds,
 	m.stock_seconds + m.on_hand * extract(epoch FROM t.known_through - m.through)::bigint AS stock_seconds,
 	m.empty_seconds + CASE WHEN m.available <= 0 THEN extract(epoch FROM t.known_through - m.through)::bigint
-		WHEN t.known_through IS NOT NULL THEN 0 END AS empty_seconds
+		WHEN t.known_through IS NOT NULL THEN 0 END AS empty_seconds, m.block
 FROM storesync.sku_month m
 CROSS JOIN LATERAL (
 	SELECT m.month::timestamp AT TIME ZONE 'Asia/Taipei' AS begins, (m.month + '1 month'::interval)::timestamp AT TIME ZONE 'Asia/Taipei' AS ends) b
@@ -251,7 +251,7 @@ CROSS JOIN LATERAL (
 	SELECT CASE WHEN m.through < b.ends THEN least(greatest((SELECT r.through FROM storesync.roll_up_stock r), m.through), b.ends)
 		ELSE m.through END AS known_through) t;
 COMMENT ON VIEW storesync_report.stock_month IS
-'storesync.sku_month for other views: seconds of the month of Asia/Taipei so far, and of these known_seconds, up to which the ledger was taken into it, with stock_seconds (units on hand at sellable locations times seconds) and empty_seconds (with nothing available) in them; NULL where a SKU has no stock, as a bundle. Example: SELECT stock_seconds / known_seconds FROM storesync_report.stock_month WHERE sku_id = 1;';
+'storesync.sku_month for other views: seconds of the month of Asia/Taipei so far, and of these known_seconds, up to which the ledger was taken into it, with stock_seconds (units on hand at sellable locations times seconds) and empty_seconds (with nothing available) in them; NULL where a SKU has no stock, as a bundle. block: as in sku_month. Example: SELECT stock_seconds / known_seconds FROM storesync_report.stock_month WHERE sku_id = 1000 AND block = 1000 / 32;';
 
 CREATE VIEW storesync_report.turnover_month AS
 SELECT m.sku_id, k.code, k.name, m.month, m.sold, round(a.average, 2) AS average_stock, round(m.sold / nullif(a.average, 0), 4) AS turnover,
@@ -359,7 +359,7 @@ CROSS JOIN LATERAL (
 	FROM storesync_report.stock_month x
 	CROSS JOIN LATERAL (SELECT 0.7 ^ ((extract(year FROM m.month) - extract(year FROM x.month)) * 12
 		+ extract(month FROM m.month) - extract(month FROM x.month)) AS weight) w
-	WHERE x.sku_id = m.sku_id AND x.month <= m.month AND x.month >= m.month - '12 months'::interval AND x.empty_seconds IS NOT NULL) r
+	WHERE x.block = m.block AND x.sku_id = m.sku_id AND x.month <= m.month AND x.month >= m.month - '12 months'::interval AND x.empty_seconds IS NOT NULL) r
 WHERE m.empty_seconds > 0;
 COMMENT ON VIEW storesync_report.stock_out IS
 'SKUs that had nothing available, by month of Asia/Taipei: hours of it, and lost_units, an estimate of what was not sold for it: these hours times the smoothed rate of sale while there was stock, of that month and the 12 before, each month weighing 0.7 of the one after it; NULL where there never was stock. From storesync.sku_month. Example: SELECT * FROM storesync_report.stock_out WHERE month = date_trunc(''month'', current_date) ORDER BY lost_units DESC NULLS LAST;';

@@ -146,13 +146,24 @@ SELECT store, day, orders, cancelled_orders, units, cancelled_units, returned_un
 -- nobody counted visits: NULL; none: NULL; visits without orders: 0
 SELECT store, day, orders, visits, conversion, source FROM storesync_report.conversion_day ORDER BY day, store_id;
 
+-- rows of sku_month as they are to be
+CREATE TEMP TABLE wanted AS SELECT * FROM storesync.sku_month WITH NO DATA;
+CREATE FUNCTION pg_temp.put_months() RETURNS void LANGUAGE sql AS $$
+	DELETE FROM storesync.sku_block;
+	INSERT INTO storesync.sku_block
+	SELECT w.sku_id / 32, w.month, storesync.sku_sums(w.sku_id, w.sold, w.amount, w.returned, w.stock_seconds, w.empty_seconds, w.received, w.shipped,
+		w.on_hand, w.available, w.through)
+	FROM wanted w GROUP BY 1, 2
+$$;
+
 -- TEA: 100 on hand for half of January, then none: 62 sold in 15.5 days, so 4 a day and 62 more. In February it came late:
 -- 10 days with 29 on hand; (0.7 * 62 + 29) / (0.7 * 15.5 + 10) = 3.4724 a day for 19 days. Of CUP there was always one; NEW is a month of sales without stock.
-INSERT INTO storesync.sku_month (sku_id, month, sold, received, shipped, stock_seconds, empty_seconds, on_hand, available, through)
-SELECT k.sku_id, x.m::date, x.sold, x.received, x.shipped, x.stock * 86400, x.empty * 86400, x.on_hand, x.on_hand, x.through::timestamptz
+INSERT INTO wanted (sku_id, month, sold, amount, returned, received, shipped, stock_seconds, empty_seconds, on_hand, available, through)
+SELECT k.sku_id, x.m::date, x.sold, 0, 0, x.received, x.shipped, x.stock * 86400, x.empty * 86400, x.on_hand, x.on_hand, x.through::timestamptz
 FROM storesync.sku k JOIN (VALUES ('TEA', '2024-01-01', 62, 100, 100, 1550, 15.5, 0, '2024-02-01 00:00+08'), ('TEA', '2024-02-01', 29, 29, 29, 290, 19, 0, '2024-03-01 00:00+08'),
 	('CUP', '2024-01-01', 0, 1, 0, 31, 0, 1, '2024-02-01 00:00+08'), ('CUP', '2024-02-01', 58, 0, 0, 29, 0, 1, '2024-03-01 00:00+08'),
 	('NEW', '2024-02-01', 5, 0, 0, 0, 0, 0, NULL)) x (code, m, sold, received, shipped, stock, empty, on_hand, through) ON x.code = k.code;
+SELECT pg_temp.put_months();
 SELECT code, month, sold, average_stock, turnover, days_of_supply, shipped FROM storesync_report.turnover_month ORDER BY code, month;
 SELECT * FROM storesync_report.turnover_group_month ORDER BY month;
 SELECT code, sold, average_stock, turnover, days_of_supply FROM storesync_report.turnover('2024-01-15', '2024-02-03') ORDER BY code;
@@ -160,7 +171,8 @@ SELECT code, sold, average_stock, turnover, days_of_supply FROM storesync_report
 SELECT count(*) AS most, max(sold) = (SELECT max(sold) FROM storesync_report.turnover('2024-02-01', '2024-02-29')) AS is_top FROM storesync_report.turnover('2024-02-01', '2024-02-29', 1);
 -- what turnover() and sell_through() are made of: stock stands on where a row has it for no longer
 BEGIN;
-UPDATE storesync.sku_month SET through = through - '10 seconds'::interval;
+UPDATE wanted SET through = through - '10 seconds'::interval;
+SELECT pg_temp.put_months();
 SELECT k.code, t.sold, t.received, t.stock_seconds, o.stock_seconds - t.stock_seconds AS to_both_ends, g.stock_seconds - t.stock_seconds AS not_quite
 FROM storesync_report.sku_totals('2024-01-01', '2024-02-01', NULL) t
 JOIN storesync_report.sku_totals('2024-01-01', '2024-02-01', '2024-03-05 00:00+08') o USING (sku_id)
@@ -178,18 +190,20 @@ RESET ROLE;
 DROP OWNED BY regress_nobody;
 DROP ROLE regress_nobody;
 BEGIN;
-UPDATE storesync.sku_month SET stock_seconds = 9223372036854775807;
+UPDATE wanted SET stock_seconds = 9223372036854775807;
+SELECT pg_temp.put_months();
 SELECT count(*) FROM storesync_report.sku_totals('2024-01-01', '2024-02-01', NULL);
 ROLLBACK;
 SELECT code, month, hours, lost_units FROM storesync_report.stock_out ORDER BY code, month;
 SELECT code, received, sold, rate FROM storesync_report.sell_through('2024-01-01', '2024-02-29') ORDER BY code;
 SELECT count(*) AS none FROM storesync_report.sell_through;
 -- a month that is not over: 10 units since it began, and nothing has moved until the ledger was looked through
-DELETE FROM storesync.sku_month;
+DELETE FROM wanted;
 INSERT INTO storesync.roll_up_stock (month, through, rows_behind, ended_at) SELECT date_trunc('month', now() AT TIME ZONE 'Asia/Taipei'), now(), 0, now();
-INSERT INTO storesync.sku_month (sku_id, month, sold, received, on_hand, available, through)
-SELECT k.sku_id, m, CASE k.code WHEN 'TEA' THEN 20 ELSE 0 END, 40, CASE k.code WHEN 'TEA' THEN 10 ELSE 0 END, CASE k.code WHEN 'TEA' THEN 10 ELSE 0 END, m::timestamp AT TIME ZONE 'Asia/Taipei'
+INSERT INTO wanted (sku_id, month, sold, amount, returned, stock_seconds, empty_seconds, received, shipped, on_hand, available, through)
+SELECT k.sku_id, m, CASE k.code WHEN 'TEA' THEN 20 ELSE 0 END, 0, 0, 0, 0, 40, 0, CASE k.code WHEN 'TEA' THEN 10 ELSE 0 END, CASE k.code WHEN 'TEA' THEN 10 ELSE 0 END, m::timestamp AT TIME ZONE 'Asia/Taipei'
 FROM storesync.sku k, (SELECT date_trunc('month', now() AT TIME ZONE 'Asia/Taipei')::date AS m) x WHERE k.code IN ('TEA', 'CUP');
+SELECT pg_temp.put_months();
 SELECT code, sold, average_stock, turnover FROM storesync_report.turnover_month ORDER BY code;
 SELECT t.code, t.sold, t.average_stock, t.turnover FROM day, storesync_report.turnover(today, today) t ORDER BY code;
 SELECT s.code, s.hours > 0 AS hours, s.lost_units FROM storesync_report.stock_out s;
@@ -209,7 +223,7 @@ SELECT count(*) AS none FROM storesync_report.delay('2024-04-01', '2024-03-01');
 
 DELETE FROM storesync.sales_day;
 DELETE FROM storesync.sales_hour;
-DELETE FROM storesync.sku_month;
+DELETE FROM storesync.sku_block;
 DELETE FROM storesync.roll_up_stock;
 DELETE FROM storesync.delay_day;
 DELETE FROM storesync.visit_day;

@@ -61,6 +61,17 @@ FROM storesync.sales_hour h JOIN storesync.store s USING (store_id) WHERE s.shop
 CREATE VIEW pg_temp.months AS SELECT k.code, sum(m.sold) AS sold, sum(m.amount) AS amount
 FROM storesync.sku_month m JOIN storesync.sku k USING (sku_id) WHERE k.code LIKE 'roll%' GROUP BY 1 ORDER BY 1;
 
+-- sku_month is changed in a copy, and put back as it is there
+CREATE FUNCTION pg_temp.put_months() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM storesync.sku_block;
+	INSERT INTO storesync.sku_block
+	SELECT w.block, w.month, storesync.sku_sums(w.sku_id, w.sold, w.amount, w.returned, w.stock_seconds, w.empty_seconds, w.received, w.shipped,
+		w.on_hand, w.available, w.through)
+	FROM wanted w GROUP BY 1, 2;
+END
+$$;
+
 -- orders that were booked before the first roll-up
 SELECT pg_temp.book(:north, ARRAY[
 	pg_temp.doc('N1', 'ready_to_ship', :'noon', 0, '[{"line_id": "1", "item_id": "I1", "model_id": "six", "qty": 2, "unit_price": 199.5},
@@ -112,7 +123,9 @@ SELECT * FROM storesync.invariant_rollup();
 BEGIN;
 UPDATE storesync.sales_day SET units = units + 1 WHERE store_id = :west AND orders = 1;
 UPDATE storesync.sales_hour SET orders = 0 WHERE store_id = :west AND orders = 1;
-UPDATE storesync.sku_month SET amount = 0 WHERE sku_id = :sku_b;
+CREATE TEMP TABLE wanted AS SELECT * FROM storesync.sku_month;
+UPDATE wanted SET amount = 0 WHERE sku_id = :sku_b;
+SELECT pg_temp.put_months();
 UPDATE storesync.delay_day SET histogram = '' WHERE platform = 'shopee' AND stage = 'booked';
 SELECT regexp_replace(i.subject, '\d+.*', '') AS subject, count(*) > 0 AS found FROM storesync.invariant_rollup() i GROUP BY 1 ORDER BY 1;
 ROLLBACK;
@@ -220,7 +233,9 @@ ROLLBACK;
 SELECT setseed(0.3);
 SET client_min_messages = warning;
 SELECT storesync.add_location('side') > 0 AS side, storesync.add_location('back', sellable => false) > 0 AS back;
-SELECT count(storesync.add_sku('stock-' || n)) FROM generate_series(1, 4) n;
+-- in three rows of sku_block at least: portions end between them
+SELECT count(storesync.add_sku(code)) FROM (
+	SELECT CASE n % 40 WHEN 0 THEN 'stock-' || 1 + n / 40 ELSE 'between-' || n END AS code FROM generate_series(0, 120) n) x;
 CREATE FUNCTION pg_temp.move(sku text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	place text := (ARRAY['main', 'side', 'back'])[1 + floor(random() * 3)];
@@ -338,7 +353,10 @@ SELECT r.through < clock_timestamp() AS behind_the_clock, r.until FROM storesync
 SELECT * FROM storesync.invariant_rollup_stock();
 -- somebody has set the clock back by a day: the month is made once more, up to now
 UPDATE storesync.roll_up_stock SET through = through + '1 day'::interval;
-UPDATE storesync.sku_month SET through = through + '1 day'::interval, stock_seconds = stock_seconds + 1 WHERE month = :'month';
+CREATE TEMP TABLE wanted AS SELECT * FROM storesync.sku_month;
+UPDATE wanted SET through = through + '1 day'::interval, stock_seconds = stock_seconds + 1 WHERE month = :'month';
+SELECT pg_temp.put_months();
+DROP TABLE wanted;
 SELECT * FROM storesync.invariant_rollup_stock();
 SELECT storesync.roll_up_stock_step(1, '1 day');
 CALL storesync.roll_up();
@@ -354,13 +372,33 @@ SELECT * FROM pg_temp.differs;
 SELECT * FROM storesync.check_invariants();
 -- what is wrong is found
 BEGIN;
-UPDATE storesync.sku_month m SET stock_seconds = m.stock_seconds + 1 FROM storesync.sku k
+CREATE TEMP TABLE wanted AS SELECT * FROM storesync.sku_month;
+UPDATE wanted m SET stock_seconds = m.stock_seconds + 1 FROM storesync.sku k
 WHERE k.sku_id = m.sku_id AND k.code = 'stock-1' AND m.month = :'month'::date - '2 months'::interval;
-UPDATE storesync.sku_month m SET received = m.received + 1 FROM storesync.sku k
+UPDATE wanted m SET received = m.received + 1 FROM storesync.sku k
 WHERE k.sku_id = m.sku_id AND k.code = 'stock-2' AND m.month = :'month'::date - '2 months'::interval;
-DELETE FROM storesync.sku_month m USING storesync.sku k WHERE k.sku_id = m.sku_id AND k.code = 'stock-3' AND m.month = :'month'::date - '3 months'::interval;
+DELETE FROM wanted m USING storesync.sku k WHERE k.sku_id = m.sku_id AND k.code = 'stock-3' AND m.month = :'month'::date - '3 months'::interval;
+SELECT pg_temp.put_months();
 SELECT count(DISTINCT i.subject) FROM storesync.invariant_rollup_stock() i;
 ROLLBACK;
+-- what a row of sku_block says, and what is none
+SELECT count(*) AS rows, count(*) FILTER (WHERE b.sums = (
+	SELECT storesync.sku_sums(m.sku_id, m.sold, m.amount, m.returned, m.stock_seconds, m.empty_seconds, m.received, m.shipped, m.on_hand, m.available, m.through)
+	FROM storesync.sku_month m WHERE m.block = b.block AND m.month = b.month)) = count(*) AS same FROM storesync.sku_block b \gset packed_
+SELECT :packed_rows > 3 AS rows, :'packed_same' AS same;
+CREATE FUNCTION pg_temp.sums(sku_id bigint, sold bigint, on_hand bigint, through timestamptz) RETURNS bytea LANGUAGE sql AS $$
+	SELECT storesync.sku_sums($1, $2, $2, 0, 0, 0, 0, 0, $3, $3, $4)
+$$;
+SELECT sku_id, sold, on_hand, through FROM storesync.sku_sums_rows(2, pg_temp.sums(95, 7, -1, '1999-12-31 23:59:59.5+00'));
+SELECT sku_id, sold, on_hand, through IS NULL AS no_stock FROM storesync.sku_sums_rows(2, storesync.sku_sums_merge(pg_temp.sums(64, 7, 5, '2026-01-01+08'), pg_temp.sums(64, -3, 0, NULL)));
+SELECT sku_id, sold, on_hand, through = '2026-02-01+08' AS later FROM storesync.sku_sums_rows(2, storesync.sku_sums_merge(pg_temp.sums(64, 7, 5, '2026-01-01+08'), pg_temp.sums(64, 0, 4, '2026-02-01+08')));
+SELECT sku_id, sold, on_hand FROM storesync.sku_sums_rows(2, storesync.sku_sums_next(pg_temp.sums(64, 7, 5, '2026-01-01+08'), '2026-02-01+08'));
+SELECT storesync.sku_sums_next(pg_temp.sums(64, 7, 0, NULL), '2026-02-01+08') = '' AS nothing, storesync.sku_sums_sales('') = '' AS as_little, pg_temp.sums(64, 0, 0, NULL) = '' AS nothing_to_say;
+SELECT storesync.sku_sums_merge(pg_temp.sums(64, 9223372036854775807, 0, NULL), pg_temp.sums(64, 1, 0, NULL));
+SELECT count(*) FROM storesync.sku_sums_rows(0, '\x0120ff');
+SELECT storesync.sku_sums(x, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL) FROM (VALUES (31), (32)) v (x);
+SELECT storesync.sku_sums(-1, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL);
+SELECT storesync.sku_sums(1, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL);
 -- a snapshot from before does not show all that was recorded up to a moment ago
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT storesync.roll_up_stock_step();

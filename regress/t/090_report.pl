@@ -53,9 +53,10 @@ INSERT INTO storesync.sales_day SELECT s, d, n % 90, n % 70, n * 1000, n % 5, n 
 FROM generate_series(1, 3) s, generate_series(0, 59) n, LATERAL (SELECT date '2024-02-01' + n AS d) d;
 INSERT INTO storesync.sales_hour SELECT s, timestamptz '2024-02-01 00:00+08' + n * interval '1 hour', n % 9, n % 13, n * 100 FROM generate_series(1, 3) s, generate_series(0, 99) n;
 SELECT storesync.ingest_visits(s, date '2024-02-01' + n, n * 37) FROM generate_series(1, 3) s, generate_series(0, 65, 3) n;
-INSERT INTO storesync.sku_month (sku_id, month, sold, received, shipped, stock_seconds, empty_seconds, on_hand, available, through)
-SELECT k.sku_id, m, k.sku_id * 3, k.sku_id % 4 * 20, k.sku_id * 3, k.sku_id * 1000000, k.sku_id % 3 * 100000, k.sku_id % 3, k.sku_id % 3, (m + interval '1 month')::timestamp AT TIME ZONE 'Asia/Taipei'
-FROM storesync.sku k, unnest(ARRAY['2024-01-01', '2024-02-01', '2024-03-01']::date[]) m;
+INSERT INTO storesync.sku_block
+SELECT k.sku_id / 32, m, storesync.sku_sums(k.sku_id, k.sku_id * 3, 0, 0, k.sku_id * 1000000, k.sku_id % 3 * 100000, k.sku_id % 4 * 20, k.sku_id * 3, k.sku_id % 3, k.sku_id % 3,
+	(m + interval '1 month')::timestamp AT TIME ZONE 'Asia/Taipei')
+FROM storesync.sku k, unnest(ARRAY['2024-01-01', '2024-02-01', '2024-03-01']::date[]) m GROUP BY 1, 2;
 INSERT INTO storesync.delay_day SELECT p, date '2024-02-01' + d, s, storesync.delay_histogram(x * d * 37)
 FROM unnest(ARRAY['shopee', 'ruten', 'pchome']) p, generate_series(1, 30) d, unnest(ARRAY['booked', 'pushed']) s, generate_series(1, 50) x GROUP BY p, d, s;
 CREATE ROLE clerk LOGIN;
@@ -138,7 +139,7 @@ foreach my $moved (qw(sales_day sales_platform_day conversion_day cancellation_d
 }
 
 # And so are roll-ups that are made of orders, in place of those that were written by hand.
-sql("DELETE FROM storesync.$_") foreach qw(sales_day sales_hour sku_month delay_day visit_day);
+sql("DELETE FROM storesync.$_") foreach qw(sales_day sales_hour sku_block delay_day visit_day);
 sql('CALL storesync.roll_up()');
 my $third = all('rolled up', qw(seconds days_of_supply));
 isnt($third->{$_}, '', "$_ is made of orders") foreach qw(sales_day sales_hour sales_platform_day cancellation_day conversion_day delay_day turnover_month);

@@ -83,9 +83,10 @@ FROM day d, storesync.store s, generate_series(0, 29) n, generate_series(0, 200)
 INSERT INTO storesync.push (at, listing_id, store_id, qty, version, changed_at, sent_at, class)
 SELECT x.at, i, s.store_id, 1, 1, x.at - i * interval '17 ms', x.at, 'ok'
 FROM day d, storesync.store s, generate_series(1, 50) i, LATERAL (SELECT d.last::timestamp AT TIME ZONE 'Asia/Taipei' + i * interval '10 minutes' AS at) x;
-INSERT INTO storesync.sku_month (sku_id, month, sold, received, shipped, stock_seconds, empty_seconds, on_hand, available, through)
-SELECT k.sku_id, m.month, (40 - k.sku_id) * 9, 300, (40 - k.sku_id) * 9, k.sku_id * 100000000, CASE WHEN k.sku_id % 4 = 0 THEN k.sku_id * 9000 ELSE 0 END, k.sku_id % 3, k.sku_id % 3, (m.month + interval '1 month')::timestamp AT TIME ZONE 'Asia/Taipei'
-FROM storesync.sku k, day d, generate_series(0, 3) n, LATERAL (SELECT (date_trunc('month', d.last) - n * interval '1 month')::date AS month) m;
+INSERT INTO storesync.sku_block
+SELECT k.sku_id / 32, m.month, storesync.sku_sums(k.sku_id, (40 - k.sku_id) * 9, 0, 0, k.sku_id * 100000000, CASE WHEN k.sku_id % 4 = 0 THEN k.sku_id * 9000 ELSE 0 END, 300, (40 - k.sku_id) * 9, k.sku_id % 3, k.sku_id % 3,
+	(m.month + interval '1 month')::timestamp AT TIME ZONE 'Asia/Taipei')
+FROM storesync.sku k, day d, generate_series(0, 3) n, LATERAL (SELECT (date_trunc('month', d.last) - n * interval '1 month')::date AS month) m GROUP BY 1, 2;
 CREATE ROLE clerk LOGIN;
 SELECT storesync.grant_role('clerk', 'reporter');
 SQL
