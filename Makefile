@@ -74,7 +74,7 @@ REGRESS_TESTS = conventions matrix install partition outbox task rotation mainta
 	order order_input order_found order_rules remap short place bundle direct memo peak breaker compensate push listing unseen solo stop allotment price locked onboarding csv terms work dispatch job report what_if cache olap search rollup invariant tamper
 ISOLATION_TESTS = outbox_order roll_up_begin roll_up_prepared partition_make rate_snapshot allot_race last_unit same_key opposite_pages \
 	transfer_opposite bundle_opposite bundle_late return_race taken count_race count_late same_order known_order one_holder \
-	expiry_race snapshot first_row life_race lock_order remap_race price_race short_settle retire_race grant_race csv_race
+	expiry_race snapshot first_row life_race lock_order remap_race price_race short_settle life_first retire_race grant_race csv_race
 TAP = $(sort $(wildcard regress/t/*.pl))
 
 # ---------------------------------------------------------------- building

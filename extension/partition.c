@@ -12,7 +12,9 @@
  * lock for all parents, so that two sessions that miss several partitions
  * cannot wait for each other, and it is taken before any row is locked:
  * partition_ensure() therefore looks for the outbox's partitions too, which a
- * call needs only after its stock is locked.
+ * call needs only after its stock is locked. But for the row that begins a
+ * life of the data: whoever begins one keeps others waiting until he commits,
+ * and may miss a partition before that, so they wait for him without the lock.
  *
  * What exists is read from the parent's partition descriptor: the relcache
  * keeps it, and its invalidations tell of every attach, detach and drop, also
@@ -36,6 +38,7 @@
 #include "utils/rel.h"
 
 #include "key.h"
+#include "outbox.h"
 #include "partition.h"
 #include "partition_make.h"
 #include "rows.h"
@@ -244,6 +247,7 @@ static void
 lock_for_making(void)
 {
 	refuse_in_script();
+	(void) incarnation_current();
 	LockRelationOid(partition_relation("partitioned"), ShareUpdateExclusiveLock);
 }
 
