@@ -111,11 +111,11 @@ sub month {
 	my ($month) = @_;
 	run('receive', $month, @option{qw(scale seed clients)});
 	my %done;
-	for my $name ($month % 2 ? qw(empty bench) : qw(bench empty)) {
+	for my $name ($option{alone} ? 'bench' : $month % 2 ? qw(empty bench) : qw(bench empty)) {
 		make_empty() if $name eq 'empty';
 		$done{$name} = book_month($name, $month);
 	}
-	return @done{qw(bench empty)};
+	return grep { defined } @done{qw(bench empty)};
 }
 
 # visits are the seller's own figures, or the platform's
@@ -172,15 +172,21 @@ sub book_quarter {
 	for my $month (map { 3 * $number + $_ } 0 .. 2) {
 		printf STDERR "\r%-60s", "month @{[$month + 1]} of $months" if -t STDERR;
 		my @figures = month($month);
-		for my $i (0, 1) {
+		for my $i (0 .. $#figures) {
 			$sums[$i]{$_} += $figures[$i]{$_} for keys %{ $sums[$i] };
 		}
 	}
-	for (@sums) {
+	for (grep { $_->{documents} } @sums) {
 		$_->{rate} = $_->{documents} / $_->{seconds};
 		$_->{us} = 1e6 * $_->{cpu} / $_->{documents};
 	}
 	return @sums;
+}
+
+# cell of a table: a dash for what was not measured
+sub cell {
+	my ($format, $value) = @_;
+	return defined $value ? sprintf($format, $value) : '-';
 }
 
 # quarter of a year: what its months cost together, there and in the empty database, and what folding them did
@@ -189,11 +195,12 @@ sub quarter {
 	my ($sum, $same) = book_quarter($number);
 	my $folding = $option{release} ? 0 : timed(sub { roll_up('bench', 3 * ($number + 1)) });
 	maintain($number);
-	my $pages = page_rate();
-	say_line('| %d | %d | %d | %.0f | %.1f | %.1f | %.0f | %.1f | %.0f | %.1f | %s |', $number + 1, @$sum{qw(documents lines rate us)},
-		1e6 * $folding / $sum->{documents}, @$same{qw(rate us)}, @$pages{qw(rate cpu)}, load_average());
+	my $pages = $option{alone} ? {} : page_rate();
+	my @others = map { cell('%.0f', $_->[0]), cell('%.1f', $_->[1]) } [@$same{qw(rate us)}], [@$pages{qw(rate cpu)}];
+	say_line('| %d | %d | %d | %.0f | %.1f | %.1f | %s | %s | %s | %s | %s |', $number + 1, @$sum{qw(documents lines rate us)},
+		1e6 * $folding / $sum->{documents}, @others, load_average());
 	my @raw = (['two years', @$sum{qw(rate us)}], ['the same, empty', @$same{qw(rate us)}], ['bench/orders', @$pages{qw(rate cpu)}]);
-	note_raw('load', 'pages', $number + 1, $_->[0], sprintf('%.1f', $_->[1]), sprintf('%.2f', $_->[2])) for @raw;
+	note_raw('load', 'pages', $number + 1, $_->[0], cell('%.1f', $_->[1]), cell('%.2f', $_->[2])) for @raw;
 	return { rate => $sum->{rate}, cpu => $sum->{us}, folding => $folding / $sum->{cpu}, same => $same, pages => $pages };
 }
 
@@ -215,7 +222,7 @@ sub load {
 		push @quarters, quarter($number);
 	}
 	printf STDERR "\r%-60s\r", '' if -t STDERR;
-	sql("DROP DATABASE $_", 'postgres') for qw(empty blank);
+	sql("DROP DATABASE IF EXISTS $_", 'postgres') for qw(empty blank);
 	judge(@quarters);
 	return;
 }
@@ -226,6 +233,7 @@ sub judge {
 	say_line('');
 	goal('load: CPU a document in the last half year, of the first', [map { $_->{cpu} / $first } @quarters[6, 7]], 'most', 1.1);
 	goal('load: CPU of folding the roll-ups, of booking', [map { $_->{folding} } @quarters], 'most', 0.03) if !$option{release};
+	return if $option{alone};
 	goal('load: rate, of the same pages in an empty database', [map { $_->{rate} / $_->{same}{rate} } @quarters], 'least', 1);
 	goal('load: CPU a document, of the same pages in an empty database', [map { $_->{cpu} / $_->{same}{us} } @quarters], 'most', 1);
 	goal("load: rate, of bench/orders' pages in an empty database", [map { $_->{rate} / $_->{pages}{rate} } @quarters], 'least', 1);
