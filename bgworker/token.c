@@ -27,6 +27,16 @@
 #define VAIN_FIRST_US		USECS_PER_MINUTE
 #define VAIN_LAST_US		USECS_PER_HOUR
 #define MAYBE_SPENT			"a lost answer may have spent the refresh token"
+#define SET_ANEW			"the tokens were set anew meanwhile"
+
+/*
+ * What the table says of a token may be changed by what happened to a call
+ * only while the call's token is in force. People may be at it: the row is
+ * locked, which waits for them, and then looked at once more.
+ */
+#define THE_SAME_TOKEN(value) \
+	"SELECT r.store_id, r.set_at FROM storesync.credential r " \
+	"WHERE r.store_id = $1 AND r.name = 'refresh_token' AND r.value = " value " FOR UPDATE"
 
 /* ---------------------------------------------------------------- what is known */
 
@@ -142,38 +152,51 @@ token_blocks(const DispatchStore *store)
 
 /* ---------------------------------------------------------------- a refresh */
 
-/* note_asked keeps a refresh's mark in the table: set before it leaves, taken away when it certainly did nothing. */
-static void
-note_asked(const DispatchStore *store, bool asked)
+/*
+ * note_asked keeps a refresh's mark in the table: set before it leaves, taken
+ * away when it certainly did nothing. false when the token of the call is in
+ * the table no more.
+ */
+static bool
+note_asked(const DispatchCall *call, bool asked)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT4OID, BOOLOID};
-	Datum		values[] = {Int32GetDatum(store->store_id), BoolGetDatum(asked)};
+	const Oid	types[] = {INT4OID, BOOLOID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(call->store->store_id), BoolGetDatum(asked),
+	CStringGetTextDatum(call->access.refresh_token)};
 
 	ss_execute(&plan,
+			   "WITH held AS (" THE_SAME_TOKEN("$3") ") "
 			   "INSERT INTO storesync.token AS t (store_id, authorized_at, asked_at) "
-			   "SELECT r.store_id, r.set_at, CASE WHEN $2 THEN clock_timestamp() END FROM storesync.credential r "
-			   "WHERE r.store_id = $1 AND r.name = 'refresh_token' "
+			   "SELECT h.store_id, h.set_at, CASE WHEN $2 THEN clock_timestamp() END FROM held h "
 			   "ON CONFLICT (store_id) DO UPDATE SET asked_at = CASE WHEN $2 THEN coalesce(t.asked_at, excluded.asked_at) END",
-			   SPI_OK_INSERT, 2, types, values, NULL, 0);
+			   SPI_OK_INSERT, 3, types, values, NULL, 0);
+	return SPI_processed > 0;
 }
 
-/* note_refused writes down that the platform refuses the refresh token; the audit hears of it once. */
-static void
-note_refused(const DispatchStore *store, const char *reason)
+/*
+ * note_refused writes down that the platform refuses the refresh token of the
+ * call; the audit hears of it once. false when that is in the table no more:
+ * nothing is known of the one that is.
+ */
+static bool
+note_refused(const DispatchCall *call, const char *reason)
 {
 	static SPIPlanPtr plan = NULL;
-	const Oid	types[] = {INT4OID, TEXTOID, BOOLOID};
-	Datum		values[] = {Int32GetDatum(store->store_id), CStringGetTextDatum(reason),
-	BoolGetDatum(!store->token.refused)};
+	const Oid	types[] = {INT4OID, TEXTOID, BOOLOID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(call->store->store_id), CStringGetTextDatum(reason),
+	BoolGetDatum(!call->store->token.refused), CStringGetTextDatum(call->access.refresh_token)};
 
 	ss_execute(&plan,
-			   "WITH told AS (UPDATE storesync.token t SET refused_at = clock_timestamp(), reason = $2, asked_at = NULL "
-			   "WHERE t.store_id = $1 RETURNING t.store_id) "
-			   "INSERT INTO storesync.audit (action, subject, after) "
+			   "WITH held AS (" THE_SAME_TOKEN("$4") "), "
+			   "told AS (UPDATE storesync.token t SET refused_at = clock_timestamp(), reason = $2, asked_at = NULL "
+			   "FROM held h WHERE t.store_id = h.store_id RETURNING t.store_id), "
+			   "noted AS (INSERT INTO storesync.audit (action, subject, after) "
 			   "SELECT 'refresh token refused', concat('store ', store_id), jsonb_build_object('reason', $2) "
-			   "FROM told WHERE $3",
-			   SPI_OK_INSERT, 3, types, values, NULL, 0);
+			   "FROM told WHERE $3) "
+			   "SELECT FROM held",
+			   SPI_OK_SELECT, 4, types, values, NULL, 0);
+	return SPI_processed > 0;
 }
 
 void
@@ -195,21 +218,34 @@ ended(StoreToken *token, OutcomeClass class, const char *reason)
 	token_ended(token, &token->refresh, class, reason);
 }
 
+/* set_anew: whatever became of the call's token, another is in force or about to be read. */
+static void
+set_anew(StoreToken *token)
+{
+	ended(token, OUTCOME_LATER, SET_ANEW);
+}
+
 /* refused: the refresh token is of no use. The store goes on until its access token is refused too. */
 static void
-refused(DispatchStore *store, TimestampTz now, const char *reason)
+refused(const DispatchCall *call)
 {
+	DispatchStore *store = call->store;
 	StoreToken *token = &store->token;
+	const char *reason = call->answer.message;
 
 	if (token->in_doubt)
 		reason = psprintf("%s: %s", MAYBE_SPENT, reason);
-	note_refused(store, reason);
+	if (!note_refused(call, reason))
+	{
+		set_anew(token);
+		return;
+	}
 	if (!token->refused)
 		ereport(LOG,
 				(errmsg("storesync store %d: the platform refuses its refresh token", store->store_id),
 				 errdetail_internal("%s", reason)));
 	token->refused = true;
-	token->due = now + REFUSED_AGAIN_US;
+	token->due = call->answered_at + REFUSED_AGAIN_US;
 	if (token->useless)
 		store_trouble(store, TROUBLE_AUTH, token->due, reason);
 	ended(token, OUTCOME_AUTH, reason);
@@ -245,8 +281,15 @@ token_build(DispatchStore *store)
 		call_free(call);
 		return;
 	}
-	note_asked(store, true);
-	dispatch_ready(call);
+	if (note_asked(call, true))
+	{
+		dispatch_ready(call);
+		return;
+	}
+	/* the stores are about to be read again */
+	store->token.due = DT_NOEND;
+	set_anew(&store->token);
+	call_free(call);
 }
 
 void
@@ -276,7 +319,7 @@ static void
 not_asked(const DispatchCall *call)
 {
 	if (!call->store->token.in_doubt)
-		note_asked(call->store, false);
+		(void) note_asked(call, false);
 }
 
 /* application_refused: nothing is wrong with the refresh token, and the store waits as it does for any call (dispatch_hold_store). */
@@ -326,11 +369,11 @@ token_settle(DispatchCall *call, Record *record)
 	else if (call->stored)
 		ended(token, class, NULL);
 	else if (!is_current(call))
-		ended(token, OUTCOME_LATER, "the tokens were set anew meanwhile");
+		set_anew(token);
 	else if (class == OUTCOME_AUTH && call->answer.application)
 		application_refused(call);
 	else if (class == OUTCOME_AUTH || class == OUTCOME_PERMANENT)
-		refused(store, call->answered_at, call->answer.message);
+		refused(call);
 	else
 		failed(call);
 	call_free(call);

@@ -256,7 +256,7 @@ Storesync->converged($node, $sim, 'killed after the commit: the new pair is used
 # The platform lets the old access token live on for a while, so that nothing
 # but the refresh fails; when that has ended the store waits for people.
 $pid = Storesync->dispatcher($node);
-$holder = hold("SELECT count(*) FROM (SELECT FROM storesync.credential WHERE store_id = $one FOR UPDATE) x");
+$holder = hold('LOCK TABLE storesync.audit IN EXCLUSIVE MODE');
 $asked = refreshes(1001);
 sql("SELECT storesync.enqueue($one, 'refresh_token', '{}')");
 Storesync->query_until($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Lock'", 't', 'the answer waits to be stored');
@@ -307,6 +307,26 @@ is(sql("SELECT value FROM storesync.credential WHERE store_id = $one AND name = 
 $sim->faults;
 change();
 Storesync->converged($node, $sim, 'and is used');
+
+# They set another one while a refusal of the one before is written down: it is not said of theirs.
+my $refusals = sql("SELECT count(*) FROM storesync.audit WHERE action = 'refresh token refused'");
+my $people = $node->background_psql('shop');
+my $pair = $sim->post('authorize', { shop_id => '1001' });
+$sim->faults(slow => 1, slow_ms => 4000, path => 'access_token/get');
+$asked = refreshes(1001);
+$pid = Storesync->dispatcher($node);
+sql("SELECT storesync.enqueue($one, 'refresh_token', '{}')");
+Storesync->wait_until(sub { refreshes(1001) > $asked }, 'a refresh is under way that will be refused');
+$people->query_safe("BEGIN; SELECT storesync.set_credential($one, 'access_token', '$pair->{access_token}'), "
+	  . "storesync.set_credential($one, 'refresh_token', '$pair->{refresh_token}')");
+Storesync->query_until($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Lock'", 't', 'what is known of it is about to be written');
+$sim->faults;
+$people->query_safe('COMMIT');
+$people->quit;
+change();
+Storesync->converged($node, $sim, 'the new ones are used');
+is(sql("SELECT count(*) FROM storesync.audit WHERE action = 'refresh token refused'"), $refusals, 'nothing is said against them');
+Storesync->query_until($node, "SELECT refused_at, asked_at, reason FROM storesync.token_status WHERE store_id = $one", '||', 'nor left open');
 
 is(sql(q(SELECT string_agg(DISTINCT call || ' ' || class, ',') FROM storesync.compensation)), 'exchange_code auth,refresh_token auth',
 	'nothing was given up but what asked for tokens that were refused');
