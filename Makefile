@@ -44,7 +44,7 @@ CACHE_OBJS = $(CACHE_FILES:%=bgworker/%.o)
 # The install script, in this order; what is left to do by hand in an upgrade is in sql/upgrade/
 SQL_MODULES = 00_guard 05_version 10_types 12_key 15_incarnation 20_tables 25_partition 30_ledger 31_opening \
 	40_order 50_outbox 52_task 53_rotation 54_maintain 55_rate 56_cache 56_retire 57_olap 58_allotment 59_price 60_listing 62_forget 64_remap 64_undo 65_catalog 66_bundle 67_instance 68_verify 69_drift 70_dispatch 71_breaker 72_peak 73_compensate 74_onboarding 74_csv 75_stat 76_short 77_token 78_replica 78_task_hint 79_push 80_health 80_work \
-	81_search 82_rollup 83_job 83_what_if 84_report 84_today \
+	81_search 82_histogram 82_sku_month 82_rollup 82_stock_month 82_pushed 83_job 83_what_if 84_report 84_today \
 	85_invariant 87_role 90_rights
 # Releases, which stay as they were; from each a script leads to the next, from the last to this one
 LAST_RELEASE = 1.0

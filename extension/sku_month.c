@@ -200,26 +200,29 @@ sku_sums_merge(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(sku_month_pack(&sums));
 }
 
+/* changed returns what becomes of the sums. */
+static bytea *
+changed(const bytea *sums, void (*change) (SkuBlock *block))
+{
+	SkuBlock	block;
+
+	sku_month_unpack(sums, &block);
+	change(&block);
+	return sku_month_pack(&block);
+}
+
 /* sku_sums_sales(sums bytea) */
 Datum
 sku_sums_sales(PG_FUNCTION_ARGS)
 {
-	SkuBlock	sums;
-
-	sku_month_unpack(PG_GETARG_BYTEA_PP(0), &sums);
-	sku_block_keep_sales(&sums);
-	PG_RETURN_BYTEA_P(sku_month_pack(&sums));
+	PG_RETURN_BYTEA_P(changed(PG_GETARG_BYTEA_PP(0), sku_block_keep_sales));
 }
 
 /* sku_sums_stock(sums bytea) */
 Datum
 sku_sums_stock(PG_FUNCTION_ARGS)
 {
-	SkuBlock	sums;
-
-	sku_month_unpack(PG_GETARG_BYTEA_PP(0), &sums);
-	sku_block_keep_stock(&sums);
-	PG_RETURN_BYTEA_P(sku_month_pack(&sums));
+	PG_RETURN_BYTEA_P(changed(PG_GETARG_BYTEA_PP(0), sku_block_keep_stock));
 }
 
 /* sku_sums_next(sums bytea, at timestamptz) */

@@ -1,7 +1,7 @@
 -- Reports: views for people and programs that look at the business (docs/report.md). They run on a hot
 -- standby: nothing here writes, locks a row or calls what would.
 --
--- Periods come from roll-ups (sql/82_rollup.sql). Where detail is read, the time of a row bounds it in the
+-- Periods come from roll-ups (sql/82_*.sql). Where detail is read, the time of a row bounds it in the
 -- view itself, so that partitions outside are never opened. A view that goes by days asks for one day after
 -- the other: a condition on `day` is applied before that day's rows are read.
 
