@@ -95,11 +95,11 @@ AS $$
 	UPDATE storesync.sku_block b SET sums = storesync.sku_sums_merge(storesync.sku_sums_sales(b.sums),
 		coalesce(storesync.sku_sums_next(x.sums, $1::timestamp AT TIME ZONE 'Asia/Taipei'), ''))
 	FROM storesync.sku_block n
-	LEFT JOIN storesync.sku_block x ON x.block = n.block AND x.month = ($1 - '1 month'::interval)::date
+	LEFT JOIN storesync.sku_block x ON x.block = n.block AND n.month = $1 AND x.month = ($1 - '1 month'::interval)::date
 	WHERE n.block >= ($2 + 1) / 32 AND n.block <= $3 / 32 AND n.month >= $1 AND b.block = n.block AND b.month = n.month
 $$;
 COMMENT ON FUNCTION storesync.roll_up_stock_back(date, bigint, bigint) IS
-'Takes what the ledger says out of sku_month from a month on, of SKUs with ids above `after` up to `last`, both the last of a block (or 0); their rows stand as the month before ended. For roll_up_stock_step() alone.';
+'Takes what the ledger says out of sku_month from a month on, of SKUs with ids above `after` up to `last`, both the last of a block (or 0); its own rows stand as the month before ended. For roll_up_stock_step() alone.';
 
 -- Portions of a reset: false when another beginning is to be taken, because rows of the ledger go by age.
 CREATE FUNCTION storesync.roll_up_stock_reset(month date, after bigint, most int, OUT goes_on boolean, OUT last_sku bigint)

@@ -27,7 +27,8 @@ my $node = Storesync->cluster('main', -start => 0, 'storesync.databases' => unde
 	local $ENV{LD_PRELOAD} = $clock;
 	$node->start;
 }
-set_clock(-40 * 86400);
+# Three months at least: what is done to the first that is whole is not what is done to later ones.
+set_clock(-75 * 86400);
 Storesync->create($node);
 
 sub sql { return $node->safe_psql('shop', $_[0]); }
@@ -102,8 +103,8 @@ sub right
 		'a pass that has taken all');
 	is(wrong() . sql('SELECT * FROM public.empty_differs LIMIT 5'), '', "$what: as the ledger says");
 	sql('DROP TABLE IF EXISTS public.before; CREATE TABLE public.before AS SELECT * FROM public.said; DELETE FROM storesync.roll_up_stock;'
-		  . ' UPDATE storesync.sku_block b SET sums = (SELECT storesync.sku_sums(m.sku_id, m.sold, m.amount, m.returned, m.stock_seconds,'
-		  . ' m.empty_seconds + 1, m.received, m.shipped, m.on_hand, m.available, m.through) FROM storesync.sku_sums_rows(b.block, b.sums) m);'
+		  . ' UPDATE storesync.sku_block b SET sums = (SELECT coalesce(storesync.sku_sums(m.sku_id, m.sold, m.amount, m.returned, m.stock_seconds,'
+		  . ' m.empty_seconds + 1, m.received, m.shipped, m.on_hand, m.available, m.through), $$$$) FROM storesync.sku_sums_rows(b.block, b.sums) m);'
 		  . ' CALL storesync.roll_up()');
 	is( sql('(TABLE public.before EXCEPT TABLE public.said) UNION ALL (TABLE public.said EXCEPT TABLE public.before) LIMIT 5'),
 		'', "$what: and as made anew");
@@ -118,10 +119,12 @@ sub booked
 
 # ---------------------------------------------------------------- killed between portions
 
-booked(1000);
-set_clock(0);
-sql('SELECT storesync.ensure_partitions()');
-booked(1000);
+foreach my $ahead (-75, -40, 0)
+{
+	set_clock($ahead * 86400);
+	sql('SELECT storesync.ensure_partitions()');
+	booked(1000);
+}
 # the last second is not taken
 Storesync->wait_until(sub { sql('SELECT storesync.recorded_through() > max(recorded_at) FROM storesync.ledger') eq 't' }, 'another second');
 
@@ -166,13 +169,18 @@ right('beside bookings');
 
 # ---------------------------------------------------------------- a clock that is set back
 
-set_clock(-3600);
-booked(300);
-is(wrong(), '', 'nothing is said of months that lie ahead of the clock');
-right('the clock set back');
-set_clock(0);
-booked(100);
-right('and forward again');
+# by an hour; and by so much that months which have rows lie ahead of it, and months that are over before it
+foreach my $back (3600, 36 * 86400)
+{
+	set_clock(-$back);
+	booked(300);
+	is(wrong(), '', 'nothing is said of months that lie ahead of the clock');
+	right("the clock set back by $back seconds");
+	is(sql("SELECT count(*) FROM public.said WHERE month > clock_timestamp() AT TIME ZONE 'Asia/Taipei'"), 0, 'nor afterwards');
+	set_clock(0);
+	booked(100);
+	right('and forward again');
+}
 
 Storesync->sound($node);
 done_testing();
