@@ -118,6 +118,8 @@ BEGIN
 		RAISE EXCEPTION 'role "%" owns storesync', role
 			USING ERRCODE = '22023', DETAIL = 'An owner has every right, and storesync works with his.';
 	END IF;
+	-- the audit waits for the beginning of a life of the data: not behind the lock, for which whoever began it may wait
+	PERFORM storesync.current_incarnation();
 	-- whoever makes partitions changes the same rows of pg_class, in another order; so does another grant_role()
 	LOCK TABLE storesync.partitioned IN SHARE UPDATE EXCLUSIVE MODE;
 END
