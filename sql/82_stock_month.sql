@@ -170,8 +170,9 @@ DECLARE
 	late boolean;
 	took record;
 	month_ends timestamptz;
-	-- a block of SKUs costs as much as some rows
+	-- to turn a block of SKUs costs as much as some rows, and so does each of the SKUs that are reset
 	blocks int := greatest($1 / 10, 1);
+	skus int := greatest($1 / 5, 1);
 BEGIN
 	-- what was committed before `until` has to be seen
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -206,7 +207,7 @@ BEGIN
 	IF late THEN
 		NULL;
 	ELSIF pass.doing = 'reset' THEN
-		SELECT * INTO took FROM storesync.roll_up_stock_reset(pass.month, pass.last_sku, blocks * 32);
+		SELECT * INTO took FROM storesync.roll_up_stock_reset(pass.month, pass.last_sku, skus);
 		late := NOT took.goes_on;
 		pass.last_sku := coalesce(took.last_sku, 0);
 		IF took.last_sku IS NULL THEN
