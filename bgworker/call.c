@@ -31,6 +31,7 @@ call_create(DispatchStore *store, CallKind kind)
 	if (call->arena == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	call->store = store;
+	call->host = store->host;
 	call->grant = store->grant;
 	call->call.kind = kind;
 	call->call.cursor = "";

@@ -29,6 +29,7 @@ typedef struct DispatchCall
 	MemoryContext context;
 	Arena	   *arena;
 	DispatchStore *store;
+	DispatchHost *host;			/* its store's when it was built */
 	PlatformAccess access;		/* as the request was built with: what must be redacted */
 	PlatformCall call;
 	PlatformRequest request;
@@ -49,7 +50,7 @@ typedef struct DispatchCall
 	TimestampTz answered_at;
 	bool		verify;			/* it reads for compensate() */
 	bool		stored;			/* a call that brings tokens: they are in the table */
-	bool		probe;			/* of its store's host */
+	bool		probe;			/* of its host, and of its store's own breaker */
 	bool		host_away;		/* it reached nobody, and its host is known to be away */
 	bool		sent;
 	bool		complete;		/* a whole answer came */

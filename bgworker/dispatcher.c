@@ -185,7 +185,7 @@ start_calls(bool idle)
 		call->store->in_flight--;
 		dispatch.in_flight--;
 		if (call->probe)
-			host_unprobed(call->store->host, &call->store->own);
+			host_unprobed(call->host, &call->store->own);
 		call->store->token_due = GetCurrentTimestamp() + NO_ROOM_US;
 		work_of(call)->give_back(call);
 	}
@@ -198,7 +198,7 @@ start_calls(bool idle)
 static void
 tell_host(DispatchCall *call)
 {
-	DispatchHost *host = call->store->host;
+	DispatchHost *host = call->host;
 	bool		reached = call->complete && call->http_status < 500;
 
 	if (host_told(host, &call->store->own, reached, call->probe, call->answered_at, call->answer.message))

@@ -73,6 +73,24 @@ foreach my $shop (sort keys %before)
 is(sql('SELECT sum(reserved) FROM storesync.sales_order_line'), $orders, 'each order is booked once');
 is(sql(q(SELECT count(DISTINCT subject) FROM storesync.audit WHERE action = 'refresh token')), $shops, 'tokens that had ended meanwhile are refreshed');
 
+# Away once more, and the platform moves while a probe is under way; then it moves back. The probe's end is the old place's.
+my $log = -s $node->logfile;
+my $in_flight = 'SELECT in_flight FROM storesync.stat_dispatcher WHERE state = $$running$$';
+$proxy->spoil('reset_before');
+ok($node->wait_for_log(qr/"\Q$url\E" is not called/, $log), 'away again');
+$proxy->spoil('silent');
+Storesync->wait_until(sub { $proxy->spoilt > 0 }, 'a probe that nobody answers');
+sql("UPDATE storesync.platform SET base_url = '" . $sim->url . "'");
+sql("SELECT storesync.reserve('S' || n, 1, storesync.new_key()) FROM generate_series(1, $skus) n");
+Storesync->converged($node, $sim, 'at another address all goes on');
+$proxy->stop;
+$proxy->spoil;
+Storesync->query_until($node, $in_flight, '0', 'the probe has ended');
+$proxy->again;
+sql("UPDATE storesync.platform SET base_url = '$url'");
+sql("SELECT storesync.reserve('S' || n, 1, storesync.new_key()) FROM generate_series(1, $skus) n");
+Storesync->converged($node, $sim, 'and back at the old one, too');
+
 is(sql('SELECT count(*) FROM storesync.compensation'), 0, 'nothing was given up');
 is($sim->counters->{bad_signature}, 0, 'no call was signed wrongly');
 is($sim->counters->{oversold_units}, 0, 'nothing was oversold');
