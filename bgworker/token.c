@@ -55,7 +55,20 @@ has_call(const DispatchStore *store, CallKind kind)
 	return store->platform != NULL && (store->platform->calls & CALL_BIT(kind)) != 0;
 }
 
-/* read_token takes over a row of the table, unless it says nothing new of tokens that are known. */
+/* read_value returns a credential for as long as the store is not read again. */
+static char *
+read_value(const DispatchStore *store, HeapTuple row, TupleDesc desc, int number)
+{
+	char	   *value = SPI_getvalue(row, desc, number);
+
+	return value == NULL ? NULL : MemoryContextStrdup(store->context, value);
+}
+
+/*
+ * read_token takes over a row of the table, unless it says nothing new of
+ * tokens that are known. The tokens themselves are as of the same moment as
+ * what is told of them, which those that were read with the store may not be.
+ */
 static void
 read_token(DispatchStore *store, HeapTuple row, TupleDesc desc)
 {
@@ -64,9 +77,8 @@ read_token(DispatchStore *store, HeapTuple row, TupleDesc desc)
 	TimestampTz refresh_set_at = column(row, desc, 3, 0);
 	bool		same;
 
-	/* set between the statement that read the stores and this one: the next load has it, and finds it new */
-	if (store->access.access_token == NULL)
-		access_set_at = 0;
+	store->access.access_token = read_value(store, row, desc, 12);
+	store->access.refresh_token = read_value(store, row, desc, 13);
 	same = token->access_set_at == access_set_at && token->refresh_set_at == refresh_set_at;
 	token->known = refresh_set_at != 0 && has_call(store, CALL_REFRESH_TOKEN);
 	if (same)
@@ -94,7 +106,7 @@ token_load(void)
 	}
 	ss_execute(&plan,
 			   "SELECT t.store_id, a.set_at, r.set_at, t.access_expires, t.refresh_due, t.asked_at, t.refused_at, "
-			   "c.value, c.set_at, k.code_asked_at, k.look_due "
+			   "c.value, c.set_at, k.code_asked_at, k.look_due, a.value, r.value "
 			   "FROM storesync.token_status t "
 			   "LEFT JOIN storesync.token k ON k.store_id = t.store_id "
 			   "LEFT JOIN storesync.credential r ON r.store_id = t.store_id AND r.name = 'refresh_token' "

@@ -46,6 +46,7 @@ typedef struct StoreToken
 	/* the code of an authorisation that waits to be exchanged */
 	bool		has_code;
 	TimestampTz code_set_at;	/* which code the rest is about */
+	TimestampTz code_asked;		/* which one the exchange under way is about */
 	TimestampTz code_due;
 	int			code_failures;	/* in a row */
 	bool		code_in_doubt;	/* it may have been spent by an exchange whose answer was lost */

@@ -51,7 +51,7 @@ token_ask_exchange(DispatchStore *store)
 {
 	StoreToken *token = &store->token;
 
-	if (token->exchange.begun > token->exchange.ended)
+	if (token->exchange.begun > token->exchange.ended && (!token->has_code || token->code_asked == token->code_set_at))
 		return token->exchange.begun;
 	return token->has_code ? token->exchange.begun + 1 : 0;
 }
@@ -121,6 +121,7 @@ token_code_build(DispatchStore *store)
 	const char *error = NULL;
 
 	token->exchange.begun++;
+	token->code_asked = token->code_set_at;
 	token->flying = true;
 	call->access.auth_code = arena_strdup(call->arena, store->access.auth_code);
 	if (GetCurrentTimestamp() > token->code_set_at + CODE_LIFE_US)

@@ -164,6 +164,16 @@ killed(Storesync->dispatcher($node));
 eval { $log_lock->quit };
 ended($task, 'done', 'killed after the commit: the task says what became of it');
 
+# Handed over while another one is under way: what becomes of that one is nothing to this one's task.
+$sim->faults(slow => 1, slow_ms => 4000, path => $code_path);
+$asked = exchanges();
+$task = exchange($three, 'wrongCode');
+Storesync->wait_until(sub { exchanges() > $asked }, 'a wrong code is under way');
+my $better = exchange($three, consent(1003));
+$sim->faults;
+ended($task, 'dead', 'the wrong one is refused');
+ended($better, 'done', 'and the one that came meanwhile exchanged');
+
 # The seller takes it back, and consents again.
 consent(1003, 1);
 change();
@@ -327,6 +337,21 @@ change();
 Storesync->converged($node, $sim, 'the new ones are used');
 is(sql("SELECT count(*) FROM storesync.audit WHERE action = 'refresh token refused'"), $refusals, 'nothing is said against them');
 Storesync->query_until($node, "SELECT refused_at, asked_at, reason FROM storesync.token_status WHERE store_id = $one", '||', 'nor left open');
+
+# They set another one, which is to be refreshed at once, between two statements of a dispatcher that reads the stores.
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.task_open', '0', 'no task is left open');
+$people = hold('LOCK TABLE storesync.token');
+$pair = $sim->post('authorize', { shop_id => '1001' });
+$before = refreshed();
+$people->query_safe("SELECT storesync.set_credential($one, 'refresh_token', '$pair->{refresh_token}');"
+	  . " UPDATE storesync.credential SET set_at = set_at - interval '4 hours' WHERE store_id = $one AND name = 'access_token'");
+sql("UPDATE storesync.store SET poll_interval = '2 hours' WHERE store_id = $two");
+Storesync->query_until($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Lock'", 't', 'stores are read, and tokens are not');
+$people->query_safe('COMMIT');
+$people->quit;
+Storesync->wait_until(sub { refreshed() == $before + 1 }, 'the one that came in between is refreshed');
+change();
+Storesync->converged($node, $sim, 'and all goes on');
 
 is(sql(q(SELECT string_agg(DISTINCT call || ' ' || class, ',') FROM storesync.compensation)), 'exchange_code auth,refresh_token auth',
 	'nothing was given up but what asked for tokens that were refused');
