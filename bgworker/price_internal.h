@@ -15,8 +15,8 @@
  * under the ids that the listings have now, so that nothing is said of one
  * that has come to stand for another item.
  */
-#define WRITTEN_ROWS \
-	"l.listing_id = o.listing_id AND o.facet = $1 AND l.store_id = $2 AND l.item_id = $3 AND ($4 IS NULL OR l.model_id = $4)"
+#define WRITTEN_LISTINGS	"l.store_id = $2 AND l.item_id = $3 AND ($4 IS NULL OR l.model_id = $4)"
+#define WRITTEN_ROWS		"l.listing_id = o.listing_id AND o.facet = $1 AND " WRITTEN_LISTINGS
 #define WRITTEN_PARAMETERS 4
 
 /* Fill in the first WRITTEN_PARAMETERS of a statement with WRITTEN_ROWS for element `i` of a call. */

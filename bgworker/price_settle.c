@@ -105,7 +105,7 @@ acknowledge(const DispatchCall *call, int i)
 	tell_selected();
 }
 
-/* let_go: the outcome says nothing of the items, the store waits; or they are tried singly. Nothing was applied. */
+/* let_go: the outcome says nothing of the items, or of what is wanted of them by now; or they are tried singly. Nothing was applied. */
 static void
 let_go(const DispatchCall *call, int i, bool alone)
 {
@@ -121,6 +121,63 @@ let_go(const DispatchCall *call, int i, bool alone)
 			   "UPDATE storesync.offer o SET sending = NULL, alone = o.alone OR $5, next_at = $6 "
 			   "FROM storesync.listing l WHERE " WRITTEN_ROWS,
 			   SPI_OK_UPDATE, 6, types, values, nulls, 0);
+}
+
+/* hold locks the rows, which waits for people who are at them: what is read after this is what they left. */
+static void
+hold(const DispatchCall *call, int i)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TEXTOID, INT4OID, TEXTOID, TEXTOID};
+	Datum		values[WRITTEN_PARAMETERS];
+	char		nulls[] = "    ";
+
+	price_name_written(call, i, values, nulls);
+	ss_execute(&plan,
+			   "SELECT FROM storesync.offer o JOIN storesync.listing l ON " WRITTEN_ROWS " ORDER BY o.listing_id FOR NO KEY UPDATE OF o",
+			   SPI_OK_SELECT, WRITTEN_PARAMETERS, types, values, nulls, 0);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* is_wanted: what element `i` said is wanted still. */
+static bool
+is_wanted(const DispatchCall *call, int i)
+{
+	static SPIPlanPtr plan = NULL;
+	const Oid	types[] = {TEXTOID, INT4OID, TEXTOID, TEXTOID, NUMERICOID};
+	Datum		values[5];
+	char		nulls[] = "     ";
+	bool		wanted;
+
+	price_name_written(call, i, values, nulls);
+	values[4] = price_numeric(call->call.items[i].price);
+	ss_execute(&plan,
+			   "SELECT FROM storesync.listing l LEFT JOIN storesync.offer_state o ON o.listing_id = l.listing_id AND o.facet = $1 "
+			   "WHERE " WRITTEN_LISTINGS " AND $5 = CASE $1 WHEN 'price' THEN l.price ELSE o.wanted END",
+			   SPI_OK_SELECT, 5, types, values, nulls, 1);
+	wanted = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return wanted;
+}
+
+/*
+ * is_overtaken: somebody wants something else by now than element `i` said; of
+ * an item with several prices, than one of them.
+ */
+static bool
+is_overtaken(const DispatchCall *call, int i)
+{
+	const PlatformItem *items = call->call.items;
+	int			n = i + 1;
+
+	while (price_is_whole(call->store, call->call.kind) && n < call->call.n_items &&
+		   strcmp(items[n].item_id, items[i].item_id) == 0)
+		n++;
+	hold(call, i);
+	for (; i < n; i++)
+		if (!is_wanted(call, i))
+			return true;
+	return false;
 }
 
 /* tries_of reads how often the rows have been tried, and since when their value is wanted. */
@@ -249,7 +306,12 @@ is_alone(const DispatchCall *call)
 	return true;
 }
 
-/* settle_item: a batch that was refused as a whole may have been so for one of its items: they are tried singly. */
+/*
+ * settle_item: a batch that was refused as a whole may have been so for one of
+ * its items: they are tried singly. A failure says nothing of a value that was
+ * set while the call was under way: that is due, and what may have been applied
+ * stays as being sent.
+ */
 static void
 settle_item(const DispatchCall *call, int i, bool together)
 {
@@ -271,8 +333,10 @@ settle_item(const DispatchCall *call, int i, bool together)
 				let_go(call, i, false);
 			else if (together && (class == OUTCOME_PERMANENT || class == OUTCOME_LATER))
 				let_go(call, i, true);
-			else
+			else if (!is_overtaken(call, i))
 				fail(call, i, class, reason);
+			else if (class != OUTCOME_IN_DOUBT)
+				let_go(call, i, false);
 	}
 }
 

@@ -214,6 +214,43 @@ done($list, 'a task to list what was recalled since ends');
 like(sql("SELECT detail FROM storesync.task_state($list)"), qr/overtaken/, 'without having listed it');
 comes_to(2, 1, 0, '104 off', 'which is off the shelf');
 
+# What is wanted changes while a call with the value of before is under way that is refused for good: that says nothing
+# of the new value, which is committed before the answer comes, or while it is written down.
+sub asked { return scalar grep { $_->{path} =~ m{unlist_item|item/price} } map { @{ $sim->calls($_) } } $shop{shopee}, $shop{ruten}; }
+my $people = $node->background_psql('shop');
+foreach my $n (2, 3)
+{
+	my ($priced, $shelved) = (listing(2, $n), listing(1, $n));
+	my $when = $n == 2 ? 'before a refusal' : 'while a refusal is written down';
+
+	Storesync->query_until($node, 'SELECT count(*) FROM storesync.offer WHERE open AND NOT dead', '0', 'nothing is to be written');
+	my $before = asked();
+	my $given_up = "SELECT count(*) FROM storesync.compensation WHERE listing_id IN ($priced, $shelved)";
+	my $so_far = sql($given_up);
+	my $pid = Storesync->dispatcher($node);
+	$sim->state($shop{shopee}, $n, 'banned');
+	$sim->faults(path => 'product', item_failure => 1, slow => 1, slow_ms => 6000);
+	sql("UPDATE storesync.offer SET acked = NULL WHERE listing_id = $shelved AND facet = 'listed'");
+	my $old = price($priced, 150);
+	my $put = sql("SELECT storesync.enqueue(1, 'list', '{\"listing\": $shelved}')");
+	Storesync->wait_until(sub { asked() == $before + 2 }, 'a price and a list are under way');
+	$sim->faults;
+	$sim->state($shop{shopee}, $n, 'normal');
+	my $set = "UPDATE storesync.listing SET listed = false WHERE listing_id = $shelved; SELECT storesync.set_price($priced, 120, storesync.new_key())";
+	my $new = $n == 2 ? sql($set) : $people->query_safe("BEGIN; $set");
+	if ($n == 3)
+	{
+		Storesync->query_until($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Lock'", 't', 'an outcome is about to be written');
+		$people->query_safe('COMMIT');
+	}
+	comes_to(2, $n, 0, '120 on', "a price set $when is shown");
+	comes_to(1, $n, 0, offer(1, $n) =~ s/ .*/ off/r, "what is recalled $when goes off the shelf");
+	done($_, "a price set $when: its task is done, and that of the one before") foreach $new, $old;
+	done($put, 'and the one to list');
+	is(sql($given_up), $so_far, 'nothing is given up');
+}
+$people->quit;
+
 # The last models of an item taken off by two at once: each saw the other's on the shelf.
 my @model = map { listing(1, $_) } 4, 5;
 comes_to(1, 900, 1, offer(1, 900, 1) =~ s/ .*/ on/r, 'an item of two models is listed');
