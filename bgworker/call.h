@@ -40,6 +40,7 @@ typedef struct DispatchCall
 	/* CALL_PUSH_STOCK, an element for each of call.items */
 	QueueListing **listings;
 	int64	   *versions;
+	int64	   *revisions;
 	int64	   *at_most;		/* the most the platform could have shown, -1 unknown */
 	bool	   *in_full;		/* the quantity is all that was wanted, nothing was withheld */
 

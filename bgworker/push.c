@@ -108,6 +108,7 @@ fill_call(DispatchCall *call, const PushPick *pick, const ListingTerms *targets,
 
 	call->listings = MemoryContextAlloc(call->context, pick->n * sizeof(QueueListing *));
 	call->versions = MemoryContextAlloc(call->context, pick->n * sizeof(int64));
+	call->revisions = MemoryContextAlloc(call->context, pick->n * sizeof(int64));
 	call->at_most = MemoryContextAlloc(call->context, pick->n * sizeof(int64));
 	call->in_full = MemoryContextAlloc(call->context, pick->n * sizeof(bool));
 	for (int i = 0; i < pick->n; i++)
@@ -122,6 +123,7 @@ fill_call(DispatchCall *call, const PushPick *pick, const ListingTerms *targets,
 		items[i].quantity = target->terms.to_send;
 		call->listings[i] = listing;
 		call->versions[i] = target->version;
+		call->revisions[i] = target->revision;
 		call->at_most[i] = target->terms.at_most;
 		call->in_full[i] = target->terms.to_send == target->terms.wanted;
 	}

@@ -18,7 +18,7 @@
 #include "rows.h"
 #include "shown.h"
 
-/* Columns of acknowledgements; those of doubts have one more. */
+/* Columns of what a shop shows; behind them acknowledgements have the revision, doubts the most that it may show. */
 #define SHOWN_ARRAYS	"$1, $2, $3, $4, $5, $6, $7, $8"
 #define SHOWN_COLUMNS	"listing_id, qty, version, incarnation, sent_at, written_at, item_id, model_id"
 
@@ -39,7 +39,7 @@ record_init(Record *record, MemoryContext context)
 
 	record->again = set_create_in(context, lengthof(changed), changed);
 	record->clean = set_create_in(context, lengthof(changed), changed);
-	record->acks = set_create_in(context, lengthof(shown) - 1, shown);
+	record->acks = set_create_in(context, lengthof(shown), shown);
 	record->doubts = set_create_in(context, lengthof(shown), shown);
 	record->refused = set_create_in(context, 1, shown);
 	record->put_off = set_create_in(context, lengthof(put_off), put_off);
@@ -110,7 +110,7 @@ record_push(Record *record, const DispatchCall *call, int i, OutcomeClass class,
 	shown[5] = TimestampTzGetDatum(call->answered_at);
 	shown[6] = CStringGetTextDatum(item->item_id);
 	shown[7] = CStringGetTextDatum(item->model_id);
-	shown[8] = Int64GetDatum(Max(call->at_most[i], item->quantity));
+	shown[8] = Int64GetDatum(class == OUTCOME_OK ? call->revisions[i] : Max(call->at_most[i], item->quantity));
 	if (class == OUTCOME_OK)
 		set_add(record->acks, shown, NULL);
 	else if (class == OUTCOME_IN_DOUBT)
@@ -320,7 +320,8 @@ any_given_up(const SsSet *listings)
 /*
  * write_shown tells what the platforms show. A version acknowledged never
  * falls within an incarnation; an answer about an item that the listing no
- * longer stands for says nothing about it.
+ * longer stands for says nothing about it. The revision is that of the quantity:
+ * what has changed since its call was built the breaker has yet to judge.
  */
 static void
 write_shown(const Record *record)
@@ -337,8 +338,8 @@ write_shown(const Record *record)
 	set_execute(&ack_plan,
 				"INSERT INTO storesync.listing_shown AS w "
 				"(listing_id, acked_qty, acked_version, acked_incarnation, sent_at, written_at, acked_revision) "
-				"SELECT x.listing_id, x.qty, x.version, x.incarnation, x.sent_at, x.written_at, l.revision "
-				"FROM unnest(" SHOWN_ARRAYS ") AS x (" SHOWN_COLUMNS ") "
+				"SELECT x.listing_id, x.qty, x.version, x.incarnation, x.sent_at, x.written_at, x.revision "
+				"FROM unnest(" SHOWN_ARRAYS ", $9) AS x (" SHOWN_COLUMNS ", revision) "
 				"JOIN storesync.listing l USING (listing_id, item_id, model_id) "
 				"ON CONFLICT (listing_id) DO UPDATE SET acked_qty = excluded.acked_qty, "
 				"acked_version = CASE WHEN w.acked_incarnation = excluded.acked_incarnation "

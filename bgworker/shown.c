@@ -37,6 +37,7 @@ static const char *const column_names[] = {
 /* Columns of the set of acknowledgements, behind those that are named alike. */
 #define ACK_ITEM	6
 #define ACK_MODEL	7
+#define ACK_REVISION	8
 
 /* The table, open for changes. */
 typedef struct Shown
@@ -189,7 +190,7 @@ shown_sending(const SsSet *sending)
 
 /* acknowledge changes the row found. A version acknowledged never falls within an incarnation. */
 static void
-acknowledge(Shown *shown, const SsSet *acks, int i, Datum revision)
+acknowledge(Shown *shown, const SsSet *acks, int i)
 {
 	int64		version = DatumGetInt64(acks->values[SHOWN_VERSION][i]);
 
@@ -200,7 +201,7 @@ acknowledge(Shown *shown, const SsSet *acks, int i, Datum revision)
 	set_column(shown, SHOWN_INCARNATION, acks->values[SHOWN_INCARNATION][i]);
 	set_column(shown, SHOWN_SENT_AT, acks->values[SHOWN_SENT_AT][i]);
 	set_column(shown, SHOWN_WRITTEN_AT, acks->values[SHOWN_WRITTEN_AT][i]);
-	set_column(shown, SHOWN_REVISION, revision);
+	set_column(shown, SHOWN_REVISION, acks->values[ACK_REVISION][i]);
 	set_null(shown, SHOWN_DOUBT);
 	set_null(shown, SHOWN_SENDING);
 	write_row(shown);
@@ -232,7 +233,7 @@ bool
 shown_acks(const SsSet *acks, SsSet *rest)
 {
 	static RowsLookup lookup = {
-		.name = {"listing"}, .nkeys = 1, .keys = {"listing_id"}, .columns = "item_id, model_id, revision", .settled = true
+		.name = {"listing"}, .nkeys = 1, .keys = {"listing_id"}, .columns = "item_id, model_id", .settled = true
 	};
 	RowsScan	listings;
 	Shown		shown;
@@ -249,13 +250,12 @@ shown_acks(const SsSet *acks, SsSet *rest)
 	for (int i = 0; i < acks->rows; i++)
 	{
 		Datum		values[SET_MAX_COLUMNS];
-		bool		isnull;
 
 		if (!stands_for_it(&listings, acks, i))
 			continue;
 		if (find_row(&shown, acks->values[SHOWN_LISTING][i]))
 		{
-			acknowledge(&shown, acks, i, rows_get(&listings, 2, &isnull));
+			acknowledge(&shown, acks, i);
 			continue;
 		}
 		for (int c = 0; c < acks->columns; c++)

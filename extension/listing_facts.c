@@ -67,7 +67,8 @@ take_listing(RowsScan *scan, int64 listing_id, ListingFacts *listing)
 	held = rows_get(scan, 9, &isnull);
 	listing->terms->held = !isnull && held != (Datum) 0;
 	listing->facts.shows_nothing = listing->terms->held;
-	listing->terms->version = listing_int64(scan, 10, 0);
+	listing->terms->revision = listing_int64(scan, 10, 0);
+	listing->terms->version = listing->terms->revision;
 	listing->shaped = listing_int64(scan, 11, 0);
 	listing->freed = listing_int64(scan, 12, 0);
 }

@@ -30,7 +30,7 @@ enum
 {
 	COL_LISTING = 1, COL_STORE, COL_ITEM, COL_MODEL, COL_VERSION, COL_WANTED, COL_BELIEVED, COL_AT_MOST,
 	COL_DIRTY, COL_DUE, COL_UNSEEN, COL_TO_SEND, COL_FETCH_AFTER, COL_NOT_BEFORE, COL_PER_SECOND, COL_STOPPED, COL_IN_DOUBT,
-	COL_HELD, COL_ACKED_QTY, COL_ACKED_VERSION, COL_ACKED_REVISION, COL_SENT_AT
+	COL_HELD, COL_ACKED_QTY, COL_ACKED_VERSION, COL_ACKED_REVISION, COL_SENT_AT, COL_REVISION
 };
 
 /* ---------------------------------------------------------------- by the view */
@@ -70,6 +70,7 @@ listing_take_row(HeapTuple row, ListingTerms *terms)
 	terms->item_id = text_of(row, COL_ITEM);
 	terms->model_id = text_of(row, COL_MODEL);
 	terms->version = int64_or(row, COL_VERSION, 0);
+	terms->revision = int64_or(row, COL_REVISION, 0);
 	terms->terms.wanted = int64_or(row, COL_WANTED, 0);
 	terms->terms.believed = int64_or(row, COL_BELIEVED, TERMS_NONE);
 	terms->terms.at_most = int64_or(row, COL_AT_MOST, TERMS_NONE);

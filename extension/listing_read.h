@@ -36,6 +36,7 @@ typedef struct ListingTerms
 	const char *item_id;
 	const char *model_id;
 	int64		version;
+	int64		revision;		/* the listing's own part of the version */
 	Terms		terms;
 	bool		dirty;			/* enabled, and it does not show what is wanted */
 	bool		due;			/* dirty, and not given up at this version */
@@ -54,13 +55,14 @@ typedef struct ListingTerms
  */
 extern int	listing_read(const int64 *listing_ids, int n, ListingTerms **terms);
 
-/* What a statement over the view listing_target AS t selects for listing_take_row. */
+/* What a statement over the view listing_target AS t selects for listing_take_row. The view has no revision of its own. */
 #define LISTING_COLUMNS \
 	"t.listing_id, t.store_id, t.item_id, t.model_id, t.version, t.wanted, t.believed, t.at_most, t.dirty, " \
 	"t.dirty AND NOT t.dead, t.unseen, t.to_send, t.needs_fetch_after, t.not_before, " \
 	"coalesce(t.per_second, 0)::double precision, t.stopped IS NOT NULL, " \
 	"t.doubt_qty IS NOT NULL OR t.sending_qty IS NOT NULL, t.held IS NOT NULL, " \
-	"t.acked_qty, t.acked_version, t.acked_revision, t.sent_at"
+	"t.acked_qty, t.acked_version, t.acked_revision, t.sent_at, " \
+	"(SELECT l.revision FROM storesync.listing l WHERE l.listing_id = t.listing_id)"
 /* Take a row of SPI_tuptable. */
 extern void listing_take_row(HeapTuple row, ListingTerms *terms);
 

@@ -11,7 +11,7 @@ use Test::More;
 
 my $skus = 100;
 my $sim = Storesync->simulator(catalogue => Storesync->catalogue(shops => 2, skus => $skus, units => 10), rate => 0);
-my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms', 'storesync.instance_name' => 'desk');
+my $node = Storesync->cluster('main', 'storesync.clock_doubt' => '10ms', 'storesync.instance_name' => 'desk', 'storesync.request_timeout' => '5min');
 my $store = Storesync->load($node, $sim, rate_limit => '200/s burst 50');
 my ($one, $two) = @$store{ 1001, 1002 };
 
@@ -131,6 +131,59 @@ ok(Storesync->wait_until(sub { counts(1001) eq "0:$skus" }, 'the zeros'), 'and s
 is(sql("SELECT storesync.start_selling($one)"), $skus, 'the stop ends');
 Storesync->converged($node, $sim, 'all is shown again');
 is(sql('SELECT count(*) FROM storesync.breaker'), 0, 'no breaker is open');
+
+# A policy is changed by mistake while calls are under way. What their answers acknowledge is without it, whether it is
+# compared before they come or after.
+my @flying = 80 .. 91;
+my $flying = "'{" . join(',', @flying) . "}'";
+sub buffer { return sql("UPDATE storesync.listing SET buffer = $_[0] WHERE store_id = $one AND item_id = ANY ($flying)"); }
+
+# sell LEFT: one of each is sold, and the calls that say what is left get no answer until the shop goes on
+sub sell
+{
+	my ($left) = @_;
+	Storesync->query_until($node, "SELECT count(*) FROM storesync.listing_status WHERE state <> 'ok'", 0, 'nothing is under way');
+	kill 'STOP', $sim->pid;
+	sql('BEGIN; ' . join('; ', map { "SELECT storesync.reserve('S$_', 1, storesync.new_key())" } @flying) . '; COMMIT');
+	return Storesync->query_until($node, 'SELECT count(*) FROM storesync.listing_shown JOIN storesync.listing USING (listing_id)'
+		  . " WHERE store_id = $one AND sending_qty = $left", scalar @flying, 'calls under way');
+}
+
+# mistaken LEFT, WHAT: all are held, and show what was to be shown before; then the mistake is corrected
+sub mistaken
+{
+	my ($left, $what) = @_;
+	held(scalar @flying);
+	is(join(' ', map { $sim->stock(1001, $_) } @flying), join(' ', ($left) x @flying), $what);
+	is(sql('SELECT DISTINCT l.revision - w.acked_revision FROM storesync.listing_shown w JOIN storesync.listing l USING (listing_id)'
+		  . " WHERE l.store_id = $one AND l.item_id = ANY ($flying)"), 1, 'what the calls did not know is not acknowledged');
+	buffer(0);
+	held(0);
+	is(sql("SELECT storesync.release_breaker($one)"), 0, 'corrected it is held no more');
+	return;
+}
+
+sql("UPDATE storesync.store SET breaker_least = 12, breaker_share = 0.1 WHERE store_id = $one");
+# one of them is read by the view
+sql("SELECT storesync.allot(listing_id, 1, storesync.new_key()) FROM storesync.listing WHERE store_id = $one AND item_id = '80'");
+sell(9);
+buffer(3);
+Storesync->query_until($node, "SELECT count(*) FROM storesync.breaker WHERE store_id = $one", 1, 'the breaker opens in mid-call');
+kill 'CONT', $sim->pid;
+mistaken(9, 'what was in a call when it opened is held when that has ended');
+
+sell(8);
+$pid = Storesync->dispatcher($node);
+my $locker = $node->background_psql('shop');
+$locker->query_safe('BEGIN; LOCK TABLE storesync.listing_shown IN EXCLUSIVE MODE');
+kill 'CONT', $sim->pid;
+Storesync->query_until($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Lock'", 't', 'answers are about to be recorded');
+buffer(3);
+$locker->query_safe('COMMIT');
+$locker->quit;
+mistaken(8, 'a change that came just before the answers counts');
+sql("UPDATE storesync.store SET breaker_least = 50, breaker_share = 0.2 WHERE store_id = $one");
+Storesync->converged($node, $sim, 'and all is shown');
 
 # Many sales are no mass change, and with NULL nothing is.
 sql('BEGIN; ' . join('; ', map { "SELECT storesync.reserve('S$_', 1, storesync.new_key())" } 30 .. 100) . '; COMMIT');
