@@ -298,8 +298,8 @@ token_build(DispatchStore *store)
 		dispatch_ready(call);
 		return;
 	}
-	/* the stores are about to be read again */
-	store->token.due = DT_NOEND;
+	/* the stores are about to be read again: what is due then is told by that */
+	store->token.due = GetCurrentTimestamp() + STORE_AUTH_WAIT_US;
 	set_anew(&store->token);
 	call_free(call);
 }

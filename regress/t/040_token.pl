@@ -322,7 +322,7 @@ Storesync->converged($node, $sim, 'and is used');
 my $refusals = sql("SELECT count(*) FROM storesync.audit WHERE action = 'refresh token refused'");
 my $people = $node->background_psql('shop');
 my $pair = $sim->post('authorize', { shop_id => '1001' });
-$sim->faults(slow => 1, slow_ms => 4000, path => 'access_token/get');
+$sim->faults(slow => 1, slow_ms => 8000, path => 'access_token/get');
 $asked = refreshes(1001);
 $pid = Storesync->dispatcher($node);
 sql("SELECT storesync.enqueue($one, 'refresh_token', '{}')");
