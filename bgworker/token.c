@@ -27,7 +27,6 @@
 #define VAIN_FIRST_US		USECS_PER_MINUTE
 #define VAIN_LAST_US		USECS_PER_HOUR
 #define MAYBE_SPENT			"a lost answer may have spent the refresh token"
-#define SET_ANEW			"the tokens were set anew meanwhile"
 
 /*
  * What the table says of a token may be changed by what happened to a call

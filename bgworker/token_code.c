@@ -220,7 +220,7 @@ token_code_settle(DispatchCall *call)
 	if (call->stored)
 		token_ended(token, &token->exchange, OUTCOME_OK, NULL);
 	else if (class == OUTCOME_OK)
-		token_ended(token, &token->exchange, OUTCOME_LATER, "the tokens were set anew meanwhile");
+		token_ended(token, &token->exchange, OUTCOME_LATER, SET_ANEW);
 	else if (class == OUTCOME_AUTH && call->answer.application)
 	{
 		/* the code may still be good: tried when the store is called again */

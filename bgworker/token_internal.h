@@ -9,6 +9,9 @@
 #include "dispatcher.h"
 #include "token.h"
 
+/* Why a call is tried again whose answer is of no use any more. */
+#define SET_ANEW	"the tokens were set anew meanwhile"
+
 /* The call that was under way has ended so, for those who wait for it. */
 extern void token_ended(StoreToken *token, TokenTries *tries, OutcomeClass class, const char *reason);
 /* When the access token of an answer ends. */
