@@ -227,6 +227,10 @@ sub shippings { return join ' ', map { $_->{ships} } grep { $_->{order_sn} eq $s
 is(shippings(), 1, 'the order of the task was shipped');
 step('after the point: ', booked() - $before, ' orders, an order shipped, one collected, one cancelled, a token refreshed');
 
+# nothing is under way any more when the cache is read for comparison
+all_booked('all orders of after the point are booked');
+Storesync->query_until($node, q(SELECT string_agg(state::text, ',' ORDER BY order_sn) FROM storesync.sales_order JOIN storesync.sales_order_line USING (order_id)
+	WHERE order_sn IN ('before-1', 'before-2')), 'shipped,cancelled', 'and what became of those of before it');
 Storesync->wait_until(sub { cached('available') eq available() }, 'the cache follows');
 my $ahead = cached('available');
 
