@@ -157,12 +157,13 @@ sub broken
 my $random = add_store('60/s burst 8, 1/ms burst 4, 3000/min burst 60');
 foreach my $mode (qw(immediate fast immediate none))
 {
+	# before they begin: they ask for 2.5 s only
+	my $granted = $node->safe_psql('shop', 'SELECT count(*) FROM grants');
 	my @running = map {
 		IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('shop'), '-c', "CALL ask($random, 2.5)" ],
 			'<', \undef, '>', \my $out, '2>&1')
 	} 1 .. 3;
 
-	my $granted = $node->safe_psql('shop', 'SELECT count(*) FROM grants');
 	Storesync->wait_until(sub { $node->safe_psql('shop', 'SELECT count(*) FROM grants') >= $granted + 20 }, 'twenty grants');
 	$node->restart($mode) if $mode ne 'none';
 	$_->finish foreach @running;

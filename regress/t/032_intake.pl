@@ -42,8 +42,9 @@ sub reserved
 sub settled
 {
 	return Storesync->query_until($node,
-		q(SELECT count(*) FROM storesync.listing_shown WHERE written_at > clock_timestamp() - interval '2.1 s'),
-		'0', 'the last writes are no longer in doubt');
+		q(SELECT count(*) FROM storesync.listing l LEFT JOIN storesync.listing_shown w USING (listing_id)
+			WHERE w.written_at IS NULL OR w.written_at > clock_timestamp() - interval '2.1 s' OR w.sending_qty IS NOT NULL),
+		'0', 'the last writes are recorded, and no longer in doubt');
 }
 settled();
 my @before = map { updates($_) } 1 .. 3;

@@ -103,6 +103,7 @@ $node->reload;
 Storesync->converged($node, $sim, 'lifted, all go on at once: no wake-up is lost');
 
 sql("UPDATE storesync.store SET rate_limit = '1/h' WHERE store_id = $second");
+$since = sql('SELECT clock_timestamp()');
 all_change();
 Storesync->wait_until(sub { calls($third, $since) >= 40 }, 'the others');
 sql("UPDATE storesync.store SET rate_limit = '100/s' WHERE store_id = $second");

@@ -174,7 +174,9 @@ $sim->faults;
 ended($task, 'dead', 'the wrong one is refused');
 ended($better, 'done', 'and the one that came meanwhile exchanged');
 
-# The seller takes it back, and consents again.
+# The seller takes it back, and consents again. Until when he had consented is asked with the tokens that he gave: were that
+# call the first to be refused, a refresh so soon would be thought to be in vain, and the refresh token not be tried.
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.token WHERE look_due <= clock_timestamp()', '0', 'the new tokens have been used');
 consent(1003, 1);
 change();
 Storesync->query_until($node, "SELECT waits LIKE '%credential%' FROM storesync.stat_store WHERE store_id = $three", 't', 'the store waits');
@@ -318,7 +320,9 @@ $sim->faults;
 change();
 Storesync->converged($node, $sim, 'and is used');
 
-# They set another one while a refusal of the one before is written down: it is not said of theirs.
+# They set another one while a refusal of the one before is written down: it is not said of theirs. The refresh that came to
+# nothing is made again a second later: not between what follows.
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.task_open', '0', 'what people were quicker than is made again');
 my $refusals = sql("SELECT count(*) FROM storesync.audit WHERE action = 'refresh token refused'");
 my $people = $node->background_psql('shop');
 my $pair = $sim->post('authorize', { shop_id => '1001' });

@@ -128,11 +128,15 @@ waits();
 is(arrived(), 0, 'nothing is called before the instance is confirmed');
 is(sql(q(SELECT reason FROM storesync.health() WHERE component = 'instance shopee')), 'sending is paused until confirm_instance()', 'as health() says');
 sql("SELECT storesync.confirm_instance('shop-main')");
+# the simulator begins with these quantities: only acknowledged writes tell that it was called
+Storesync->query_until($node, 'SELECT count(*) FROM storesync.listing_target WHERE enabled AND NOT dirty', $shops * $skus, 'all has been written once');
 Storesync->converged($node, $sim, 'confirmed, it calls over TLS');
 cmp_ok(sql(q(SELECT sum(n) FROM storesync.stat_latency WHERE phase = 'tls')), '>', 0, 'with handshakes');
 
 setting('instance_name', 'shop-copy');
 waits();
+# a call that was built before it heard of the name leaves yet
+Storesync->query_until($node, "SELECT in_flight FROM storesync.stat_dispatcher WHERE database = 'shop'", '0', 'no call is under way');
 my $before = arrived();
 my $cycles = sql("SELECT cycles FROM storesync.stat_dispatcher WHERE database = 'shop'");
 $sim->order(1001, [ 1, 0, 1 ]);

@@ -32,10 +32,12 @@ sub fetch
 	return Storesync->query_until($node, "SELECT state FROM storesync.task_state($task)", 'done', "a fetch of store $id");
 }
 
-# pushed SINCE: the largest quantity that the first shop was told since then
+# pushed SINCE: the largest quantity that the first shop was told since then. A shop shows a quantity before its answer is
+# written down, with which the call is.
 sub pushed
 {
 	my ($since) = @_;
+	Storesync->query_until($node, 'SELECT count(*) FROM storesync.listing_target WHERE dirty', '0', 'all answers are written down');
 	return sql("SELECT max(qty) FROM storesync.push p JOIN storesync.listing USING (listing_id, store_id) "
 		  . "WHERE store_id = $one AND sent_at > '$since'");
 }

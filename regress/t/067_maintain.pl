@@ -62,7 +62,8 @@ sub maintained
 	my $night = $node->background_psql('shop');
 	my $before = $number;
 	my %outcome;
-	my $busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'night' AND state = 'active'";
+	# psql says that it has begun before the server hears of it
+	my $busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'night' AND NOT (state = 'idle' AND query LIKE 'CALL %')";
 
 	$night->query_safe("SET application_name = 'night'");
 	$night->query_until(qr/begun/, "\\echo begun\nCALL storesync.maintain();\n");

@@ -225,6 +225,8 @@ ask($other, 'shop', "SELECT storesync.ensure_partitions('20 days'); INSERT INTO 
 ask($node, 'replica', "SELECT storesync.ensure_partitions('20 days')");
 ask($node, 'replica', 'ALTER SUBSCRIPTION move REFRESH PUBLICATION');
 ask_until($node, 'replica', "SELECT count(*) FROM storesync.outbox WHERE at > now() + interval '18 days'", '1', 'rows of a new partition');
+# one by one, and whoever drops a subscription would meet those that are still copied
+ask_until($node, 'replica', "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate NOT IN ('r', 's')", '0', 'the first copy of all new partitions');
 $sim->order(1001, [ 3, 0, 2 ]);
 $booked += 20 + 1;
 ask_until($other, 'shop', $books, $booked, 'the published database goes on selling');

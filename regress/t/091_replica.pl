@@ -62,7 +62,8 @@ sub follow
 }
 $node->backup('copy');
 my $replica = follow('reports');
-my $hasty = follow('hasty', 'max_standby_streaming_delay = 2s');
+# who is idle there is put out by the replay, not by his time
+my $hasty = follow('hasty', 'max_standby_streaming_delay = 2s', 'idle_in_transaction_session_timeout = 0');
 # so that who promotes can see that it is taken, too
 is($replica->safe_psql('shop', "SELECT string_agg(current_setting(name), ',') FROM unnest('{hot_standby_feedback,jit,storesync.databases}'::text[]) name"),
 	'off,off,', 'a standby as deploy/postgresql says');

@@ -184,7 +184,8 @@ sub notified
 {
 	my ($status, $name, $of) = @_;
 	my %path;
-	foreach my $line (-e "$dir/notes" ? split /\n/, slurp_file("$dir/notes") : ())
+	# a line without its end is still being written
+	foreach my $line (-e "$dir/notes" ? slurp_file("$dir/notes") =~ /^(.*)\n/mg : ())
 	{
 		my ($path, $note) = split / /, $line, 2;
 		$path{$path} = 1 foreach grep { $_->{status} eq $status && $_->{labels}{alertname} eq $name
