@@ -43,7 +43,7 @@ ok( Storesync->wait_until(
 			return observe() eq $before;
 		},
 		'quiet',
-		# partitions that were being made when the dispatcher began are looked after a minute later, and what reads them after that
+		# where partitions were being made as the dispatcher began, it comes back to them a minute later, and to what reads them after that
 		2 * $Storesync::limit),
 	'eleven seconds without one statement');
 
