@@ -8,6 +8,7 @@
  */
 #include "storesync.h"
 
+#include "common/int.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
